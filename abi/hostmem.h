@@ -1,0 +1,877 @@
+/*
+ * hostmem: a host memory manager for managed runtimes.
+ *
+ * A runtime asks its host for every page and block; the host decides, accounts and
+ * notifies.  One object, made by HostMemCreate, has all faces, and QueryInterface
+ * goes from any to any:
+ *
+ *	the runtime's side      IHostControl, IHostMemoryManager, IHostGCManager
+ *	the embedding program's IHostMemoryControl, IHostMemorySimulator,
+ *	                        IHostMemoryPages
+ *
+ * This header brings all public headers but jsrt.h.  Rules that hold for every
+ * method, and the words used here, stand at the head of hostmemory.h.
+ *
+ * Records that begin with cbSize grow at their end.  The caller sets cbSize to the
+ * size it was compiled with, as the _INIT macros do; what a smaller record lacks
+ * counts as its default.
+ *
+ *   - In:  cbSize below the library's own has to end where a field begins, and
+ *     above it is refused; both are E_INVALIDARG.
+ *   - Out: see IHostMemoryControl::GetUsage.
+ *   - Events: cbSize is the size of the library's record.
+ *
+ * What says "Not in this release" is declared for good and will work later; until
+ * then it answers as described there.
+ */
+#ifndef HOSTMEM_HOSTMEM_H
+#define HOSTMEM_HOSTMEM_H
+
+#include "guid.h"
+#include "hostcontrol.h"
+#include "hostgc.h"
+#include "hostmemory.h"
+#include "hresult.h"
+#include "memnotify.h"
+#include "unknown.h"
+#include "winmem.h"
+
+/* The release this header belongs to; HostMemVersion tells that of the library. */
+#define HOSTMEM_VERSION_MAJOR 0
+#define HOSTMEM_VERSION_MINOR 1
+#define HOSTMEM_VERSION_PATCH 0
+#define HOSTMEM_VERSION "0.1.0"
+
+/* HostMemBudget.dwFlags */
+#define HOSTMEM_CHARGE_COMMIT 0U /* committed pages are charged */
+#define HOSTMEM_CHARGE_RESERVE 1U /* reserved pages are charged, commit is free */
+#define HOSTMEM_ANNOUNCE_ALWAYS 2U /* a failure event always follows an allocate event
+				      of the same request */
+
+/**
+ * How much a host grants.
+ *
+ * A request of level i is granted while the charged bytes, with it and with the
+ * requests under way, stay at or below cbLimit - cbHeadroom[i].  Charged are
+ * committed pages, the pages of heaps, and mappings announced by
+ * AcquiredVirtualAddressSpace; nothing is charged twice.
+ *
+ * The index of each array is an EMemoryCriticalLevel.
+ *
+ * Not in this release: a budget with any field other than HOSTMEM_BUDGET_INIT has it.
+ *
+ * Source: ours.
+ */
+typedef struct HostMemBudget {
+	uint32_t cbSize; /* sizeof(HostMemBudget) */
+	uint32_t dwFlags; /* HOSTMEM_CHARGE_*, which is fixed at creation, and
+			     HOSTMEM_ANNOUNCE_ALWAYS */
+	size_t cbLimit; /* bytes; no grant takes the charged bytes beyond it; SIZE_MAX =
+			   none */
+	size_t cbSoftLimit; /* bytes; crossing it reports Low; SIZE_MAX = none */
+	size_t cbHeadroom[3]; /* bytes under cbLimit that a request of this level may not
+				 use; task >= domain >= process, none above cbLimit */
+	size_t cbLargest[3]; /* most bytes that one request of this level may charge;
+				task <= domain <= process; SIZE_MAX = any */
+	uint32_t msWait[3]; /* ms that a refused request of this level may wait for
+			       memory; 0 = it is refused at once */
+} HostMemBudget;
+
+/* No limits. */
+#define HOSTMEM_BUDGET_INIT \
+	{ \
+		sizeof(HostMemBudget), HOSTMEM_CHARGE_COMMIT, SIZE_MAX, SIZE_MAX, \
+			{ 0, 0, 0 }, { SIZE_MAX, SIZE_MAX, SIZE_MAX }, { 0, 0, 0 } \
+	}
+
+/* HostMemConfig.dwFlags: one of the first three, and any of the others. */
+#define HOSTMEM_MONITOR_THREAD 0U /* a thread of the host's own watches the memory */
+#define HOSTMEM_MONITOR_LOOP 1U /* the program's libuv loop does */
+#define HOSTMEM_MONITOR_OFF 2U /* nobody does */
+#define HOSTMEM_STRICT_EXECUTE 4U /* no page is writable and executable */
+#define HOSTMEM_DEBUG_HEAP 8U /* heaps look for damage and report leaks */
+#define HOSTMEM_NO_GUARD_PAGES 16U /* does not use guard pages of the kernel for what is
+				      not committed, even where it has them */
+
+struct uv_loop_s;
+
+/**
+ * What a host is made from.
+ *
+ * Not in this release: HOSTMEM_MONITOR_LOOP, HOSTMEM_DEBUG_HEAP, cbRetain other than
+ * 0, and what HostMemBudget says.
+ *
+ * Source: ours.
+ */
+typedef struct HostMemConfig {
+	uint32_t cbSize; /* sizeof(HostMemConfig) */
+	uint32_t dwFlags; /* HOSTMEM_MONITOR_* and the flags after it */
+	const HostMemBudget *budget; /* borrowed for the call, copied; NULL = no limits */
+	size_t cbRetain; /* bytes of released memory kept for reuse; 0 = it is given back
+			    at once; either way it is inaccessible at once */
+	uint32_t msGateTimeout; /* ms that an allocation or VirtualProtect waits at a
+				   closed gate; 0 = 5000, UINT32_MAX = for ever */
+	struct uv_loop_s *loop; /* of HOSTMEM_MONITOR_LOOP: borrowed until the host is
+				   gone; create, Shutdown and last Release then belong
+				   on its thread.  Else not looked at */
+} HostMemConfig;
+
+/* A thread as monitor, no limits, nothing retained, 5 s at the gate. */
+#define HOSTMEM_CONFIG_INIT \
+	{ \
+		sizeof(HostMemConfig), HOSTMEM_MONITOR_THREAD, NULL, 0, 0, NULL \
+	}
+
+/**
+ * What a host has given out.  One consistent picture is not promised while other
+ * threads are at work: each figure was true at some moment of the call.
+ *
+ * Source: ours.
+ */
+typedef struct HostMemUsage {
+	uint32_t cbSize; /* in: bytes the caller has */
+	size_t cbReserved; /* bytes of all reservations, committed or not */
+	size_t cbCommitted; /* bytes of all committed pages */
+	size_t cbHeap; /* bytes in live blocks of all heaps */
+	size_t cbExternal; /* bytes announced by AcquiredVirtualAddressSpace */
+	size_t cbCharged; /* bytes that the budget counts; requests under way are not
+			     included */
+	size_t cbPeakCharged; /* the most that cbCharged has been */
+	size_t cbRetained; /* released bytes kept for reuse; not charged */
+	uint64_t cRegions; /* reservations */
+	uint64_t cBlocks; /* live blocks of all heaps */
+	uint64_t cRefusedBudget; /* requests that the budget refused */
+	uint64_t cRefusedCallback; /* requests that a subscriber refused */
+	uint64_t cRefusedInjected; /* requests that a fault rule refused */
+	uint64_t cFailedOs; /* requests that the system refused */
+	uint64_t cNotifications; /* calls of OnMemoryNotification */
+} HostMemUsage;
+
+#define HOSTMEM_USAGE_INIT \
+	{ \
+		sizeof(HostMemUsage), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
+	}
+
+/* The numbers are those of Chakra's JsMemoryEventType. */
+typedef enum HostMemEventType {
+	HostMemEventAllocate = 0, /* before; the answer counts */
+	HostMemEventFree = 1, /* after */
+	HostMemEventFailure = 2 /* after */
+} HostMemEventType;
+
+/* What a request is for. */
+typedef enum HostMemOperation {
+	HostMemReserve = 0,
+	HostMemCommit = 1, /* also reserve and commit in one call */
+	HostMemDecommit = 2,
+	HostMemRelease = 3,
+	HostMemHeap = 4, /* pages for a heap, or from one */
+	HostMemMapping = 5 /* Acquired- and ReleasedVirtualAddressSpace */
+} HostMemOperation;
+
+/* Why a request failed. */
+typedef enum HostMemReason {
+	HostMemNoReason = 0, /* it did not */
+	HostMemByCallback = 1, /* a subscriber said no */
+	HostMemByBudget = 2,
+	HostMemByOverflow = 3, /* the sum cannot be expressed */
+	HostMemBySystem = 4,
+	HostMemByFault = 5, /* a fault rule of the simulator */
+	HostMemByTimeout = 6, /* it waited too long */
+	HostMemByShutdown = 7 /* Shutdown came while it waited */
+} HostMemReason;
+
+/**
+ * One event.
+ *
+ * A call that charges or refunds nothing raises no allocate or free event, and bad
+ * arguments raise none at all.  A request has one allocate event for each attempt
+ * that passes the budget and at most one failure event, at its very end; each
+ * VirtualFree and each span that a heap gives back has one free event.
+ *
+ * The sum of events is the usage, by this rule: an allocate event adds `size`, a free
+ * event subtracts it.  An allocate event of attempt n + 1 of a request replaces that
+ * of attempt n: a commit whose pages another thread has committed meanwhile announces
+ * again, with the size that is left, 0 included.  A failure event with `announced`
+ * takes the last allocate event of its request back; one without changes nothing.
+ *
+ * Source: ours; the three types are Chakra's.
+ */
+typedef struct HostMemEvent {
+	uint32_t cbSize; /* sizeof(HostMemEvent), of the library */
+	HostMemEventType type;
+	HostMemOperation operation;
+	EMemoryCriticalLevel level; /* of the request; of a free: eTaskCritical */
+	HostMemReason reason; /* of a failure, else HostMemNoReason */
+	HRESULT result; /* of a failure: what the caller will get, else S_OK */
+	BOOL announced; /* of a failure: this subscriber saw an allocate event of this
+			   request */
+	uint32_t attempt; /* 1 for the first */
+	uint64_t request; /* the same number in all events of one request; a free has its
+			     own; never used again by this host */
+	size_t size; /* bytes charged or refunded, or that would have been charged */
+	void *address; /* of the first page, where it is known, else NULL */
+	size_t cbCharged; /* as HostMemUsage, at the time of the event */
+	size_t cbLimit; /* as HostMemBudget, at the time of the event */
+	size_t cbPeak; /* cbPeakCharged of HostMemUsage, at the time of the event */
+} HostMemEvent;
+
+/**
+ * A subscriber: hears of events.
+ *
+ * @param state  what was given to Subscribe.
+ * @param event  borrowed for the call.
+ *
+ * Called on the requesting thread with no lock of the host held.  It may call
+ * anything; nested requests work and are accounted, and their events are not
+ * delivered to a callback that is running on this thread already.  It must return:
+ * no exception, no longjmp, no end of the thread.
+ *
+ * Returns: of an allocate event: FALSE refuses this attempt, every other value
+ *          agrees.  Of other events: not looked at.
+ */
+typedef BOOL (HOSTMEM_CALL *HostMemEventCallback)(void *state, const HostMemEvent *event);
+
+/**
+ * A reclaimer: gives memory back because a request ran short.
+ *
+ * @param state   what was given to SetReclaimer.
+ * @param wanted  bytes that the request lacks.
+ *
+ * Called once for a request, on its thread, with no lock of the host held; the
+ * request is then tried again.
+ *
+ * Returns: bytes it gave back, as a guide.
+ */
+typedef size_t (HOSTMEM_CALL *HostMemReclaimCallback)(void *state, size_t wanted);
+
+/**
+ * Hears of one run of pages during WalkRegions.
+ *
+ * @param state  what was given to WalkRegions.
+ * @param run    the run as VirtualQuery describes it; borrowed for the call.
+ *
+ * Returns: FALSE ends the walk.
+ */
+typedef BOOL (HOSTMEM_CALL *HostMemRegionCallback)(void *state,
+						   const MEMORY_BASIC_INFORMATION *run);
+
+/* HostMemFault.place */
+#define HOSTMEM_FAULT_BUDGET 0U /* as if the budget refused, before the callbacks */
+#define HOSTMEM_FAULT_SYSTEM 1U /* as if the system refused, after the callbacks */
+
+/**
+ * A fault rule: which requests fail, and how.
+ *
+ * A request is matched once, not once for each attempt.  `nth` and `every` exclude
+ * `probability`.  The same rules, seed and calls fail in the same places.
+ *
+ * Source: ours.
+ */
+typedef struct HostMemFault {
+	uint32_t cbSize; /* sizeof(HostMemFault) */
+	uint32_t operations; /* bit o = HostMemOperation o; 0 = all */
+	uint32_t levels; /* bit l = EMemoryCriticalLevel l; 0 = all */
+	uint32_t place; /* HOSTMEM_FAULT_BUDGET or HOSTMEM_FAULT_SYSTEM */
+	size_t cbMin; /* bytes of the smallest request that matches */
+	size_t cbMax; /* bytes of the largest request that matches; 0 = any */
+	uint64_t nth; /* fires on this match, counted from 1 ... */
+	uint64_t every; /* ... and on each `every`th match after it; both 0 = on each */
+	double probability; /* 0 = not used; else each match fires with it */
+	uint64_t seed; /* what the draws of `probability` start from */
+	uint64_t count; /* most firings; 0 = for good */
+	HRESULT result; /* the answer, a failure; E_FAIL puts the host out of use */
+	uint32_t msDelay; /* ms that a firing takes before it answers */
+} HostMemFault;
+
+/* The next request of any kind fails with E_OUTOFMEMORY; then none. */
+#define HOSTMEM_FAULT_INIT \
+	{ \
+		sizeof(HostMemFault), 0, 0, HOSTMEM_FAULT_BUDGET, 0, 0, 0, 0, 0.0, 0, 1, \
+			E_OUTOFMEMORY, 0 \
+	}
+
+/*
+ * IHostMemoryControl: the embedding program's side.  A face of the host.
+ *
+ * Lifetime: each reference, heap and call under way holds the host.  Shutdown ends its
+ * work; the last Release sends a free event for each reservation and mapping that is
+ * still charged, and gives everything back.
+ */
+HOSTMEM_INTERFACE(IHostMemoryControl)
+	/**
+	 * Replaces the budget.
+	 *
+	 * @param budget  copied.
+	 *
+	 * A limit below what is charged takes nothing away; later requests are refused
+	 * until there is room.  Passes a closed gate.
+	 *
+	 * Not in this release: E_NOTIMPL.
+	 *
+	 * Threads: any.
+	 * Errors:  E_POINTER               budget is NULL
+	 *          HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
+	 *          E_INVALIDARG            cbSize; unknown flags; another charge mode
+	 *                                  than at creation; headroom or largest not in
+	 *                                  order; headroom above the limit
+	 *          E_NOTIMPL               this release
+	 * Source:  ours.
+	 */
+	HOSTMEM_METHOD(IHostMemoryControl, HRESULT, SetBudget,
+		       const HostMemBudget *budget);
+
+	/**
+	 * Reads the budget.
+	 *
+	 * @param budget  receives it; cbSize is handled as by GetUsage.
+	 *
+	 * Not in this release: E_NOTIMPL.
+	 *
+	 * Threads: any.
+	 * Errors:  E_POINTER               budget is NULL
+	 *          HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
+	 *          E_INVALIDARG            cbSize
+	 *          E_NOTIMPL               this release
+	 * Source:  ours.
+	 */
+	HOSTMEM_METHOD(IHostMemoryControl, HRESULT, GetBudget, HostMemBudget *budget);
+
+	/**
+	 * Reads the account.
+	 *
+	 * @param usage  cbSize says how many bytes the caller has: a multiple of 8, at
+	 *               least 16.  The library fills at most so many and sets cbSize
+	 *               to how many it has filled.
+	 *
+	 * Threads: any, also from callbacks, which see the request they are asked about
+	 *          not yet included.  Takes no lock that is held across a system call.
+	 *          Works after Shutdown.
+	 * Errors:  E_POINTER     usage is NULL
+	 *          E_INVALIDARG  cbSize is below 16 or not a multiple of 8
+	 * Source:  ours.
+	 */
+	HOSTMEM_METHOD(IHostMemoryControl, HRESULT, GetUsage, HostMemUsage *usage);
+
+	/**
+	 * Subscribes to events.
+	 *
+	 * @param eventMask  bit t = events of HostMemEventType t; at least one.
+	 * @param callback   the function.
+	 * @param state      handed to it; may be NULL.
+	 * @param cookie     receives the number by which Unsubscribe knows it; never 0.
+	 *
+	 * Subscribers are asked about an allocation in the order in which they came,
+	 * until one says no.  The failure event of a veto then goes to all who were
+	 * asked, and to those who subscribed to failures without allocations; that of
+	 * another failure goes to all who subscribed to failures.  Passes a closed gate.
+	 *
+	 * Owner:   `state` must live until Unsubscribe has returned, or the host is gone.
+	 * Threads: any, also from callbacks.
+	 * Errors:  E_POINTER               callback or cookie is NULL
+	 *          HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
+	 *          E_INVALIDARG            eventMask is 0 or has another bit
+	 *          E_OUTOFMEMORY           no memory to remember it
+	 * Source:  ours.
+	 */
+	HOSTMEM_METHOD(IHostMemoryControl, HRESULT, Subscribe, DWORD eventMask,
+		       HostMemEventCallback callback, void *state, uint64_t *cookie);
+
+	/**
+	 * Ends a subscription.
+	 *
+	 * @param cookie  from Subscribe.
+	 *
+	 * Returns when no call of this subscriber is under way and none will come; called
+	 * from inside that subscriber, at once.  Passes a closed gate, works after
+	 * Shutdown.
+	 *
+	 * Threads: any, also from callbacks.  Hold no lock that the subscriber needs.
+	 * Errors:  E_INVALIDARG  no such subscription
+	 * Source:  ours.
+	 */
+	HOSTMEM_METHOD(IHostMemoryControl, HRESULT, Unsubscribe, uint64_t cookie);
+
+	/**
+	 * Says who gives memory back when a request runs short.
+	 *
+	 * @param callback  takes the place of the one before; NULL = nobody.
+	 * @param state     handed to it; may be NULL.
+	 *
+	 * Returns when no call of the one before is under way and none will come; called
+	 * from inside it, at once.
+	 *
+	 * Not in this release: E_NOTIMPL.
+	 *
+	 * Owner:   `state` must live until it is replaced or the host is gone.
+	 * Threads: any.
+	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
+	 *          E_NOTIMPL               this release
+	 * Source:  ours.
+	 */
+	HOSTMEM_METHOD(IHostMemoryControl, HRESULT, SetReclaimer,
+		       HostMemReclaimCallback callback, void *state);
+
+	/**
+	 * Tells the runtime's callback about memory now.
+	 *
+	 * @param available  what to tell.
+	 *
+	 * Takes the place of what the monitor has found until that changes.  The same
+	 * value twice is S_OK without a call.
+	 *
+	 * Not in this release: E_NOTIMPL.
+	 *
+	 * Threads: any; the callback runs on this thread, or when the request or the
+	 *          suspension under way has ended.
+	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
+	 *          E_INVALIDARG            not a declared value
+	 *          E_NOTIMPL               this release
+	 * Source:  ours.
+	 */
+	HOSTMEM_METHOD(IHostMemoryControl, HRESULT, NotifyMemory,
+		       EMemoryAvailable available);
+
+	/**
+	 * Holds the host still.
+	 *
+	 * @param ms  how long to wait, in ms of monotonic time; 0 = only try,
+	 *            UINT32_MAX = for ever.
+	 *
+	 * Waits until no call of another thread that changes anything is under way, then
+	 * holds new ones of other threads out until LeaveGate.  The owner's own calls
+	 * pass and never wait for memory.  It nests.  SetBudget, Subscribe, Unsubscribe,
+	 * Shutdown, queries and HostMemHandleFault pass a closed gate; frees wait at it
+	 * without limit, allocations and VirtualProtect up to msGateTimeout.
+	 *
+	 * Not in this release: E_NOTIMPL.
+	 *
+	 * Threads: any.  The thread that enters is the one that leaves.
+	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
+	 *          HOST_E_TIMEOUT          time ran out
+	 *          HOST_E_ABANDONED        was waiting when Shutdown came
+	 *          E_NOTIMPL               this release
+	 * Source:  ours.
+	 */
+	HOSTMEM_METHOD(IHostMemoryControl, HRESULT, EnterGate, DWORD ms);
+
+	/**
+	 * Lets the host go on.
+	 *
+	 * Not in this release: E_NOTIMPL.
+	 *
+	 * Threads: the one that entered.  Works after Shutdown.
+	 * Errors:  HOST_E_NOT_OWNER  this thread does not hold the gate
+	 *          E_NOTIMPL         this release
+	 * Source:  ours.
+	 */
+	HOSTMEM_METHOD_NONE(IHostMemoryControl, HRESULT, LeaveGate);
+
+	/**
+	 * Reports the host's own memory.
+	 *
+	 * @param callback  called for each run of like pages, in the order of addresses;
+	 *                  free space and foreign memory are left out.
+	 * @param state     handed to it; may be NULL.
+	 *
+	 * S_OK also if the callback ended the walk.  What other threads reserve or
+	 * release meanwhile may be reported or not; each run was true at some moment.
+	 *
+	 * Threads: any; the callback runs on this thread with no lock of the host held
+	 *          and may call anything.  Works after Shutdown.
+	 * Errors:  E_POINTER  callback is NULL
+	 * Source:  ours.
+	 */
+	HOSTMEM_METHOD(IHostMemoryControl, HRESULT, WalkRegions,
+		       HostMemRegionCallback callback, void *state);
+
+	/**
+	 * Ends the work of the host.
+	 *
+	 * Ends waits (HOST_E_ABANDONED), delivers the Neutral that a last Low is owed,
+	 * and returns when callbacks have ended; called from inside one, without waiting
+	 * for that one.  From then on HOST_E_CLRNOTAVAILABLE is the answer, see
+	 * hostmemory.h.  Memory stays mapped until the last Release.  Passes a closed
+	 * gate.
+	 *
+	 * Threads: any.  With HOSTMEM_MONITOR_LOOP the loop's.
+	 * Errors:  HOST_E_CLRNOTAVAILABLE  it was shut down before, or after an E_FAIL
+	 * Source:  ours.
+	 */
+	HOSTMEM_METHOD_NONE(IHostMemoryControl, HRESULT, Shutdown);
+HOSTMEM_INTERFACE_END
+
+/*
+ * IHostMemorySimulator: low memory and failures on demand.  A face of the host.
+ *
+ * What is injected takes the path of the real thing: same events, same account,
+ * same waiting threads.  The same calls give the same results.
+ *
+ * Not in this release: every method answers E_NOTIMPL.
+ */
+HOSTMEM_INTERFACE(IHostMemorySimulator)
+	/**
+	 * Adds a fault rule.
+	 *
+	 * @param fault   copied.
+	 * @param cookie  receives the number by which RemoveFault knows it; never 0.
+	 *
+	 * Not in this release: E_NOTIMPL.
+	 *
+	 * Threads: any.
+	 * Errors:  E_POINTER               fault or cookie is NULL
+	 *          HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
+	 *          E_INVALIDARG            cbSize; an unknown bit or place; result is a
+	 *                                  success; nth or every beside probability; a
+	 *                                  probability outside 0 to 1
+	 *          E_OUTOFMEMORY           no memory to remember it
+	 *          E_NOTIMPL               this release
+	 * Source:  ours.
+	 */
+	HOSTMEM_METHOD(IHostMemorySimulator, HRESULT, AddFault, const HostMemFault *fault,
+		       uint64_t *cookie);
+
+	/**
+	 * Takes a fault rule away.
+	 *
+	 * @param cookie  from AddFault.
+	 *
+	 * Not in this release: E_NOTIMPL.
+	 *
+	 * Threads: any.
+	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
+	 *          E_INVALIDARG            no such rule
+	 *          E_NOTIMPL               this release
+	 * Source:  ours.
+	 */
+	HOSTMEM_METHOD(IHostMemorySimulator, HRESULT, RemoveFault, uint64_t cookie);
+
+	/**
+	 * Replaces what the monitor sees.
+	 *
+	 * @param percent    load, 0 to 100.
+	 * @param available  bytes available.
+	 *
+	 * GetMemoryLoad answers exactly these figures, and the state of the memory is
+	 * judged by them, until ClearMemoryLoad.
+	 *
+	 * Not in this release: E_NOTIMPL.
+	 *
+	 * Threads: any; a notification that follows runs on this thread.
+	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
+	 *          E_INVALIDARG            percent above 100
+	 *          E_NOTIMPL               this release
+	 * Source:  ours.
+	 */
+	HOSTMEM_METHOD(IHostMemorySimulator, HRESULT, SetMemoryLoad, DWORD percent,
+		       SIZE_T available);
+
+	/**
+	 * Lets the monitor see the real figures again.
+	 *
+	 * Not in this release: E_NOTIMPL.
+	 *
+	 * Threads: any; a notification that follows runs on this thread.
+	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
+	 *          E_NOTIMPL               this release
+	 * Source:  ours.
+	 */
+	HOSTMEM_METHOD_NONE(IHostMemorySimulator, HRESULT, ClearMemoryLoad);
+
+	/**
+	 * Replaces the state of the memory.
+	 *
+	 * @param available  the state, until it changes by itself or ClearAvailability.
+	 *
+	 * The same value twice is S_OK without a call.
+	 *
+	 * Not in this release: E_NOTIMPL.
+	 *
+	 * Threads: any; the notification runs on this thread, or when the request or the
+	 *          suspension under way has ended.
+	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
+	 *          E_INVALIDARG            not a declared value
+	 *          E_NOTIMPL               this release
+	 * Source:  ours.
+	 */
+	HOSTMEM_METHOD(IHostMemorySimulator, HRESULT, SetAvailability,
+		       EMemoryAvailable available);
+
+	/**
+	 * Lets the state of the memory be judged by the figures again.
+	 *
+	 * Not in this release: E_NOTIMPL.
+	 *
+	 * Threads: any; a notification that follows runs on this thread.
+	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
+	 *          E_NOTIMPL               this release
+	 * Source:  ours.
+	 */
+	HOSTMEM_METHOD_NONE(IHostMemorySimulator, HRESULT, ClearAvailability);
+
+	/**
+	 * Chooses the clock.
+	 *
+	 * @param on  TRUE: time stands still but for Advance, and a wait or a delay
+	 *            moves it by what is left of it at once.  FALSE: monotonic time.
+	 *
+	 * Not in this release: E_NOTIMPL.
+	 *
+	 * Threads: any.
+	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
+	 *          E_NOTIMPL               this release
+	 * Source:  ours.
+	 */
+	HOSTMEM_METHOD(IHostMemorySimulator, HRESULT, SetVirtualTime, BOOL on);
+
+	/**
+	 * Moves virtual time.
+	 *
+	 * @param ms  by how many ms; what is due by then happens during the call, in
+	 *            order.
+	 *
+	 * Not in this release: E_NOTIMPL.
+	 *
+	 * Threads: any; notifications that follow run on this thread.
+	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
+	 *          E_INVALIDARG            time is not virtual
+	 *          E_NOTIMPL               this release
+	 * Source:  ours.
+	 */
+	HOSTMEM_METHOD(IHostMemorySimulator, HRESULT, Advance, DWORD ms);
+HOSTMEM_INTERFACE_END
+
+/*
+ * IHostMemoryPages: what VirtualAlloc and VirtualFree cannot say.  A face of the host.
+ *
+ * Runtimes that were written for mmap ask for aligned blocks and give parts back.
+ */
+HOSTMEM_INTERFACE(IHostMemoryPages)
+	/**
+	 * Makes a reservation at a multiple of a given size.
+	 *
+	 * @param size       bytes, rounded up to pages.
+	 * @param alignment  bytes; 0 means 64 KiB, else a power of two of at least one
+	 *                   page; below 64 KiB counts as 64 KiB.
+	 * @param type       MEM_RESERVE, perhaps with MEM_COMMIT and MEM_TOP_DOWN.
+	 * @param protect    as VirtualAlloc.
+	 * @param level      what is lost if this fails.
+	 * @param ppMem      receives the first page.
+	 *
+	 * In all else this is VirtualAlloc at NULL.
+	 *
+	 * Owner:   the caller, until VirtualFree or ReleaseRange; what is left goes with
+	 *          the host.
+	 * Threads: as VirtualAlloc.
+	 * Errors:  E_POINTER               ppMem is NULL
+	 *          HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
+	 *          E_INVALIDARG            size 0 or beyond user space; alignment; type;
+	 *                                  a bad protection; level is not a declared
+	 *                                  value
+	 *          E_ACCESSDENIED          as VirtualAlloc
+	 *          E_OUTOFMEMORY           budget, callback or system refused, or there
+	 *                                  is no such place
+	 *          HOST_E_TIMEOUT          as VirtualAlloc
+	 *          HOST_E_ABANDONED        as VirtualAlloc
+	 * Source:  ours.
+	 */
+	HOSTMEM_METHOD(IHostMemoryPages, HRESULT, ReserveAligned, SIZE_T size,
+		       SIZE_T alignment, DWORD type, DWORD protect,
+		       EMemoryCriticalLevel level, void **ppMem);
+
+	/**
+	 * Gives a part of a reservation back, exact to the page.
+	 *
+	 * @param address  the first page; a multiple of the page size.
+	 * @param size     bytes, rounded up to pages.
+	 *
+	 * What remains below and above stays as reservations of their own, each with an
+	 * AllocationBase of its own; contents and protections are kept.  The addresses
+	 * given back are free at once, but a new reservation starts at a multiple of 64
+	 * KiB.
+	 *
+	 * Threads: any; event callbacks run on this thread, afterwards.
+	 * Errors:  HOST_E_CLRNOTAVAILABLE   after Shutdown, or after an E_FAIL
+	 *          E_INVALIDARG             address not at a page; size 0; end beyond
+	 *                                   user space or past the end of the
+	 *                                   reservation; a part of a huge page
+	 *          HOST_E_INVALIDOPERATION  address in no reservation of this host, NULL
+	 *                                   included
+	 *          E_OUTOFMEMORY            no memory for the books of what remains
+	 * Source:  ours; what remains behaves as after NtFreeVirtualMemory with a size.
+	 */
+	HOSTMEM_METHOD(IHostMemoryPages, HRESULT, ReleaseRange, void *address,
+		       SIZE_T size);
+HOSTMEM_INTERFACE_END
+
+HOSTMEM_DECLARE_GUID(IID_IHostMemoryControl);
+HOSTMEM_DECLARE_GUID(IID_IHostMemorySimulator);
+HOSTMEM_DECLARE_GUID(IID_IHostMemoryPages);
+
+/* The class that every host module has. */
+HOSTMEM_DECLARE_GUID(CLSID_HostMemory);
+
+/**
+ * Makes a host.
+ *
+ * @param config  borrowed for the call; NULL = HOSTMEM_CONFIG_INIT.
+ * @param riid    the face wanted: IID_IUnknown, IID_IHostControl,
+ *                IID_IHostMemoryManager, IID_IHostGCManager,
+ *                IID_IHostMemoryControl, IID_IHostMemorySimulator or
+ *                IID_IHostMemoryPages.
+ * @param ppv     receives that face with one reference.
+ *
+ * A process may have several hosts; each has its own account, and one host's memory
+ * is foreign to another.
+ *
+ * Not in this release: a budget with any field other than HOSTMEM_BUDGET_INIT has it
+ * (limits, waits, HOSTMEM_CHARGE_RESERVE, HOSTMEM_ANNOUNCE_ALWAYS),
+ * HOSTMEM_MONITOR_LOOP, HOSTMEM_DEBUG_HEAP, cbRetain other than 0: E_NOTIMPL.
+ *
+ * Owner:   the caller, until Release.
+ * Threads: any.
+ * Errors:  E_POINTER            ppv is NULL, or in C riid is NULL
+ *          E_INVALIDARG         cbSize of config or budget; unknown flags;
+ *                               HOSTMEM_MONITOR_LOOP without a loop or together with
+ *                               HOSTMEM_MONITOR_OFF; headroom or largest not in
+ *                               order, headroom above the limit (this release:
+ *                               E_NOTIMPL)
+ *          E_NOTIMPL            this release
+ *          ERROR_NOT_SUPPORTED  as HRESULT_FROM_WIN32: the system's pages are not
+ *                               4096 bytes
+ *          E_NOINTERFACE        no such face
+ *          E_OUTOFMEMORY        the system refused
+ * Source:  ours.
+ */
+HOSTMEM_API HRESULT HostMemCreate(const HostMemConfig *config, REFIID riid, void **ppv);
+
+/**
+ * Makes a host from a host module.
+ *
+ * @param path  names the file; must have a slash, since no search path is used.
+ * @param riid  the face wanted.
+ * @param ppv   receives that face with one reference.
+ *
+ * A host module is a shared object that exports DllGetClassObject (see unknown.h) and
+ * knows CLSID_HostMemory.  It stays loaded until the process ends.
+ *
+ * Owner:   the caller, until Release.
+ * Threads: any.
+ * Errors:  E_POINTER             ppv or path is NULL, or in C riid is NULL
+ *          E_INVALIDARG          path has no slash
+ *          ERROR_MOD_NOT_FOUND   no such file, or it cannot be read
+ *          ERROR_BAD_EXE_FORMAT  it cannot be loaded
+ *          ERROR_PROC_NOT_FOUND  it has no DllGetClassObject
+ *          others                what the module answered; if it answered a success
+ *                                without an object: E_UNEXPECTED
+ * Source:  ours; the entry and the factory are COM's.  The ERROR_ codes come as
+ *          HRESULT_FROM_WIN32.
+ */
+HOSTMEM_API HRESULT HostMemLoadModule(const char *path, REFIID riid, void **ppv);
+
+/**
+ * Tells whether a fault is one that a host expects.
+ *
+ * @param address  the address that faulted (si_addr).
+ * @param write    TRUE if it was a write, as far as the program knows.
+ *
+ * Meant for the program's SIGSEGV handler; hostmem installs none.  It serves every host
+ * of the process.  A hit on a PAGE_GUARD page takes the modifier away from that page,
+ * after which its own protection holds.
+ *
+ * A system call that touches a guard page gets EFAULT, and the guard stays.
+ *
+ * Returns: S_OK     retry the instruction.  It comes also if another thread has served
+ *                   the same page already, or is just changing that reservation; in
+ *                   the latter case the retry faults again.
+ *          S_FALSE  not ours: go on as for any other fault.
+ * Threads: any; async-signal-safe, keeps errno, never waits, calls nobody.
+ * Errors:  none.
+ * Source:  ours; what a guard page does is Win32's.
+ */
+HOSTMEM_API HRESULT HostMemHandleFault(void *address, BOOL write);
+
+/**
+ * Names a result code.
+ *
+ * @param hr  any code.
+ *
+ * Returns: its name, as "HOST_E_TIMEOUT" or "ERROR_INVALID_ADDRESS", or the number as
+ *          "0x8007abcd" if it has none here; never NULL.  A name lives for ever, a
+ *          number until the next call on this thread.
+ * Threads: any; takes no lock.
+ * Source:  ours.
+ */
+HOSTMEM_API const char *HostMemResultName(HRESULT hr);
+
+/**
+ * Tells the release of the library, as "0.1.0".
+ *
+ * Returns: a string that lives for ever.
+ * Threads: any; takes no lock.
+ * Source:  ours.
+ */
+HOSTMEM_API const char *HostMemVersion(void);
+
+#ifndef __cplusplus
+HOSTMEM_UNKNOWN_WRAPPERS(IHostMemoryControl)
+HOSTMEM_WRAPPER(IHostMemoryControl, SetBudget,
+		(IHostMemoryControl *self, const HostMemBudget *budget), (self, budget))
+HOSTMEM_WRAPPER(IHostMemoryControl, GetBudget,
+		(IHostMemoryControl *self, HostMemBudget *budget), (self, budget))
+HOSTMEM_WRAPPER(IHostMemoryControl, GetUsage,
+		(IHostMemoryControl *self, HostMemUsage *usage), (self, usage))
+HOSTMEM_WRAPPER(IHostMemoryControl, Subscribe,
+		(IHostMemoryControl *self, DWORD eventMask, HostMemEventCallback callback,
+		 void *state, uint64_t *cookie),
+		(self, eventMask, callback, state, cookie))
+HOSTMEM_WRAPPER(IHostMemoryControl, Unsubscribe,
+		(IHostMemoryControl *self, uint64_t cookie), (self, cookie))
+HOSTMEM_WRAPPER(IHostMemoryControl, SetReclaimer,
+		(IHostMemoryControl *self, HostMemReclaimCallback callback, void *state),
+		(self, callback, state))
+HOSTMEM_WRAPPER(IHostMemoryControl, NotifyMemory,
+		(IHostMemoryControl *self, EMemoryAvailable available), (self, available))
+HOSTMEM_WRAPPER(IHostMemoryControl, EnterGate,
+		(IHostMemoryControl *self, DWORD ms), (self, ms))
+HOSTMEM_WRAPPER(IHostMemoryControl, LeaveGate, (IHostMemoryControl *self), (self))
+HOSTMEM_WRAPPER(IHostMemoryControl, WalkRegions,
+		(IHostMemoryControl *self, HostMemRegionCallback callback, void *state),
+		(self, callback, state))
+HOSTMEM_WRAPPER(IHostMemoryControl, Shutdown, (IHostMemoryControl *self), (self))
+
+HOSTMEM_UNKNOWN_WRAPPERS(IHostMemorySimulator)
+HOSTMEM_WRAPPER(IHostMemorySimulator, AddFault,
+		(IHostMemorySimulator *self, const HostMemFault *fault, uint64_t *cookie),
+		(self, fault, cookie))
+HOSTMEM_WRAPPER(IHostMemorySimulator, RemoveFault,
+		(IHostMemorySimulator *self, uint64_t cookie), (self, cookie))
+HOSTMEM_WRAPPER(IHostMemorySimulator, SetMemoryLoad,
+		(IHostMemorySimulator *self, DWORD percent, SIZE_T available),
+		(self, percent, available))
+HOSTMEM_WRAPPER(IHostMemorySimulator, ClearMemoryLoad,
+		(IHostMemorySimulator *self), (self))
+HOSTMEM_WRAPPER(IHostMemorySimulator, SetAvailability,
+		(IHostMemorySimulator *self, EMemoryAvailable available),
+		(self, available))
+HOSTMEM_WRAPPER(IHostMemorySimulator, ClearAvailability,
+		(IHostMemorySimulator *self), (self))
+HOSTMEM_WRAPPER(IHostMemorySimulator, SetVirtualTime,
+		(IHostMemorySimulator *self, BOOL on), (self, on))
+HOSTMEM_WRAPPER(IHostMemorySimulator, Advance,
+		(IHostMemorySimulator *self, DWORD ms), (self, ms))
+
+HOSTMEM_UNKNOWN_WRAPPERS(IHostMemoryPages)
+HOSTMEM_WRAPPER(IHostMemoryPages, ReserveAligned,
+		(IHostMemoryPages *self, SIZE_T size, SIZE_T alignment, DWORD type,
+		 DWORD protect, EMemoryCriticalLevel level, void **ppMem),
+		(self, size, alignment, type, protect, level, ppMem))
+HOSTMEM_WRAPPER(IHostMemoryPages, ReleaseRange,
+		(IHostMemoryPages *self, void *address, SIZE_T size),
+		(self, address, size))
+#endif
+
+HOSTMEM_STATIC_ASSERT(sizeof(HostMemOperation) == 4, "enums have 32 bits");
+HOSTMEM_STATIC_ASSERT(offsetof(HostMemEvent, request) == 32, "no gaps before it");
+
+#endif /* HOSTMEM_HOSTMEM_H */

@@ -1,0 +1,20 @@
+## What callers see: every header is installed as <hostmem/...>.
+
+hostmemincludedir = $(includedir)/hostmem
+hostmeminclude_HEADERS = \
+	%D%/guid.h \
+	%D%/hostcontrol.h \
+	%D%/hostgc.h \
+	%D%/hostmem.h \
+	%D%/hostmemory.h \
+	%D%/hresult.h \
+	%D%/jsrt.h \
+	%D%/memnotify.h \
+	%D%/unknown.h \
+	%D%/winmem.h
+
+abi_sources = \
+	%D%/iids.c
+
+EXTRA_DIST += \
+	%D%/README
