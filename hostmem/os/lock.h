@@ -1,0 +1,56 @@
+#ifndef HOSTMEM_OS_LOCK_H
+#define HOSTMEM_OS_LOCK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * A lock of four bytes, and waiting on a word.
+ *
+ * Each region has a lock of its own, and there may be a million regions: a
+ * pthread_mutex_t of 40 bytes would be most of what a region costs.  A zeroed lock is a
+ * free one, so locks may live in memory that is never initialised.
+ *
+ * Rules
+ *   - a lock is only taken between hm_calls_enter and hm_calls_leave (calls.h), so
+ *     that a fork can wait until every lock is free;
+ *   - locks are taken in the order of their rank, never two of one rank, and none is
+ *     held while a callback runs.  Checked builds abort where that is broken;
+ *   - errno is kept.
+ */
+enum hm_rank {
+	HM_RANK_REGION = 1, /* one region: its states, and the system calls on it */
+	HM_RANK_DIRECTORY,  /* address -> region, process-wide; never across a system call */
+	HM_RANK_PARKED,     /* released regions that the system would not take, of one host */
+	HM_RANK_EXTERNAL,   /* the acquired mappings of one host */
+	HM_RANK_EVENTS,     /* the subscribers of one host */
+	HM_RANK_NOTIFY,     /* the notification callback of one host */
+	HM_RANK_HOSTS,      /* the list of hosts, process-wide */
+	HM_RANK_MAPPINGS,   /* the open file of the process's mappings */
+	HM_RANK_METADATA,   /* free metadata blocks, process-wide */
+	HM_RANKS
+};
+
+struct hm_lock {
+	_Atomic uint32_t word; /* 0 free, 1 held, 2 held and somebody may sleep */
+};
+
+void hm_lock_acquire(struct hm_lock *lock, enum hm_rank rank);
+bool hm_lock_try(struct hm_lock *lock, enum hm_rank rank);
+void hm_lock_release(struct hm_lock *lock, enum hm_rank rank);
+
+/* Aborts in a checked build if this thread holds any lock. */
+#ifdef HM_CHECKED
+void hm_lock_assert_none_held(void);
+#else
+static inline void hm_lock_assert_none_held(void)
+{
+}
+#endif
+
+/* Sleeps while *word == value; may return early, so the caller looks again. */
+void hm_word_wait(const _Atomic uint32_t *word, uint32_t value);
+void hm_word_wake_all(const _Atomic uint32_t *word);
+
+#endif

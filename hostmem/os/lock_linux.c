@@ -1,0 +1,101 @@
+/*
+ * Locks on futex words.
+ *
+ * The three-state scheme: a free lock is taken by one compare-and-swap and given back
+ * by one exchange; the kernel is asked only when somebody waits.  Two is stored by
+ * everybody who has waited, because it cannot know whether it was the last.
+ *
+ * pthread_mutex_t was the alternative: ten times the size, and a fork child may not
+ * even re-initialise one that another thread held.
+ */
+#include "lock.h"
+#include "check.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifdef HM_CHECKED
+static _Thread_local unsigned ranks_held;
+
+static void rank_push(enum hm_rank rank)
+{
+	hm_assert((ranks_held >> rank) == 0);
+	ranks_held |= 1U << rank;
+}
+
+static void rank_pop(enum hm_rank rank)
+{
+	hm_assert((ranks_held & (1U << rank)) != 0);
+	ranks_held &= ~(1U << rank);
+}
+
+void hm_lock_assert_none_held(void)
+{
+	hm_assert(ranks_held == 0);
+}
+#else
+static inline void rank_push(enum hm_rank rank)
+{
+	(void)rank;
+}
+
+static inline void rank_pop(enum hm_rank rank)
+{
+	(void)rank;
+}
+#endif
+
+static void futex(const _Atomic uint32_t *word, int operation, uint32_t value)
+{
+	int kept = errno;
+
+	/* A failed wait is a reason to look again, which every caller does. */
+	(void)syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
+	errno = kept;
+}
+
+void hm_word_wait(const _Atomic uint32_t *word, uint32_t value)
+{
+	futex(word, FUTEX_WAIT, value);
+}
+
+void hm_word_wake_all(const _Atomic uint32_t *word)
+{
+	futex(word, FUTEX_WAKE, INT_MAX);
+}
+
+bool hm_lock_try(struct hm_lock *lock, enum hm_rank rank)
+{
+	uint32_t expected = 0;
+
+	if (!atomic_compare_exchange_strong_explicit(&lock->word, &expected, 1,
+						     memory_order_acquire,
+						     memory_order_relaxed))
+		return false;
+	rank_push(rank);
+	return true;
+}
+
+void hm_lock_acquire(struct hm_lock *lock, enum hm_rank rank)
+{
+	uint32_t expected = 0;
+
+	rank_push(rank);
+	if (atomic_compare_exchange_strong_explicit(&lock->word, &expected, 1,
+						    memory_order_acquire,
+						    memory_order_relaxed))
+		return;
+	while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0)
+		futex(&lock->word, FUTEX_WAIT, 2);
+}
+
+void hm_lock_release(struct hm_lock *lock, enum hm_rank rank)
+{
+	rank_pop(rank);
+	if (atomic_exchange_explicit(&lock->word, 0, memory_order_release) == 2)
+		futex(&lock->word, FUTEX_WAKE, 1);
+}

@@ -1,0 +1,115 @@
+#ifndef HOSTMEM_OS_PAGES_H
+#define HOSTMEM_OS_PAGES_H
+
+#include "abi/hresult.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Where pages come from: the one door to the system's memory.
+ *
+ * Contract of every operation
+ *   - addresses and sizes are multiples of the 4 KiB page, sizes are never 0; the
+ *     caller has checked this, an implementation asserts it and repairs nothing;
+ *   - the result is an HRESULT:
+ *       E_OUTOFMEMORY                              the system has not enough of something
+ *       E_ACCESSDENIED                             the system's policy forbids the access
+ *       HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS)  the wanted place is taken
+ *       HRESULT_FROM_WIN32(ERROR_PRIVILEGE_NOT_HELD) no huge pages to give
+ *       E_FAIL   something happened that cannot: the host is not to be trusted any more;
+ *   - on failure nothing has changed and *out is NULL (E_FAIL apart);
+ *   - errno is kept, nothing is allocated, no lock of the caller's is needed: two
+ *     operations may run at once unless their ranges touch, which the caller prevents.
+ *
+ * A page is reserved (no access, no memory) or committed (with the access that was
+ * asked for; zero when it becomes committed).  Access bits are a set; the empty set is
+ * a committed page that nobody may touch.
+ */
+enum hm_access {
+	HM_ACCESS_NONE = 0,
+	HM_ACCESS_READ = 1,
+	HM_ACCESS_WRITE = 2,
+	HM_ACCESS_EXECUTE = 4,
+};
+
+/* A run of pages that share one state, as they stood before an operation. */
+struct hm_page_run {
+	size_t size; /* bytes; 0 = no more runs */
+	bool committed;
+	unsigned access; /* of a committed run */
+};
+
+/*
+ * Tells the run that starts at `address`; the operations that can stop half-way ask it
+ * in order to put back what was there.
+ */
+struct hm_page_history {
+	struct hm_page_run (*run_at)(const struct hm_page_history *self, void *address);
+};
+
+enum hm_reserve_flags {
+	HM_RESERVE_COMMITTED = 1, /* with `access`, instead of reserved */
+	HM_RESERVE_LARGE = 2,     /* huge pages; goes with COMMITTED */
+	HM_RESERVE_TOP_DOWN = 4,  /* as high as there is room */
+};
+
+struct hm_page_source {
+	/* Size of a huge page in bytes, 0 where the machine has none configured. */
+	size_t (*large_page_size)(const struct hm_page_source *self);
+
+	/*
+	 * Takes `size` bytes of address space: exactly at `wanted` if that is not NULL,
+	 * else at a multiple of `alignment`, a power of two of at least 64 KiB.  What the
+	 * source gives lies below HM_USER_END.
+	 */
+	HRESULT (*reserve)(const struct hm_page_source *self, void *wanted, size_t size,
+			   size_t alignment, unsigned flags, unsigned access, void **out);
+
+	/*
+	 * Makes every page of the range committed with `access`.  Pages that are
+	 * committed already keep their contents, the others read as zero.
+	 */
+	HRESULT (*commit)(const struct hm_page_source *self, void *address, size_t size,
+			  unsigned access, const struct hm_page_history *before);
+
+	/* Changes the access of committed pages. */
+	HRESULT (*protect)(const struct hm_page_source *self, void *address, size_t size,
+			   unsigned access, const struct hm_page_history *before);
+
+	/*
+	 * Gives the memory of the range back; its pages are reserved afterwards.  Never
+	 * fails: where the system has no room for the change (max_map_count) the contents
+	 * go all the same, and the range is left as inaccessible as can be had.
+	 */
+	void (*decommit)(const struct hm_page_source *self, void *address, size_t size);
+
+	/* Tells the system that the contents are not needed; advice, so it cannot fail. */
+	void (*discard)(const struct hm_page_source *self, void *address, size_t size);
+
+	/*
+	 * Gives address space back.  S_FALSE: the memory is gone as after decommit, but
+	 * the system had no room to give up the addresses; the range still belongs to the
+	 * caller, who asks again later.
+	 */
+	HRESULT (*release)(const struct hm_page_source *self, void *address, size_t size);
+};
+
+/* Plain mmap: each reservation is a mapping of its own. */
+extern const struct hm_page_source hm_pages_posix;
+
+/* Whether the system has the page size that the rules above are written for. */
+bool hm_pages_usable(void);
+
+/*
+ * Memory for the library's own tables: zeroed, readable, writable, from the system and
+ * not from malloc, since the program's malloc may stand on a host.  NULL if the system
+ * refuses.
+ */
+void *hm_pages_map_metadata(size_t size);
+void hm_pages_unmap_metadata(void *address, size_t size);
+
+/* Access of memory that is not ours, see foreign.h.  Same contract as protect. */
+HRESULT hm_pages_protect_foreign(void *address, size_t size, unsigned access);
+
+#endif

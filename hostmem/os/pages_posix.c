@@ -1,0 +1,364 @@
+/*
+ * Pages from mmap, one mapping per reservation.
+ *
+ * Reserve is a PROT_NONE mapping that the kernel does not charge; commit and protect
+ * are mprotect; decommit maps fresh PROT_NONE pages over the range, which takes the
+ * contents and the access away in one call that other threads cannot see half-done.
+ * MADV_DONTNEED with mprotect was rejected for that: between the two a stray write
+ * would silently bring a page back.
+ *
+ * mprotect walks the kernel's mappings one by one and may stop half-way when
+ * vm.max_map_count is reached.  So commit and protect take the history of the range and
+ * put it back.  That cannot fail for want of room, because undoing a split merges; if
+ * it fails nevertheless, nobody knows what the pages are, and that is E_FAIL.
+ *
+ * No locks.  errno is kept: it is the runtime's, and may be in use by its caller.
+ */
+#include "pages.h"
+#include "check.h"
+#include "size.h"
+#include "system.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+#define RESERVED_FLAGS (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+
+static HRESULT hresult_from_errno(int error)
+{
+	switch (error) {
+	case ENOMEM:
+	case EAGAIN: /* RLIMIT_MEMLOCK under mlockall */
+		return E_OUTOFMEMORY;
+	case EACCES:
+	case EPERM: /* a policy such as PR_SET_MDWE */
+		return E_ACCESSDENIED;
+	case EEXIST:
+		return HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS);
+	default:
+		return E_FAIL;
+	}
+}
+
+static int protection_from_access(unsigned access)
+{
+	int protection = PROT_NONE;
+
+	if (access & HM_ACCESS_READ)
+		protection |= PROT_READ;
+	if (access & HM_ACCESS_WRITE)
+		protection |= PROT_READ | PROT_WRITE;
+	/* PROT_EXEC alone may become execute-only, which PAGE_EXECUTE on x86-64 is not. */
+	if (access & HM_ACCESS_EXECUTE)
+		protection |= PROT_READ | PROT_EXEC;
+	return protection;
+}
+
+static void assert_range(const void *address, size_t size)
+{
+	hm_assert(size != 0 && size % HM_PAGE_SIZE == 0);
+	hm_assert((uintptr_t)address % HM_PAGE_SIZE == 0);
+	(void)address;
+	(void)size;
+}
+
+static HRESULT map(void *wanted, size_t size, int protection, int flags, void **out)
+{
+	int kept = errno;
+	void *address = hm_system.map(wanted, size, protection, flags, -1, 0);
+	HRESULT hr;
+
+	*out = NULL;
+	if (address == MAP_FAILED) {
+		hr = hresult_from_errno(errno);
+		errno = kept;
+		return hr;
+	}
+	*out = address;
+	return S_OK;
+}
+
+static HRESULT unmap(void *address, size_t size)
+{
+	int kept = errno;
+	HRESULT hr;
+
+	if (hm_system.unmap(address, size) == 0)
+		return S_OK;
+	hr = hresult_from_errno(errno);
+	errno = kept;
+	return hr;
+}
+
+static HRESULT protect(void *address, size_t size, unsigned access)
+{
+	int kept = errno;
+	HRESULT hr;
+
+	if (hm_system.protect(address, size, protection_from_access(access)) == 0)
+		return S_OK;
+	hr = hresult_from_errno(errno);
+	errno = kept;
+	return hr;
+}
+
+static void advise(void *address, size_t size, int advice)
+{
+	int kept = errno;
+
+	(void)hm_system.advise(address, size, advice);
+	errno = kept;
+}
+
+static void posix_decommit(const struct hm_page_source *self, void *address, size_t size)
+{
+	void *mapped;
+
+	(void)self;
+	assert_range(address, size);
+	if (SUCCEEDED(map(address, size, PROT_NONE, RESERVED_FLAGS | MAP_FIXED, &mapped)))
+		return;
+	/* Full up with mappings: the memory must go, whatever the access can be. */
+	advise(address, size, MADV_DONTNEED);
+	(void)protect(address, size, HM_ACCESS_NONE);
+}
+
+/* Undoes a change that stopped half-way. */
+static HRESULT restore(char *address, size_t size, const struct hm_page_history *before)
+{
+	while (size != 0) {
+		struct hm_page_run run = before->run_at(before, address);
+
+		hm_assert(run.size != 0);
+		run.size = hm_min(run.size, size);
+		if (!run.committed)
+			posix_decommit(NULL, address, run.size);
+		else if (FAILED(protect(address, run.size, run.access)))
+			return E_FAIL;
+		address += run.size;
+		size -= run.size;
+	}
+	return S_OK;
+}
+
+static HRESULT posix_protect(const struct hm_page_source *self, void *address, size_t size,
+			     unsigned access, const struct hm_page_history *before)
+{
+	HRESULT hr;
+
+	(void)self;
+	assert_range(address, size);
+	hr = protect(address, size, access);
+	if (FAILED(hr) && FAILED(restore(address, size, before)))
+		return E_FAIL;
+	return hr;
+}
+
+static bool usable(void *address, size_t size, size_t alignment)
+{
+	return hm_range_valid((uintptr_t)address, size) &&
+	       (uintptr_t)address % alignment == 0;
+}
+
+/*
+ * Whole 64 KiB units are asked for, so that the kernel's next place stays aligned and
+ * no two reservations ever share a unit; the tail goes back, since the region is pages
+ * long and not units.  Giving up a tail that cannot be unmapped costs addresses only.
+ */
+static HRESULT reserve_aligned(size_t size, size_t alignment, int protection, int flags,
+			       void **out)
+{
+	size_t units = hm_round_up(size, HM_GRANULE_SIZE);
+	size_t span = units;
+	char *address, *start;
+	void *mapped;
+	HRESULT hr;
+
+	*out = NULL;
+	hr = map(NULL, span, protection, flags, &mapped);
+	if (FAILED(hr))
+		return hr;
+	if (!usable(mapped, span, alignment)) {
+		(void)unmap(mapped, span);
+		if (alignment > HM_USER_END - units)
+			return E_OUTOFMEMORY;
+		span = units + alignment;
+		hr = map(NULL, span, protection, flags, &mapped);
+		if (FAILED(hr))
+			return hr;
+	}
+	address = mapped;
+	start = address + (hm_round_up((uintptr_t)mapped, alignment) - (uintptr_t)mapped);
+	if (start + size != address + span)
+		(void)unmap(start + size, (size_t)(address + span - (start + size)));
+	if (start != address)
+		(void)unmap(address, (size_t)(start - address));
+	if (!hm_range_valid((uintptr_t)start, size)) {
+		(void)unmap(start, size);
+		return E_OUTOFMEMORY;
+	}
+	*out = start;
+	return S_OK;
+}
+
+static HRESULT reserve_exact(void *wanted, size_t size, int protection, int flags, void **out)
+{
+	HRESULT hr = map(wanted, size, protection, flags | MAP_FIXED_NOREPLACE, out);
+
+	/* Kernels before 4.17 take the address for a hint and may go elsewhere. */
+	if (SUCCEEDED(hr) && *out != wanted) {
+		(void)unmap(*out, size);
+		*out = NULL;
+		return HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS);
+	}
+	return hr;
+}
+
+static HRESULT posix_reserve(const struct hm_page_source *self, void *wanted, size_t size,
+			     size_t alignment, unsigned flags, unsigned access, void **out)
+{
+	int protection = PROT_NONE;
+	int mapping = RESERVED_FLAGS;
+	HRESULT hr;
+
+	(void)self;
+	assert_range(wanted, size);
+	hm_assert(wanted != NULL || hm_is_power_of_two(alignment));
+	if (flags & HM_RESERVE_COMMITTED)
+		protection = protection_from_access(access);
+	if (flags & HM_RESERVE_LARGE)
+		mapping = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB;
+	/* HM_RESERVE_TOP_DOWN: the kernel goes from the top down anyway. */
+	if (wanted != NULL)
+		hr = reserve_exact(wanted, size, protection, mapping, out);
+	else
+		hr = reserve_aligned(size, alignment, protection, mapping, out);
+	/* The pool of huge pages is empty, or the kernel was built without one. */
+	if ((flags & HM_RESERVE_LARGE) && (hr == E_OUTOFMEMORY || hr == E_FAIL))
+		return HRESULT_FROM_WIN32(ERROR_PRIVILEGE_NOT_HELD);
+	return hr;
+}
+
+static HRESULT posix_release(const struct hm_page_source *self, void *address, size_t size)
+{
+	assert_range(address, size);
+	switch (unmap(address, size)) {
+	case S_OK:
+		return S_OK;
+	case E_OUTOFMEMORY:
+		posix_decommit(self, address, size);
+		return S_FALSE;
+	default:
+		return E_FAIL;
+	}
+}
+
+static void posix_discard(const struct hm_page_source *self, void *address, size_t size)
+{
+	(void)self;
+	assert_range(address, size);
+	advise(address, size, MADV_FREE);
+}
+
+static bool starts_with(const char **text, const char *prefix)
+{
+	const char *rest = *text;
+
+	for (; *prefix != '\0'; prefix++, rest++) {
+		if (*rest != *prefix)
+			return false;
+	}
+	*text = rest;
+	return true;
+}
+
+/* The figure of a "Name:   123 kB" line in bytes, 0 if there is none. */
+static size_t meminfo_figure(const char *text, const char *name)
+{
+	for (; *text != '\0'; text++) {
+		size_t figure = 0;
+
+		if (starts_with(&text, name)) {
+			while (*text == ' ')
+				text++;
+			for (; *text >= '0' && *text <= '9' && figure < SIZE_MAX / 20480;
+			     text++)
+				figure = figure * 10 + (size_t)(*text - '0');
+			return figure * 1024;
+		}
+		while (*text != '\n' && *text != '\0')
+			text++;
+		if (*text == '\0')
+			return 0;
+	}
+	return 0;
+}
+
+static size_t posix_large_page_size(const struct hm_page_source *self)
+{
+	char text[4096];
+	size_t used = 0;
+	int kept = errno;
+	int file = hm_system.open("/proc/meminfo", 0);
+	long got = 0;
+
+	(void)self;
+	if (file < 0) {
+		errno = kept;
+		return 0;
+	}
+	do {
+		got = hm_system.read(file, text + used, sizeof(text) - 1 - used);
+		if (got > 0)
+			used += (size_t)got;
+	} while (got > 0 && used < sizeof(text) - 1);
+	text[used] = '\0';
+	(void)hm_system.close(file);
+	errno = kept;
+	return hm_is_power_of_two(meminfo_figure(text, "Hugepagesize:"))
+		       ? meminfo_figure(text, "Hugepagesize:")
+		       : 0;
+}
+
+const struct hm_page_source hm_pages_posix = {
+	.large_page_size = posix_large_page_size,
+	.reserve = posix_reserve,
+	.commit = posix_protect,
+	.protect = posix_protect,
+	.decommit = posix_decommit,
+	.discard = posix_discard,
+	.release = posix_release,
+};
+
+bool hm_pages_usable(void)
+{
+	return sysconf(_SC_PAGESIZE) == (long)HM_PAGE_SIZE;
+}
+
+void *hm_pages_map_metadata(size_t size)
+{
+	void *address;
+
+	(void)map(NULL, size, PROT_READ | PROT_WRITE, RESERVED_FLAGS, &address);
+	return address;
+}
+
+void hm_pages_unmap_metadata(void *address, size_t size)
+{
+	/* Own whole mappings; a refusal would leave them mapped, which harms nobody. */
+	(void)unmap(address, size);
+}
+
+HRESULT hm_pages_protect_foreign(void *address, size_t size, unsigned access)
+{
+	HRESULT hr = protect(address, size, access);
+
+	/* EINVAL of a mapping that has rules of its own: the memory is not for us. */
+	return hr == E_FAIL ? E_ACCESSDENIED : hr;
+}

@@ -1,0 +1,28 @@
+#ifndef HOSTMEM_OS_SYSTEM_H
+#define HOSTMEM_OS_SYSTEM_H
+
+#include <stddef.h>
+
+/*
+ * Every system call that can refuse, behind one table.
+ *
+ * The table is the seam for the fault sweep: a test replaces an entry, counts the
+ * calls and refuses the n-th.  Nothing else writes to it.  The entries are the plain
+ * calls with their own arguments and their own errno; what an error means is decided
+ * by the file that made the call.
+ */
+struct hm_system_calls {
+	void *(*map)(void *address, size_t size, int protection, int flags, int file,
+		     long offset);
+	int (*unmap)(void *address, size_t size);
+	int (*protect)(void *address, size_t size, int protection);
+	int (*advise)(void *address, size_t size, int advice);
+	int (*open)(const char *path, int flags);
+	long (*read)(int file, void *buffer, size_t size);
+	int (*close)(int file);
+	int (*control)(int file, unsigned long request, void *argument);
+};
+
+extern struct hm_system_calls hm_system;
+
+#endif

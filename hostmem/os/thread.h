@@ -1,0 +1,23 @@
+#ifndef HOSTMEM_OS_THREAD_H
+#define HOSTMEM_OS_THREAD_H
+
+#include "abi/hresult.h"
+
+/*
+ * What the rules need to know about threads and processes.
+ *
+ * HM_THREAD_LOCAL names the initial-exec model: a few bytes of it can be had even when
+ * the library comes in by dlopen, and reading it never allocates, which the general
+ * model does at a thread's first use.
+ */
+#define HM_THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
+
+void hm_thread_yield(void);
+
+/*
+ * Runs `prepare` before, `parent` and `child` after every fork of this process.
+ * E_OUTOFMEMORY if the system has no room for the three pointers.
+ */
+HRESULT hm_fork_handlers(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+
+#endif
