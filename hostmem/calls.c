@@ -1,0 +1,118 @@
+/*
+ * Calls in flight, and what a fork does with them.
+ *
+ * A fork copies memory as it stands, other threads' half-done changes included, and
+ * leaves those threads behind: a lock they held would be held for ever, and a page whose
+ * system call was done but not yet recorded would be wrong in the child's books.  So
+ * before a fork the door is closed, everybody inside leaves, and the child starts with
+ * every lock free and every book true.  Taking all locks instead was rejected: there is
+ * one per region.
+ *
+ * The counters are spread over cache lines and a thread keeps to one of them.  The order
+ * of "count, then look at the door" here and "close the door, then look at the counts"
+ * there is what makes it safe, hence sequential consistency on both sides.
+ *
+ * Locks: none; the one who closes the door excludes others by a word of its own.
+ */
+#include "calls.h"
+#include "host.h"
+#include "os/check.h"
+#include "os/lock.h"
+#include "os/mappings.h"
+#include "os/thread.h"
+
+#include <stddef.h>
+
+#define SLOTS 32
+
+struct slot {
+	_Alignas(64) _Atomic uint32_t inside;
+};
+
+static struct slot slots[SLOTS];
+static _Atomic uint32_t closed;
+static _Atomic uint32_t forking;
+static _Atomic uint32_t next_slot;
+static _Atomic uint32_t prepared;
+static HM_THREAD_LOCAL uint32_t own_slot; /* 1-based; 0 = none yet */
+
+static struct slot *slot_of_thread(void)
+{
+	if (own_slot == 0)
+		own_slot = 1 + atomic_fetch_add_explicit(&next_slot, 1, memory_order_relaxed) %
+				       SLOTS;
+	return &slots[own_slot - 1];
+}
+
+bool hm_calls_try_enter(void)
+{
+	atomic_fetch_add(&slot_of_thread()->inside, 1);
+	if (atomic_load(&closed) == 0)
+		return true;
+	hm_calls_leave();
+	return false;
+}
+
+void hm_calls_enter(void)
+{
+	hm_lock_assert_none_held();
+	while (!hm_calls_try_enter())
+		hm_word_wait(&closed, 1);
+}
+
+void hm_calls_leave(void)
+{
+	struct slot *slot = slot_of_thread();
+
+	atomic_fetch_sub(&slot->inside, 1);
+	if (atomic_load(&closed) != 0)
+		hm_word_wake_all(&slot->inside);
+}
+
+static void close_door(void)
+{
+	uint32_t inside;
+
+	while (atomic_exchange(&forking, 1) != 0)
+		hm_word_wait(&forking, 1);
+	atomic_store(&closed, 1);
+	for (size_t i = 0; i < SLOTS; i++) {
+		while ((inside = atomic_load(&slots[i].inside)) != 0)
+			hm_word_wait(&slots[i].inside, inside);
+	}
+}
+
+static void open_door(void)
+{
+	atomic_store(&closed, 0);
+	atomic_store(&forking, 0);
+	hm_word_wake_all(&closed);
+	hm_word_wake_all(&forking);
+}
+
+static void after_fork_in_child(void)
+{
+	/* Counts of threads that were about to find the door closed. */
+	for (size_t i = 0; i < SLOTS; i++)
+		atomic_store(&slots[i].inside, 0);
+	hm_mappings_after_fork();
+	hm_hosts_after_fork();
+	open_door();
+}
+
+HRESULT hm_calls_prepare(void)
+{
+	HRESULT hr;
+	uint32_t state = 0;
+
+	/* 0 not yet, 1 being done, 2 done. */
+	while (!atomic_compare_exchange_strong(&prepared, &state, 1)) {
+		if (state == 2)
+			return S_OK;
+		hm_thread_yield();
+		state = 0;
+	}
+	hr = hm_fork_handlers(close_door, open_door, after_fork_in_child);
+	atomic_store(&prepared, SUCCEEDED(hr) ? 2 : 0);
+	return hr;
+}

@@ -1,0 +1,25 @@
+#ifndef HOSTMEM_CALLS_H
+#define HOSTMEM_CALLS_H
+
+#include "abi/hresult.h"
+
+#include <stdbool.h>
+
+/*
+ * Calls in flight: who is inside the library with a lock or a system call.
+ *
+ * Every lock is taken between enter and leave, and no callback runs there.  Entering
+ * costs one atomic addition on a word that other threads seldom touch.  Entries do not
+ * nest: one that nested would wait for a fork that waits for it.
+ */
+
+/* Once per process, before the first enter; E_OUTOFMEMORY if fork cannot be watched. */
+HRESULT hm_calls_prepare(void);
+
+void hm_calls_enter(void);
+void hm_calls_leave(void);
+
+/* For a signal handler: false instead of waiting. */
+bool hm_calls_try_enter(void);
+
+#endif

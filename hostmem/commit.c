@@ -1,0 +1,211 @@
+/*
+ * MEM_COMMIT, MEM_RESET, MEM_RESET_UNDO: what happens to pages of a reservation.
+ *
+ * A commit is charged with the pages that are not committed yet.  How many those are can
+ * only be told under the region's lock, and the callbacks that may refuse them run
+ * without it.  So the range is counted, the request asked, and the range counted again:
+ * if others have changed it meanwhile, the request is asked anew with what is left.  An
+ * attempt replaces the one before it, down to 0 bytes.  Holding the lock instead would
+ * hang the callback that commits in the same region, and marking the pages as promised
+ * would make others wait for a callback that waits for them.
+ *
+ * Locks: the region's, across the system call.
+ */
+#include "commit.h"
+#include "calls.h"
+#include "os/container.h"
+#include "os/size.h"
+#include "protection.h"
+#include "request.h"
+
+#define BAD_ADDRESS HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS)
+
+static struct hm_page_run run_at(const struct hm_page_history *self, void *address)
+{
+	const struct hm_region *region =
+		hm_const_container_of(self, struct hm_region_history, history)->region;
+	struct hm_states_view states = hm_region_states(region);
+	size_t page = hm_region_page(region, (uintptr_t)address);
+	size_t limit = hm_region_page(region, hm_region_end(region)) - page;
+	unsigned code;
+	size_t count = hm_states_run(&states, page, limit, &code);
+
+	return (struct hm_page_run){
+		.size = hm_bytes(count),
+		.committed = code != HM_STATE_RESERVED,
+		.access = hm_access_from_code(code),
+	};
+}
+
+struct hm_region_history hm_region_history(const struct hm_region *region)
+{
+	return (struct hm_region_history){ .history = { .run_at = run_at }, .region = region };
+}
+
+bool hm_region_all_committed(const struct hm_region *region, uintptr_t address, size_t size,
+			     unsigned *first, bool *uniform)
+{
+	struct hm_states_view states = hm_region_states(region);
+	size_t page = hm_region_page(region, address);
+	size_t end = page + hm_pages(size);
+	unsigned code;
+
+	page += hm_states_run(&states, page, end - page, first);
+	*uniform = page == end;
+	for (code = *first; page < end && code != HM_STATE_RESERVED;)
+		page += hm_states_run(&states, page, end - page, &code);
+	return code != HM_STATE_RESERVED;
+}
+
+bool hm_region_whole_pages(const struct hm_host *host, const struct hm_region *region,
+			   uintptr_t address, size_t size)
+{
+	size_t large;
+
+	if (!(atomic_load_explicit(&region->traits, memory_order_relaxed) & HM_REGION_LARGE))
+		return true;
+	large = host->pages->large_page_size(host->pages);
+	return large != 0 && address % large == 0 && size % large == 0;
+}
+
+/* Does it, on a locked region. */
+static HRESULT apply(struct hm_host *host, struct hm_region *region, uintptr_t address,
+		     size_t size, unsigned code)
+{
+	struct hm_region_history before = hm_region_history(region);
+	struct hm_states_change change;
+	unsigned first;
+	bool uniform;
+	HRESULT hr;
+
+	if (hm_region_all_committed(region, address, size, &first, &uniform) && uniform &&
+	    first == code)
+		return S_OK;
+	if (!hm_region_prepare(region, address, size, code, HM_NEED_NORMAL, &change))
+		return E_OUTOFMEMORY;
+	hr = host->pages->commit(host->pages, (void *)address, size, hm_access_from_code(code),
+				 &before.history);
+	if (FAILED(hr)) {
+		hm_states_abandon(&change);
+		return hr;
+	}
+	hm_region_publish(region, &change);
+	return S_OK;
+}
+
+/*
+ * Commits if what is pending is what the range needs; S_FALSE and *need if it needs
+ * something else.
+ */
+static HRESULT try_commit(struct hm_host *host, const struct hm_allocation *want,
+			  uintptr_t address, size_t size, size_t pending, size_t *need)
+{
+	struct hm_region *region = hm_regions_lock(host, address);
+	HRESULT hr = S_FALSE;
+
+	if (region == NULL)
+		return BAD_ADDRESS;
+	if (address + size > hm_region_end(region))
+		hr = BAD_ADDRESS;
+	else if (!hm_region_whole_pages(host, region, address, size))
+		hr = E_INVALIDARG;
+	else if (host->strict_execute && hm_protection_writes_and_executes(want->protect))
+		hr = E_ACCESSDENIED;
+	if (SUCCEEDED(hr)) {
+		*need = size - hm_region_committed(region, address, size);
+		if (*need == pending)
+			hr = apply(host, region, address, size,
+				   hm_code_from_protection(want->protect));
+		if (hr == S_OK)
+			atomic_fetch_add_explicit(&host->committed, pending,
+						  memory_order_relaxed);
+	}
+	hm_regions_unlock(region);
+	return hr;
+}
+
+HRESULT hm_commit(struct hm_host *host, const struct hm_allocation *want, void **out)
+{
+	uintptr_t address = hm_round_down(want->address, HM_PAGE_SIZE);
+	size_t size = hm_round_up(want->address + want->size, HM_PAGE_SIZE) - address;
+	struct hm_request request;
+	size_t need = 0;
+	HRESULT hr;
+
+	hr = hm_request_open(&request, host, HostMemCommit, want->level, (void *)address);
+	if (FAILED(hr))
+		return hr;
+	do {
+		hr = hm_request_ask(&request, need);
+		if (FAILED(hr))
+			break;
+		hm_calls_enter();
+		hr = try_commit(host, want, address, size, request.pending, &need);
+		hm_calls_leave();
+		if (FAILED(hr))
+			hr = hm_request_refuse(&request, hm_host_result(host, hr),
+					       hr == E_OUTOFMEMORY || hr == E_FAIL
+						       ? HostMemBySystem
+						       : HostMemNoReason);
+	} while (hr == S_FALSE);
+	if (SUCCEEDED(hr)) {
+		hm_request_settle(&request);
+		*out = (void *)address;
+	}
+	hm_request_close(&request);
+	return hr;
+}
+
+/* Drops the contents of the committed pages that lie wholly inside. */
+static void discard(struct hm_host *host, struct hm_region *region, uintptr_t address,
+		    uintptr_t end)
+{
+	struct hm_states_view states = hm_region_states(region);
+
+	while (address < end) {
+		unsigned code;
+		size_t size = hm_bytes(hm_states_run(&states, hm_region_page(region, address),
+						     hm_pages(end - address), &code));
+
+		if (code != HM_STATE_RESERVED)
+			host->pages->discard(host->pages, (void *)address, size);
+		address += size;
+	}
+}
+
+static HRESULT reset_locked(struct hm_host *host, const struct hm_allocation *want,
+			    struct hm_region *region)
+{
+	uintptr_t end = want->address + want->size;
+	uint8_t traits = atomic_load_explicit(&region->traits, memory_order_relaxed);
+	uintptr_t inner = hm_round_up(want->address, HM_PAGE_SIZE);
+
+	if (end > hm_region_end(region))
+		return BAD_ADDRESS;
+	if (want->type & MEM_RESET_UNDO)
+		return traits & HM_REGION_RESET ? HRESULT_FROM_WIN32(ERROR_NOT_SUPPORTED)
+						: S_OK;
+	if (inner >= hm_round_down(end, HM_PAGE_SIZE) || (traits & HM_REGION_LARGE))
+		return S_OK;
+	atomic_store_explicit(&region->traits, traits | HM_REGION_RESET, memory_order_release);
+	discard(host, region, inner, hm_round_down(end, HM_PAGE_SIZE));
+	return S_OK;
+}
+
+HRESULT hm_reset(struct hm_host *host, const struct hm_allocation *want, void **out)
+{
+	uintptr_t address = hm_round_down(want->address, HM_PAGE_SIZE);
+	struct hm_region *region;
+	HRESULT hr = BAD_ADDRESS;
+
+	hm_calls_enter();
+	region = hm_regions_lock(host, address);
+	if (region != NULL) {
+		hr = reset_locked(host, want, region);
+		hm_regions_unlock(region);
+	}
+	hm_calls_leave();
+	if (SUCCEEDED(hr))
+		*out = (void *)address;
+	return hr;
+}

@@ -1,0 +1,43 @@
+#ifndef HOSTMEM_COMMIT_H
+#define HOSTMEM_COMMIT_H
+
+#include "regions.h"
+#include "reserve.h"
+
+/*
+ * MEM_COMMIT at an address.
+ *
+ *   HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS)  not wholly in one reservation of the host
+ *   E_ACCESSDENIED                             strict, or the system's policy
+ *   E_INVALIDARG                               part of a large page
+ *   E_OUTOFMEMORY, HOST_E_ABANDONED            see request.h
+ */
+HRESULT hm_commit(struct hm_host *host, const struct hm_allocation *want, void **out);
+
+/*
+ * MEM_RESET and MEM_RESET_UNDO.
+ *
+ *   HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS)  not wholly in one reservation of the host
+ *   HRESULT_FROM_WIN32(ERROR_NOT_SUPPORTED)    UNDO, and contents may be gone
+ */
+HRESULT hm_reset(struct hm_host *host, const struct hm_allocation *want, void **out);
+
+/* The runs of a locked region, for an operation that may have to be undone. */
+struct hm_region_history {
+	struct hm_page_history history;
+	const struct hm_region *region;
+};
+struct hm_region_history hm_region_history(const struct hm_region *region);
+
+/*
+ * Whether every page of the range is committed; *first is the code of the first, and
+ * *uniform tells whether all have it.  The region is locked.
+ */
+bool hm_region_all_committed(const struct hm_region *region, uintptr_t address, size_t size,
+			     unsigned *first, bool *uniform);
+
+/* Whether a range of a region of large pages is made of whole ones. */
+bool hm_region_whole_pages(const struct hm_host *host, const struct hm_region *region,
+			   uintptr_t address, size_t size);
+
+#endif

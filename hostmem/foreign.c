@@ -1,0 +1,244 @@
+/*
+ * Memory that is not ours, told in Win32's words.
+ *
+ * The kernel knows mappings, Win32 knows allocations.  One allocation is here a run of
+ * adjacent mappings of one file (an image with its segments), else a single mapping.  The
+ * kernel may merge a neighbour's anonymous mapping with one of ours, so everything it says
+ * is cut at the borders of our regions.
+ *
+ * The kernel is asked anew for every mapping of a run; between two questions the answer
+ * may change, as it may between our answer and its use.
+ *
+ * Locks: none of its own; os/mappings.h has one around its file.
+ */
+#include "foreign.h"
+#include "metadata.h"
+#include "os/mappings.h"
+#include "os/pages.h"
+#include "os/size.h"
+#include "protection.h"
+#include "regions.h"
+
+#include <string.h>
+
+/* More pieces of one range than these are not changed in one call. */
+#define MOST_PIECES 64U
+
+static bool same_file(const struct hm_mapping *a, const struct hm_mapping *b)
+{
+	return a->inode != 0 && a->inode == b->inode && a->device == b->device;
+}
+
+/* The region that has an address, as far as it matters here. */
+enum owner { NOBODY, A_HOST, LEAVING };
+
+static enum owner owner_of(uintptr_t address, struct hm_region_view *view)
+{
+	if (!hm_regions_find(address, view))
+		return NOBODY;
+	return view->phase == HM_REGION_LIVE ? A_HOST : LEAVING;
+}
+
+/*
+ * The mapping at a page, cut at the borders of regions, so that what is left is all in
+ * one region or all in none.  S_FALSE if nothing is mapped.
+ */
+static HRESULT mapping_at(uintptr_t page, struct hm_mapping *out)
+{
+	struct hm_region_view view;
+	HRESULT hr = hm_mapping_find(page, out);
+
+	if (hr != S_OK || out->start > page)
+		return FAILED(hr) ? hr : S_FALSE;
+	if (hm_regions_previous(page, &view)) {
+		uintptr_t border = page < view.end ? view.base : view.end;
+
+		out->start = hm_max(out->start, border);
+		if (page < view.end)
+			out->end = hm_min(out->end, view.end);
+	}
+	if (hm_regions_next(page + 1, &view))
+		out->end = hm_min(out->end, view.base);
+	return S_OK;
+}
+
+/* The first mapping of the allocation that `mapping` belongs to. */
+static HRESULT first_of(const struct hm_mapping *mapping, struct hm_mapping *first)
+{
+	struct hm_mapping below;
+
+	*first = *mapping;
+	while (first->inode != 0 && first->start != 0) {
+		HRESULT hr = mapping_at(first->start - HM_PAGE_SIZE, &below);
+
+		if (FAILED(hr))
+			return hr;
+		if (hr != S_OK || !same_file(&below, first))
+			break;
+		*first = below;
+	}
+	return S_OK;
+}
+
+/* The mapping after `mapping` in its allocation; S_FALSE if it was the last. */
+static HRESULT next_of(const struct hm_mapping *mapping, struct hm_mapping *next)
+{
+	HRESULT hr;
+
+	if (mapping->inode == 0)
+		return S_FALSE;
+	hr = mapping_at(mapping->end, next);
+	if (hr == S_OK && !same_file(mapping, next))
+		return S_FALSE;
+	return hr;
+}
+
+static HRESULT describe(uintptr_t page, const struct hm_mapping *mapping,
+			MEMORY_BASIC_INFORMATION *out)
+{
+	struct hm_mapping first, at, next;
+	bool executable = false;
+	HRESULT hr = first_of(mapping, &first);
+
+	if (FAILED(hr))
+		return hr;
+	out->BaseAddress = (void *)page;
+	out->AllocationBase = (void *)first.start;
+	out->AllocationProtect = hm_protection_from_access(first.access);
+	out->RegionSize = mapping->end - page;
+	out->State = MEM_COMMIT;
+	out->Protect = hm_protection_from_access(mapping->access);
+	for (at = first, hr = S_OK; hr == S_OK; at = next) {
+		executable |= (at.access & HM_ACCESS_EXECUTE) != 0;
+		/* Neighbours with the same access are one run. */
+		if (at.start == page + out->RegionSize && at.access == mapping->access)
+			out->RegionSize = at.end - page;
+		hr = next_of(&at, &next);
+	}
+	if (mapping->inode == 0)
+		out->Type = MEM_PRIVATE;
+	else
+		out->Type = executable ? MEM_IMAGE : MEM_MAPPED;
+	return FAILED(hr) ? hr : S_OK;
+}
+
+/* Where the free space from `page` on ends. */
+static HRESULT end_of_free(uintptr_t page, uintptr_t *end)
+{
+	uintptr_t at = page;
+
+	while (at < HM_USER_END) {
+		struct hm_region_view view;
+		struct hm_mapping mapping;
+		enum owner owner = owner_of(at, &view);
+		HRESULT hr;
+
+		if (owner == LEAVING) {
+			at = view.end;
+			continue;
+		}
+		if (owner == A_HOST)
+			break;
+		hr = hm_mapping_find(at, &mapping);
+		if (FAILED(hr))
+			return hr;
+		if (hr == S_OK && mapping.start <= at)
+			break;
+		at = hr == S_OK ? mapping.start : HM_USER_END;
+	}
+	*end = hm_min(at, HM_USER_END);
+	return S_OK;
+}
+
+static HRESULT describe_free(uintptr_t page, MEMORY_BASIC_INFORMATION *out)
+{
+	uintptr_t end;
+	HRESULT hr = end_of_free(page, &end);
+
+	if (FAILED(hr))
+		return hr;
+	memset(out, 0, sizeof(*out));
+	out->BaseAddress = (void *)page;
+	/* Something may have been mapped there just now; it was free when we looked. */
+	out->RegionSize = end > page ? end - page : HM_PAGE_SIZE;
+	out->State = MEM_FREE;
+	out->Protect = PAGE_NOACCESS;
+	return S_OK;
+}
+
+HRESULT hm_foreign_query(uintptr_t page, MEMORY_BASIC_INFORMATION *out)
+{
+	struct hm_region_view view;
+	struct hm_mapping mapping;
+	HRESULT hr;
+
+	if (page >= HM_SYSTEM_END)
+		return E_INVALIDARG;
+	if (owner_of(page, &view) == LEAVING)
+		return describe_free(page, out);
+	memset(out, 0, sizeof(*out));
+	hr = mapping_at(page, &mapping);
+	if (hr == S_OK)
+		return describe(page, &mapping, out);
+	if (FAILED(hr))
+		return hr;
+	return page < HM_USER_END ? describe_free(page, out) : E_INVALIDARG;
+}
+
+/* The mappings of a range, which must be one allocation; *count of them. */
+static HRESULT pieces_of(uintptr_t page, size_t size, struct hm_mapping *pieces,
+			 unsigned *count)
+{
+	HRESULT hr = mapping_at(page, &pieces[0]);
+
+	for (*count = 1; hr == S_OK; (*count)++) {
+		if (page + size <= pieces[*count - 1].end)
+			return S_OK;
+		if (*count == MOST_PIECES)
+			return E_OUTOFMEMORY;
+		hr = next_of(&pieces[*count - 1], &pieces[*count]);
+	}
+	if (FAILED(hr))
+		return hr;
+	return page + size > HM_USER_END ? E_INVALIDARG
+					 : HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS);
+}
+
+static HRESULT change_piece(const struct hm_mapping *piece, uintptr_t page, uintptr_t end,
+			    unsigned access)
+{
+	uintptr_t from = hm_max(piece->start, page);
+	uintptr_t to = hm_min(piece->end, end);
+
+	return hm_pages_protect_foreign((void *)from, to - from, access);
+}
+
+HRESULT hm_foreign_protect(uintptr_t page, size_t size, DWORD protect, DWORD *old)
+{
+	struct hm_mapping pieces[MOST_PIECES];
+	struct hm_region_view view;
+	unsigned access = hm_access_from_code(hm_code_from_protection(protect));
+	unsigned count, done;
+	HRESULT hr;
+
+	if (owner_of(page, &view) == A_HOST || hm_metadata_overlaps(page, size))
+		return HOST_E_INVALIDOPERATION;
+	hr = pieces_of(page, size, pieces, &count);
+	if (FAILED(hr))
+		return hr;
+	if (protect & PAGE_GUARD)
+		return HRESULT_FROM_WIN32(ERROR_NOT_SUPPORTED);
+	/* One mapping at a time, each of which the kernel changes wholly or not at all. */
+	for (done = 0; done < count && SUCCEEDED(hr); done++)
+		hr = change_piece(&pieces[done], page, page + size, access);
+	if (SUCCEEDED(hr)) {
+		*old = hm_protection_from_access(pieces[0].access);
+		return S_OK;
+	}
+	/* The last one has refused; undoing the others merges, which cannot fail. */
+	for (done--; done-- > 0;)
+		if (FAILED(change_piece(&pieces[done], page, page + size,
+					pieces[done].access)))
+			return E_FAIL;
+	return hr;
+}

@@ -1,0 +1,200 @@
+/*
+ * A host's life: references, states, figures.
+ *
+ * A host ends when its last reference and its last call in flight are gone.  `holds`
+ * counts the calls, and all references together count as one more: so the one atomic
+ * subtraction that reaches zero is the end, whoever makes it.
+ *
+ * A call in flight of a host without subscribers is not counted: nothing can be called
+ * out of it, so the reference through which its caller came is still there.
+ *
+ * Locks: HM_RANK_HOSTS around the list of hosts, which only a fork child walks.
+ */
+#include "host.h"
+#include "calls.h"
+#include "metadata.h"
+#include "os/check.h"
+#include "release.h"
+#include "request.h"
+
+#include <stddef.h>
+
+/* In `holds`: somebody sleeps until they go down. */
+#define HOLDS_AWAITED 0x80000000U
+
+static struct {
+	struct hm_lock lock;
+	struct hm_host *first;
+} hosts;
+
+void hm_host_init(struct hm_host *host, const struct hm_page_source *pages,
+		  void (*destroy)(struct hm_host *host))
+{
+	host->pages = pages;
+	host->destroy = destroy;
+	atomic_store(&host->references, 1);
+	atomic_store(&host->holds, 1);
+	hm_budget_init(&host->budget);
+
+	hm_calls_enter();
+	hm_lock_acquire(&hosts.lock, HM_RANK_HOSTS);
+	host->next = hosts.first;
+	if (host->next != NULL)
+		host->next->previous = host;
+	hosts.first = host;
+	hm_lock_release(&hosts.lock, HM_RANK_HOSTS);
+	hm_calls_leave();
+}
+
+static void forget(struct hm_host *host)
+{
+	hm_calls_enter();
+	hm_lock_acquire(&hosts.lock, HM_RANK_HOSTS);
+	if (host->next != NULL)
+		host->next->previous = host->previous;
+	if (host->previous != NULL)
+		host->previous->next = host->next;
+	else
+		hosts.first = host->next;
+	hm_lock_release(&hosts.lock, HM_RANK_HOSTS);
+	hm_calls_leave();
+}
+
+uint32_t hm_host_add_reference(struct hm_host *host)
+{
+	uint32_t references = atomic_load_explicit(&host->references, memory_order_relaxed);
+
+	do {
+		/* At the top it stays for good; at zero there is nothing left to refer to. */
+		if (references == UINT32_MAX || references == 0)
+			return references;
+	} while (!atomic_compare_exchange_weak_explicit(&host->references, &references,
+							references + 1, memory_order_relaxed,
+							memory_order_relaxed));
+	return references + 1;
+}
+
+uint32_t hm_host_release(struct hm_host *host)
+{
+	uint32_t references = atomic_load_explicit(&host->references, memory_order_relaxed);
+
+	do {
+		hm_assert(references != 0);
+		if (references == UINT32_MAX || references == 0)
+			return references;
+	} while (!atomic_compare_exchange_weak_explicit(&host->references, &references,
+							references - 1, memory_order_acq_rel,
+							memory_order_relaxed));
+	if (references == 1)
+		hm_host_drop(host);
+	return references - 1;
+}
+
+bool hm_host_abandoned(const struct hm_host *host)
+{
+	return atomic_load_explicit(&host->references, memory_order_relaxed) == 0;
+}
+
+void hm_host_hold(struct hm_host *host)
+{
+	atomic_fetch_add(&host->holds, 1);
+}
+
+/* Nobody knows the host any more: gives everything back, telling whoever subscribed. */
+static void end(struct hm_host *host)
+{
+	struct hm_request request;
+
+	atomic_store(&host->state, HM_HOST_SHUT_DOWN);
+	/* A callback may still unsubscribe, which counts itself in and out. */
+	atomic_store(&host->holds, 1);
+	hm_request_open_last(&request, host);
+	hm_release_everything(host, &request);
+	hm_request_close(&request);
+	hm_notify_register(&host->notify, NULL);
+	forget(host);
+	hm_events_destroy(&host->events);
+	hm_calls_enter();
+	hm_external_destroy(&host->external);
+	hm_calls_leave();
+	host->destroy(host);
+}
+
+void hm_host_drop(struct hm_host *host)
+{
+	uint32_t before;
+
+	hm_events_free_retired(&host->events, &host->holds, 2);
+	before = atomic_fetch_sub(&host->holds, 1);
+	/* From here on the host may be gone; its address is enough for a wake-up. */
+	if (before & HOLDS_AWAITED)
+		hm_word_wake_all(&host->holds);
+	if ((before & ~HOLDS_AWAITED) == 1)
+		end(host);
+}
+
+HRESULT hm_host_check(const struct hm_host *host)
+{
+	return atomic_load(&host->state) == HM_HOST_RUNNING ? S_OK : HOST_E_CLRNOTAVAILABLE;
+}
+
+HRESULT hm_host_result(struct hm_host *host, HRESULT hr)
+{
+	uint32_t running = HM_HOST_RUNNING;
+
+	if (hr == E_FAIL)
+		(void)atomic_compare_exchange_strong(&host->state, &running, HM_HOST_FAILED);
+	return hr;
+}
+
+HRESULT hm_host_shut_down(struct hm_host *host)
+{
+	uint32_t running = HM_HOST_RUNNING;
+	uint32_t own = 1 + hm_request_holds(host);
+	uint32_t holds;
+
+	if (!atomic_compare_exchange_strong(&host->state, &running, HM_HOST_SHUT_DOWN))
+		return HOST_E_CLRNOTAVAILABLE;
+	holds = atomic_fetch_or(&host->holds, HOLDS_AWAITED) | HOLDS_AWAITED;
+	while ((holds & ~HOLDS_AWAITED) > own) {
+		hm_word_wait(&host->holds, holds);
+		holds = atomic_load(&host->holds);
+	}
+	return S_OK;
+}
+
+static size_t load_size(const _Atomic size_t *figure)
+{
+	return atomic_load_explicit(figure, memory_order_relaxed);
+}
+
+static uint64_t load_count(const _Atomic uint64_t *figure)
+{
+	return atomic_load_explicit(figure, memory_order_relaxed);
+}
+
+void hm_host_usage(const struct hm_host *host, HostMemUsage *usage)
+{
+	*usage = (HostMemUsage){
+		.cbSize = sizeof(*usage),
+		.cbReserved = load_size(&host->reserved),
+		.cbCommitted = load_size(&host->committed),
+		.cbExternal = load_size(&host->external_bytes),
+		.cbCharged = load_size(&host->budget.charged),
+		.cbPeakCharged = load_size(&host->budget.peak),
+		.cRegions = load_count(&host->regions),
+		.cRefusedBudget = load_count(&host->refused_budget),
+		.cRefusedCallback = load_count(&host->refused_callback),
+		.cFailedOs = load_count(&host->failed_os),
+	};
+}
+
+void hm_hosts_after_fork(void)
+{
+	for (struct hm_host *host = hosts.first; host != NULL; host = host->next) {
+		uint32_t base = hm_host_abandoned(host) ? 0 : 1;
+
+		atomic_store(&host->holds, base + hm_request_holds(host));
+		hm_requests_after_fork(host);
+	}
+}

@@ -1,0 +1,82 @@
+#ifndef HOSTMEM_HOST_H
+#define HOSTMEM_HOST_H
+
+#include "os/pages.h"
+
+#include "budget.h"
+#include "events.h"
+#include "external.h"
+#include "notify.h"
+#include "parked.h"
+
+#include "abi/hostmem.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+/*
+ * One host: what the rules share.  The object with the vtables (com/) has one inside.
+ *
+ * References are of two kinds.  Those of callers come by AddRef; `holds` are the
+ * library's own, one for each call in flight that may run a callback.  The last of both
+ * together ends the host, so a callback may release the last reference of its caller's.
+ */
+enum hm_host_state {
+	HM_HOST_RUNNING,
+	HM_HOST_SHUT_DOWN, /* Shutdown was called, or the last reference is gone */
+	HM_HOST_FAILED,    /* a method gave E_FAIL */
+};
+
+struct hm_host {
+	const struct hm_page_source *pages; /* borrowed; lives as long as the process */
+	bool strict_execute;
+	void (*destroy)(struct hm_host *host); /* frees the object around it */
+
+	_Atomic uint32_t references; /* of callers; stays at UINT32_MAX once there */
+	_Atomic uint32_t holds;      /* of calls in flight, and one for the references */
+	_Atomic uint32_t state;
+
+	struct hm_budget budget;
+	struct hm_events events;
+	struct hm_external external;
+	struct hm_notify notify;
+
+	_Atomic size_t reserved, committed, external_bytes;
+	_Atomic uint64_t regions;
+	_Atomic uint64_t refused_budget, refused_callback, failed_os;
+	struct hm_parked parked;
+	_Atomic uint32_t suspensions; /* SuspensionStarting without its end */
+
+	struct hm_host *next, *previous; /* of the process's hosts, HM_RANK_HOSTS */
+};
+
+/* Begins the life of a zeroed host, with one reference. */
+void hm_host_init(struct hm_host *host, const struct hm_page_source *pages,
+		  void (*destroy)(struct hm_host *host));
+
+/* AddRef and Release: the caller's count afterwards. */
+uint32_t hm_host_add_reference(struct hm_host *host);
+uint32_t hm_host_release(struct hm_host *host);
+
+/* Counts a call in flight in and out; drop may end the host. */
+void hm_host_hold(struct hm_host *host);
+void hm_host_drop(struct hm_host *host);
+
+/* Whether nobody but calls in flight knows the host any more. */
+bool hm_host_abandoned(const struct hm_host *host);
+
+/* S_OK, or HOST_E_CLRNOTAVAILABLE: what every method but a few begins with. */
+HRESULT hm_host_check(const struct hm_host *host);
+
+/* Passes a result on; E_FAIL makes the host unusable from now on. */
+HRESULT hm_host_result(struct hm_host *host, HRESULT hr);
+
+/* Ends the host's service and returns when the callbacks of other threads have ended. */
+HRESULT hm_host_shut_down(struct hm_host *host);
+
+void hm_host_usage(const struct hm_host *host, HostMemUsage *usage);
+
+/* In a fork child: other threads' calls in flight will never end, forget them. */
+void hm_hosts_after_fork(void);
+
+#endif

@@ -1,0 +1,109 @@
+## The library and the host module.
+
+rules_sources = \
+	%D%/arguments.c \
+	%D%/arguments.h \
+	%D%/bitmap.c \
+	%D%/bitmap.h \
+	%D%/budget.c \
+	%D%/budget.h \
+	%D%/calls.c \
+	%D%/calls.h \
+	%D%/commit.c \
+	%D%/commit.h \
+	%D%/events.c \
+	%D%/events.h \
+	%D%/external.c \
+	%D%/external.h \
+	%D%/foreign.c \
+	%D%/foreign.h \
+	%D%/host.c \
+	%D%/host.h \
+	%D%/mapping.c \
+	%D%/mapping.h \
+	%D%/metadata.c \
+	%D%/metadata.h \
+	%D%/notify.c \
+	%D%/notify.h \
+	%D%/pagestates.c \
+	%D%/pagestates.h \
+	%D%/parked.c \
+	%D%/parked.h \
+	%D%/protect.c \
+	%D%/protect.h \
+	%D%/protection.c \
+	%D%/protection.h \
+	%D%/query.c \
+	%D%/query.h \
+	%D%/regions.c \
+	%D%/regions.h \
+	%D%/release.c \
+	%D%/release.h \
+	%D%/request.c \
+	%D%/request.h \
+	%D%/reserve.c \
+	%D%/reserve.h
+
+com_sources = \
+	%D%/com/control.c \
+	%D%/com/fault.c \
+	%D%/com/hostcontrol.c \
+	%D%/com/hostgc.c \
+	%D%/com/hostpages.c \
+	%D%/com/manager.c \
+	%D%/com/module.c \
+	%D%/com/object.c \
+	%D%/com/object.h \
+	%D%/com/result.c \
+	%D%/com/simulator.c
+
+os_sources = \
+	%D%/os/check.h \
+	%D%/os/container.h \
+	%D%/os/library.h \
+	%D%/os/library_uv.c \
+	%D%/os/lock.h \
+	%D%/os/lock_linux.c \
+	%D%/os/mappings.h \
+	%D%/os/mappings_linux.c \
+	%D%/os/pages.h \
+	%D%/os/pages_posix.c \
+	%D%/os/size.h \
+	%D%/os/system.h \
+	%D%/os/system_posix.c \
+	%D%/os/thread.h \
+	%D%/os/thread_posix.c
+
+## Everything with its symbols in sight, for the tests that reach inside.
+noinst_LTLIBRARIES += libhostmem-internal.la
+libhostmem_internal_la_SOURCES = \
+	$(abi_sources) \
+	$(com_sources) \
+	$(os_sources) \
+	$(rules_sources)
+libhostmem_internal_la_LIBADD = $(UV_LIBS)
+libhostmem_internal_la_LDFLAGS =
+
+lib_LTLIBRARIES += libhostmem.la
+libhostmem_la_SOURCES =
+libhostmem_la_LIBADD = libhostmem-internal.la
+libhostmem_la_LDFLAGS = \
+	$(hardening) \
+	-Wl,--version-script=$(top_srcdir)/%D%/libhostmem.map \
+	-version-info 0:0:0
+EXTRA_libhostmem_la_DEPENDENCIES = %D%/libhostmem.map
+
+pkglib_LTLIBRARIES += hostmem-module.la
+hostmem_module_la_SOURCES = %D%/com/server.c
+hostmem_module_la_LIBADD = libhostmem-internal.la
+hostmem_module_la_LDFLAGS = \
+	$(hardening) \
+	-avoid-version \
+	-export-symbols-regex '^DllGetClassObject$$' \
+	-module \
+	-shared
+
+EXTRA_DIST += \
+	%D%/DIFFERENCES.md \
+	%D%/README.md \
+	%D%/libhostmem.map

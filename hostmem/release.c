@@ -1,0 +1,301 @@
+/*
+ * Giving memory back: decommit, release, and release of a part.
+ *
+ * A region that is released first becomes LEAVING: from that moment it is free for
+ * everybody who looks, while the record still keeps the addresses from being taken for
+ * foreign memory.  Then the system takes them back, and the record goes.  Since the
+ * system may hand them out again at once, whoever is given them may take the record out
+ * before we do.
+ *
+ * A part is released by splitting: what is right of it becomes a region of its own, the
+ * hole becomes a region that is leaving, and the old one is cut off in front of it.  Each
+ * of these is one store for a reader, in an order in which every address always has its
+ * answer.  All that can fail comes before the first of them.
+ *
+ * What the system cannot take back (it has no room to split a mapping) is parked, and the
+ * caller's release has succeeded: memory is never kept because it could not be freed.
+ *
+ * Locks: the region's, across the system call; callbacks after it.
+ */
+#include "release.h"
+#include "calls.h"
+#include "commit.h"
+#include "os/check.h"
+#include "os/size.h"
+#include "regions.h"
+
+#define NOT_AT_BASE HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS)
+
+static void uncommit(struct hm_host *host, size_t bytes)
+{
+	atomic_fetch_sub_explicit(&host->committed, bytes, memory_order_relaxed);
+}
+
+static bool is_at_base(const struct hm_region *region, uintptr_t address)
+{
+	return hm_round_down(address, HM_PAGE_SIZE) == hm_region_base(region);
+}
+
+static HRESULT decommit_locked(struct hm_host *host, struct hm_region *region,
+			       uintptr_t address, size_t size, size_t *freed)
+{
+	struct hm_states_change change;
+
+	if (address + size > hm_region_end(region) ||
+	    !hm_region_whole_pages(host, region, address, size))
+		return E_INVALIDARG;
+	*freed = hm_region_committed(region, address, size);
+	if (*freed == 0)
+		return S_OK;
+	if (!hm_region_prepare(region, address, size, HM_STATE_RESERVED, HM_NEED_TO_FREE,
+			       &change)) {
+		*freed = 0;
+		return E_OUTOFMEMORY;
+	}
+	host->pages->decommit(host->pages, (void *)address, size);
+	hm_region_publish(region, &change);
+	uncommit(host, *freed);
+	return S_OK;
+}
+
+HRESULT hm_decommit(struct hm_host *host, uintptr_t address, size_t size)
+{
+	uintptr_t start = hm_round_down(address, HM_PAGE_SIZE);
+	size_t bytes = hm_round_up(address + size, HM_PAGE_SIZE) - start;
+	struct hm_request request;
+	struct hm_region *region;
+	size_t freed = 0;
+	HRESULT hr = hm_request_open(&request, host, HostMemDecommit, eTaskCritical, NULL);
+
+	if (FAILED(hr))
+		return hr;
+	hm_calls_enter();
+	region = hm_regions_lock(host, address);
+	if (region == NULL) {
+		hr = HOST_E_INVALIDOPERATION;
+	} else {
+		if (size == 0)
+			bytes = hm_region_end(region) - hm_region_base(region);
+		if (size == 0 && !is_at_base(region, address))
+			hr = NOT_AT_BASE;
+		else
+			hr = decommit_locked(host, region, start, bytes, &freed);
+		hm_regions_unlock(region);
+	}
+	hm_calls_leave();
+	hm_request_freed(&request, HostMemDecommit, (void *)start, freed);
+	hm_request_close(&request);
+	return hr;
+}
+
+/* The last of a LEAVING region: the system takes the addresses, the record goes. */
+static HRESULT leave(struct hm_host *host, struct hm_region *region, uintptr_t base,
+		     size_t size)
+{
+	uint64_t version = hm_region_version(region);
+	HRESULT hr = host->pages->release(host->pages, (void *)base, size);
+
+	if (hr == S_OK)
+		hm_regions_remove(region, version);
+	else if (hr == S_FALSE)
+		hm_park(&host->parked, region);
+	return FAILED(hr) ? hr : S_OK;
+}
+
+/* Makes a locked region leave, its states included. */
+static void start_leaving(struct hm_region *region)
+{
+	struct hm_states_view states = hm_region_states(region);
+
+	hm_region_set_phase(region, HM_REGION_LEAVING);
+	hm_states_free(states.root, states.levels);
+}
+
+static HRESULT release_locked(struct hm_host *host, struct hm_region *region, size_t *freed)
+{
+	uintptr_t base = hm_region_base(region);
+	size_t size = hm_region_end(region) - base;
+
+	*freed = hm_region_committed(region, base, size);
+	start_leaving(region);
+	uncommit(host, *freed);
+	atomic_fetch_sub_explicit(&host->reserved, size, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&host->regions, 1, memory_order_relaxed);
+	return leave(host, region, base, size);
+}
+
+HRESULT hm_release(struct hm_host *host, uintptr_t address)
+{
+	struct hm_request request;
+	struct hm_region *region;
+	uintptr_t base = 0;
+	size_t freed = 0;
+	HRESULT hr = hm_request_open(&request, host, HostMemRelease, eTaskCritical, NULL);
+
+	if (FAILED(hr))
+		return hr;
+	hm_calls_enter();
+	region = hm_regions_lock(host, address);
+	if (region == NULL) {
+		hr = HOST_E_INVALIDOPERATION;
+	} else {
+		base = hm_region_base(region);
+		hr = is_at_base(region, address) ? release_locked(host, region, &freed)
+						 : NOT_AT_BASE;
+		hm_regions_unlock(region);
+	}
+	if (SUCCEEDED(hr))
+		hm_unpark(&host->parked, host->pages);
+	hm_calls_leave();
+	hr = hm_host_result(host, hr);
+	hm_request_freed(&request, HostMemRelease, (void *)base, freed);
+	hm_request_close(&request);
+	return hr;
+}
+
+/* What a part of a region inherits. */
+static struct hm_region_fields part_of(const struct hm_region *region, struct hm_host *host,
+				       uintptr_t base, uintptr_t end)
+{
+	return (struct hm_region_fields){
+		.host = host,
+		.base = base,
+		.end = end,
+		.states = hm_states_uniform(hm_states_levels(hm_pages(end - base)),
+					    HM_STATE_RESERVED),
+		.protection = atomic_load_explicit(&region->protection, memory_order_relaxed),
+		.traits = atomic_load_explicit(&region->traits, memory_order_relaxed),
+	};
+}
+
+/*
+ * Splits the region so that the hole has a record of its own, which is leaving.  Where
+ * nothing remains on the left, the old record itself becomes the hole's.
+ */
+static HRESULT split(struct hm_host *host, struct hm_region *region, uintptr_t address,
+		     size_t size, struct hm_region **hole)
+{
+	uintptr_t base = hm_region_base(region), end = hm_region_end(region);
+	uintptr_t behind = address + size;
+	struct hm_region_fields hole_fields = part_of(region, host, address, behind);
+	struct hm_region_fields right = part_of(region, host, behind, end);
+	struct hm_states_view states = hm_region_states(region);
+	HRESULT hr;
+
+	if (behind != end &&
+	    !hm_states_extract(states.root, states.levels, hm_region_page(region, behind),
+			       hm_pages(end - behind), &right.states))
+		return E_OUTOFMEMORY;
+	right.phase = HM_REGION_LIVE;
+	hole_fields.phase = HM_REGION_LEAVING;
+	/* At the front the old record is cut down to the hole, and what is left moves out. */
+	if (address == base)
+		hr = hm_regions_split(region, &right, NULL, hole);
+	else
+		hr = hm_regions_split(region, &hole_fields, behind != end ? &right : NULL,
+				      hole);
+	if (FAILED(hr) && behind != end)
+		hm_states_free(right.states, hm_states_levels(hm_pages(end - behind)));
+	if (SUCCEEDED(hr) && address == base) {
+		*hole = region;
+		start_leaving(region);
+	}
+	return hr;
+}
+
+static HRESULT release_part_locked(struct hm_host *host, struct hm_region *region,
+				   uintptr_t address, size_t size, size_t *freed)
+{
+	size_t committed = hm_region_committed(region, address, size);
+	bool in_the_middle = address != hm_region_base(region) &&
+			     address + size != hm_region_end(region);
+	struct hm_region *hole;
+	HRESULT hr = split(host, region, address, size, &hole);
+
+	if (FAILED(hr))
+		return hr;
+	*freed = committed;
+	uncommit(host, committed);
+	atomic_fetch_sub_explicit(&host->reserved, size, memory_order_relaxed);
+	if (in_the_middle)
+		atomic_fetch_add_explicit(&host->regions, 1, memory_order_relaxed);
+	return leave(host, hole, address, size);
+}
+
+HRESULT hm_release_range(struct hm_host *host, uintptr_t address, size_t size)
+{
+	size_t bytes = hm_round_up(size, HM_PAGE_SIZE);
+	struct hm_request request;
+	struct hm_region *region;
+	size_t freed = 0;
+	HRESULT hr = hm_request_open(&request, host, HostMemRelease, eTaskCritical, NULL);
+
+	if (FAILED(hr))
+		return hr;
+	hm_calls_enter();
+	region = hm_regions_lock(host, address);
+	if (region == NULL) {
+		hr = HOST_E_INVALIDOPERATION;
+	} else {
+		uintptr_t end = hm_region_end(region);
+
+		if (bytes > end - address ||
+		    !hm_region_whole_pages(host, region, address, bytes))
+			hr = E_INVALIDARG;
+		else if (address == hm_region_base(region) && address + bytes == end)
+			hr = release_locked(host, region, &freed);
+		else
+			hr = release_part_locked(host, region, address, bytes, &freed);
+		hm_regions_unlock(region);
+	}
+	if (SUCCEEDED(hr))
+		hm_unpark(&host->parked, host->pages);
+	hm_calls_leave();
+	hr = hm_host_result(host, hr);
+	hm_request_freed(&request, HostMemRelease, (void *)address, freed);
+	hm_request_close(&request);
+	return hr;
+}
+
+static void release_regions(struct hm_host *host, struct hm_request *request)
+{
+	struct hm_region_view view;
+	uintptr_t at = 0;
+
+	while (hm_regions_next(at, &view)) {
+		struct hm_region *region = NULL;
+		size_t freed = 0;
+
+		at = view.base + HM_PAGE_SIZE;
+		hm_calls_enter();
+		if (view.host == host)
+			region = hm_regions_lock(host, view.base);
+		if (region != NULL) {
+			(void)release_locked(host, region, &freed);
+			hm_regions_unlock(region);
+		}
+		hm_calls_leave();
+		hm_request_renew(request);
+		hm_request_freed(request, HostMemRelease, (void *)view.base, freed);
+	}
+}
+
+void hm_release_everything(struct hm_host *host, struct hm_request *request)
+{
+	uintptr_t start;
+	size_t size;
+	bool more;
+
+	release_regions(host, request);
+	do {
+		hm_calls_enter();
+		more = hm_external_pop(&host->external, &start, &size);
+		hm_calls_leave();
+		hm_request_renew(request);
+		if (more)
+			hm_request_freed(request, HostMemMapping, (void *)start, size);
+	} while (more);
+	hm_calls_enter();
+	hm_unpark(&host->parked, host->pages);
+	hm_calls_leave();
+}

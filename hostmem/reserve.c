@@ -1,0 +1,176 @@
+/*
+ * MEM_RESERVE: address space for the caller.
+ *
+ * Anywhere, or at an address: then the base goes down to 64 KiB and the end up to a page,
+ * and nothing of the covered 64 KiB units may be in use.  The table is asked first, so
+ * that a conflict with ourselves raises no event; what others have mapped, only the
+ * system knows.
+ *
+ * Between the system's answer and the entry in the map the addresses are mapped and
+ * unknown to us.  A reader that happens to look there sees a mapping without access, of
+ * somebody else; nobody can have been told the address yet.
+ *
+ * Locks: none across the system call; entering the map takes the directory's.
+ */
+#include "reserve.h"
+#include "calls.h"
+#include "os/check.h"
+#include "os/size.h"
+#include "protection.h"
+#include "regions.h"
+#include "request.h"
+
+#define NO_ROOM HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS)
+
+/* What there is no way to give. */
+static HRESULT policy(const struct hm_host *host, const struct hm_allocation *want)
+{
+	size_t large;
+
+	if (host->strict_execute && hm_protection_writes_and_executes(want->protect))
+		return E_ACCESSDENIED;
+	if (want->type & (MEM_PHYSICAL | MEM_WRITE_WATCH))
+		return HRESULT_FROM_WIN32(ERROR_NOT_SUPPORTED);
+	if (!(want->type & MEM_LARGE_PAGES))
+		return S_OK;
+	large = host->pages->large_page_size(host->pages);
+	if (large == 0)
+		return HRESULT_FROM_WIN32(ERROR_PRIVILEGE_NOT_HELD);
+	return want->address % large == 0 && want->size % large == 0 ? S_OK : E_INVALIDARG;
+}
+
+static bool commits(const struct hm_allocation *want)
+{
+	return (want->type & MEM_COMMIT) != 0;
+}
+
+/* The states a new region starts with; false = no memory. */
+static bool first_states(const struct hm_allocation *want, size_t pages, hm_states_root *out)
+{
+	unsigned levels = hm_states_levels(pages);
+	unsigned code = HM_STATE_RESERVED;
+	struct hm_states_change change;
+
+	if (commits(want))
+		code = hm_code_from_protection(want->protect);
+	*out = hm_states_uniform(levels, HM_STATE_RESERVED);
+	if (!(code & HM_STATE_GUARD)) {
+		*out = hm_states_uniform(levels, code);
+		return true;
+	}
+	if (!hm_states_prepare(*out, levels, 0, pages, code, HM_NEED_NORMAL, &change))
+		return false;
+	*out = change.after;
+	return true;
+}
+
+static unsigned system_flags(const struct hm_allocation *want)
+{
+	return (commits(want) ? HM_RESERVE_COMMITTED : 0U) |
+	       (want->type & MEM_LARGE_PAGES ? HM_RESERVE_LARGE : 0U) |
+	       (want->type & MEM_TOP_DOWN ? HM_RESERVE_TOP_DOWN : 0U);
+}
+
+static HRESULT enter(struct hm_host *host, const struct hm_allocation *want, void *base,
+		     size_t size)
+{
+	struct hm_region_fields fields = {
+		.host = host,
+		.base = (uintptr_t)base,
+		.end = (uintptr_t)base + size,
+		.protection = hm_protection_kept(want->protect),
+		.traits = want->type & MEM_LARGE_PAGES ? HM_REGION_LARGE : 0,
+		.phase = HM_REGION_LIVE,
+	};
+	HRESULT hr;
+
+	if (!first_states(want, hm_pages(size), &fields.states))
+		return E_OUTOFMEMORY;
+	atomic_fetch_add_explicit(&host->reserved, size, memory_order_relaxed);
+	atomic_fetch_add_explicit(&host->regions, 1, memory_order_relaxed);
+	if (commits(want))
+		atomic_fetch_add_explicit(&host->committed, size, memory_order_relaxed);
+	hr = hm_regions_enter(&fields, want->address != 0);
+	if (SUCCEEDED(hr))
+		return hr;
+	atomic_fetch_sub_explicit(&host->reserved, size, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&host->regions, 1, memory_order_relaxed);
+	if (commits(want))
+		atomic_fetch_sub_explicit(&host->committed, size, memory_order_relaxed);
+	hm_states_free(fields.states, hm_states_levels(hm_pages(size)));
+	return hr;
+}
+
+/* The system's part and ours, with nobody called out. */
+static HRESULT take(struct hm_host *host, const struct hm_allocation *want, uintptr_t wanted,
+		    size_t size, void **out)
+{
+	unsigned access = HM_ACCESS_NONE;
+	HRESULT hr;
+
+	if (commits(want))
+		access = hm_access_from_code(hm_code_from_protection(want->protect));
+	hm_calls_enter();
+	hm_unpark(&host->parked, host->pages);
+	hr = host->pages->reserve(host->pages, (void *)wanted, size, want->alignment,
+				  system_flags(want), access, out);
+	if (SUCCEEDED(hr)) {
+		hr = enter(host, want, *out, size);
+		if (FAILED(hr)) {
+			/* A mapping of its own, just made: nothing of it can be left. */
+			(void)host->pages->release(host->pages, *out, size);
+			*out = NULL;
+		}
+	}
+	hm_calls_leave();
+	return hr;
+}
+
+HRESULT hm_reserve(struct hm_host *host, const struct hm_allocation *want, void **out)
+{
+	uintptr_t base = hm_round_down(want->address, HM_GRANULE_SIZE);
+	uintptr_t end = hm_round_up(want->address + want->size, HM_PAGE_SIZE);
+	size_t size = end - base;
+	struct hm_request request;
+	HRESULT hr;
+
+	if (want->address != 0 && hm_regions_units_in_use(base, end))
+		return NO_ROOM;
+	hr = policy(host, want);
+	if (FAILED(hr))
+		return hr;
+	hr = hm_request_open(&request, host, commits(want) ? HostMemCommit : HostMemReserve,
+			     want->level, (void *)base);
+	if (FAILED(hr))
+		return hr;
+	hr = hm_request_ask(&request, commits(want) ? size : 0);
+	if (SUCCEEDED(hr)) {
+		hr = take(host, want, base, size, out);
+		if (SUCCEEDED(hr))
+			hm_request_settle(&request);
+		else
+			hr = hm_request_refuse(&request, hm_host_result(host, hr),
+					       HostMemBySystem);
+	}
+	hm_request_close(&request);
+	return hr;
+}
+
+bool hm_reserve_probe(struct hm_host *host, uintptr_t start, size_t size)
+{
+	uintptr_t base = hm_round_down(start, HM_PAGE_SIZE);
+	size_t bytes = hm_max(size, 1);
+	void *address;
+	HRESULT hr;
+
+	if (!hm_range_valid(start, bytes) || (start != 0 && start < HM_USER_START))
+		return false;
+	bytes = hm_round_up(start + bytes, HM_PAGE_SIZE) - base;
+	hm_calls_enter();
+	hr = host->pages->reserve(host->pages, (void *)base, bytes, HM_GRANULE_SIZE, 0,
+				  HM_ACCESS_NONE, &address);
+	if (SUCCEEDED(hr))
+		(void)host->pages->release(host->pages, address, bytes);
+	hm_calls_leave();
+	return SUCCEEDED(hr);
+}

@@ -1,0 +1,29 @@
+#ifndef HOSTMEM_RESERVE_H
+#define HOSTMEM_RESERVE_H
+
+#include "host.h"
+
+/* What is asked of an allocation, its values checked (arguments.h). */
+struct hm_allocation {
+	uintptr_t address; /* 0: anywhere */
+	size_t size;       /* bytes as given */
+	size_t alignment;  /* of a reservation anywhere; a power of two >= 64 KiB */
+	DWORD type, protect;
+	EMemoryCriticalLevel level;
+};
+
+/*
+ * MEM_RESERVE, with or without MEM_COMMIT.
+ *
+ *   HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS)     something is there already
+ *   E_ACCESSDENIED                                writable and executable, and strict
+ *   HRESULT_FROM_WIN32(ERROR_PRIVILEGE_NOT_HELD)  large pages, and there are none
+ *   HRESULT_FROM_WIN32(ERROR_NOT_SUPPORTED)       MEM_PHYSICAL, MEM_WRITE_WATCH
+ *   E_OUTOFMEMORY, HOST_E_ABANDONED               see request.h
+ */
+HRESULT hm_reserve(struct hm_host *host, const struct hm_allocation *want, void **out);
+
+/* Whether the system has `size` bytes of room, at `start` if that is not 0. */
+bool hm_reserve_probe(struct hm_host *host, uintptr_t start, size_t size);
+
+#endif
