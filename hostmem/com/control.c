@@ -1,0 +1,163 @@
+/*
+ * IHostMemoryControl: the embedding program's side.
+ *
+ * What this release does not have (budget, reclaimer, notification, gate) checks its
+ * arguments and says E_NOTIMPL.
+ */
+#include "object.h"
+#include "hostmem/query.h"
+#include "hostmem/request.h"
+
+#include <string.h>
+
+#define EVERY_EVENT                                                                     \
+	(HM_EVENT_BIT(HostMemEventAllocate) | HM_EVENT_BIT(HostMemEventFree) |          \
+	 HM_EVENT_BIT(HostMemEventFailure))
+
+HOST_OBJECT_FACE(IHostMemoryControl, memory_control, host_memory_control_vtbl)
+
+static struct hm_host *host_of(IHostMemoryControl *iface)
+{
+	return &impl_from_IHostMemoryControl(iface)->host;
+}
+
+static HRESULT not_in_this_release(IHostMemoryControl *iface)
+{
+	HRESULT hr = hm_host_check(host_of(iface));
+
+	return FAILED(hr) ? hr : E_NOTIMPL;
+}
+
+static HRESULT HOSTMEM_CALL memory_control_SetBudget(IHostMemoryControl *iface,
+						     const HostMemBudget *budget)
+{
+	return budget == NULL ? E_POINTER : not_in_this_release(iface);
+}
+
+static HRESULT HOSTMEM_CALL memory_control_GetBudget(IHostMemoryControl *iface,
+						     HostMemBudget *budget)
+{
+	return budget == NULL ? E_POINTER : not_in_this_release(iface);
+}
+
+static HRESULT HOSTMEM_CALL memory_control_GetUsage(IHostMemoryControl *iface,
+						    HostMemUsage *usage)
+{
+	HostMemUsage now;
+	uint32_t room;
+
+	if (usage == NULL)
+		return E_POINTER;
+	room = usage->cbSize;
+	/* One figure at least, and no half ones. */
+	if (room < offsetof(HostMemUsage, cbReserved) + sizeof(now.cbReserved) || room % 8 != 0)
+		return E_INVALIDARG;
+	hm_host_usage(host_of(iface), &now);
+	if (room < sizeof(now))
+		now.cbSize = room;
+	memcpy(usage, &now, now.cbSize);
+	return S_OK;
+}
+
+static HRESULT HOSTMEM_CALL memory_control_Subscribe(IHostMemoryControl *iface, DWORD mask,
+						     HostMemEventCallback callback, void *state,
+						     uint64_t *cookie)
+{
+	struct hm_host *host = host_of(iface);
+	HRESULT hr;
+
+	if (cookie == NULL)
+		return E_POINTER;
+	*cookie = 0;
+	hr = hm_host_check(host);
+	if (FAILED(hr))
+		return hr;
+	if (callback == NULL)
+		return E_POINTER;
+	if (mask == 0 || (mask & ~EVERY_EVENT))
+		return E_INVALIDARG;
+	return hm_events_subscribe(&host->events, mask, callback, state, cookie);
+}
+
+static HRESULT HOSTMEM_CALL memory_control_Unsubscribe(IHostMemoryControl *iface,
+						       uint64_t cookie)
+{
+	struct hm_host *host = host_of(iface);
+	struct hm_subscriber *subscriber;
+	HRESULT hr;
+
+	/* Held, so that the subscriber is there until it has been waited for. */
+	hm_host_hold(host);
+	hr = hm_events_unsubscribe(&host->events, cookie, &subscriber);
+	if (SUCCEEDED(hr) && !hm_request_is_running(subscriber))
+		hm_events_wait(subscriber);
+	hm_host_drop(host);
+	return hr;
+}
+
+static HRESULT HOSTMEM_CALL memory_control_SetReclaimer(IHostMemoryControl *iface,
+							HostMemReclaimCallback callback,
+							void *state)
+{
+	(void)callback;
+	(void)state;
+	return not_in_this_release(iface);
+}
+
+static HRESULT HOSTMEM_CALL memory_control_NotifyMemory(IHostMemoryControl *iface,
+							EMemoryAvailable available)
+{
+	HRESULT hr = hm_host_check(host_of(iface));
+
+	if (FAILED(hr))
+		return hr;
+	if (available < eMemoryAvailableLow || available > eMemoryAvailableHigh)
+		return E_INVALIDARG;
+	return E_NOTIMPL;
+}
+
+static HRESULT HOSTMEM_CALL memory_control_EnterGate(IHostMemoryControl *iface, DWORD ms)
+{
+	(void)ms;
+	return not_in_this_release(iface);
+}
+
+static HRESULT HOSTMEM_CALL memory_control_LeaveGate(IHostMemoryControl *iface)
+{
+	(void)iface;
+	return E_NOTIMPL;
+}
+
+static HRESULT HOSTMEM_CALL memory_control_WalkRegions(IHostMemoryControl *iface,
+						       HostMemRegionCallback callback,
+						       void *state)
+{
+	if (callback == NULL)
+		return E_POINTER;
+	hm_walk(host_of(iface), callback, state);
+	return S_OK;
+}
+
+static HRESULT HOSTMEM_CALL memory_control_Shutdown(IHostMemoryControl *iface)
+{
+	return hm_host_shut_down(host_of(iface));
+}
+
+const IHostMemoryControlVtbl host_memory_control_vtbl = {
+	/* IUnknown */
+	.QueryInterface = memory_control_QueryInterface,
+	.AddRef = memory_control_AddRef,
+	.Release = memory_control_Release,
+	/* IHostMemoryControl */
+	.SetBudget = memory_control_SetBudget,
+	.GetBudget = memory_control_GetBudget,
+	.GetUsage = memory_control_GetUsage,
+	.Subscribe = memory_control_Subscribe,
+	.Unsubscribe = memory_control_Unsubscribe,
+	.SetReclaimer = memory_control_SetReclaimer,
+	.NotifyMemory = memory_control_NotifyMemory,
+	.EnterGate = memory_control_EnterGate,
+	.LeaveGate = memory_control_LeaveGate,
+	.WalkRegions = memory_control_WalkRegions,
+	.Shutdown = memory_control_Shutdown,
+};

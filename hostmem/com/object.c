@@ -1,0 +1,188 @@
+/*
+ * The host object: its identity and its making.
+ *
+ * One allocation holds all faces; a reference through one is a reference to all.  It comes
+ * from the library's own metadata, like everything we keep: a program's malloc may stand
+ * on this very host.
+ *
+ * HostMemCreate checks the whole configuration before it makes anything.  What this
+ * release cannot do is E_NOTIMPL there, and never silently left out.
+ */
+#include "object.h"
+#include "hostmem/calls.h"
+#include "hostmem/metadata.h"
+
+#include <string.h>
+
+#define FACE(name) { &IID_##name, offsetof(struct host_object, name##_iface) }
+
+static const struct {
+	const IID *iid;
+	size_t offset;
+} faces[] = {
+	/* IUnknown is the same pointer from every face. */
+	{ &IID_IUnknown, offsetof(struct host_object, IHostControl_iface) },
+	FACE(IHostControl),
+	FACE(IHostMemoryManager),
+	FACE(IHostGCManager),
+	FACE(IHostMemoryControl),
+	FACE(IHostMemorySimulator),
+	FACE(IHostMemoryPages),
+};
+
+HRESULT host_object_query(struct host_object *object, REFIID riid, void **out)
+{
+	if (out == NULL)
+		return E_POINTER;
+	*out = NULL;
+	if (riid == NULL)
+		return E_POINTER;
+	for (size_t i = 0; i < sizeof(faces) / sizeof(faces[0]); i++) {
+		if (!IsEqualGUID(riid, faces[i].iid))
+			continue;
+		*out = (char *)object + faces[i].offset;
+		(void)hm_host_add_reference(&object->host);
+		return S_OK;
+	}
+	return E_NOINTERFACE;
+}
+
+HRESULT record_read(void *record, size_t size, const void *from, const size_t *ends,
+		    size_t count)
+{
+	uint32_t given;
+
+	memcpy(&given, from, sizeof(given));
+	for (size_t i = 0; i < count; i++) {
+		if (ends[i] != given)
+			continue;
+		memcpy(record, from, given);
+		/* From here on it is a record of ours. */
+		given = (uint32_t)size;
+		memcpy(record, &given, sizeof(given));
+		return S_OK;
+	}
+	return E_INVALIDARG;
+}
+
+#define END_OF(type, field) (offsetof(type, field) + sizeof(((type *)NULL)->field))
+
+static HRESULT read_budget(const HostMemBudget *budget)
+{
+	static const size_t ends[] = {
+		END_OF(HostMemBudget, dwFlags),      END_OF(HostMemBudget, cbLimit),
+		END_OF(HostMemBudget, cbSoftLimit),  END_OF(HostMemBudget, cbHeadroom),
+		END_OF(HostMemBudget, cbLargest),    END_OF(HostMemBudget, msWait),
+		sizeof(HostMemBudget),
+	};
+	static const HostMemBudget none = HOSTMEM_BUDGET_INIT;
+	HostMemBudget given = HOSTMEM_BUDGET_INIT;
+	HRESULT hr;
+
+	if (budget == NULL)
+		return S_OK;
+	hr = record_read(&given, sizeof(given), budget, ends, sizeof(ends) / sizeof(ends[0]));
+	if (FAILED(hr))
+		return hr;
+	if (given.dwFlags & ~(HOSTMEM_CHARGE_RESERVE | HOSTMEM_ANNOUNCE_ALWAYS))
+		return E_INVALIDARG;
+	/* Field by field: a caller's padding is its own. */
+	for (unsigned level = eTaskCritical; level <= eProcessCritical; level++) {
+		if (given.cbHeadroom[level] != none.cbHeadroom[level] ||
+		    given.cbLargest[level] != none.cbLargest[level] ||
+		    given.msWait[level] != none.msWait[level])
+			return E_NOTIMPL;
+	}
+	if (given.dwFlags != none.dwFlags || given.cbLimit != none.cbLimit ||
+	    given.cbSoftLimit != none.cbSoftLimit)
+		return E_NOTIMPL;
+	return S_OK;
+}
+
+static HRESULT read_config(const HostMemConfig *config, HostMemConfig *out)
+{
+	static const size_t ends[] = {
+		END_OF(HostMemConfig, dwFlags),  END_OF(HostMemConfig, budget),
+		END_OF(HostMemConfig, cbRetain), END_OF(HostMemConfig, msGateTimeout),
+		END_OF(HostMemConfig, loop),
+	};
+	const DWORD monitors = HOSTMEM_MONITOR_LOOP | HOSTMEM_MONITOR_OFF;
+	const DWORD known = monitors | HOSTMEM_STRICT_EXECUTE | HOSTMEM_DEBUG_HEAP |
+			    HOSTMEM_NO_GUARD_PAGES;
+	HRESULT hr;
+
+	if (config != NULL) {
+		hr = record_read(out, sizeof(*out), config, ends,
+				 sizeof(ends) / sizeof(ends[0]));
+		if (FAILED(hr))
+			return hr;
+	}
+	if ((out->dwFlags & ~known) || (out->dwFlags & monitors) == monitors)
+		return E_INVALIDARG;
+	if ((out->dwFlags & HOSTMEM_MONITOR_LOOP) && out->loop == NULL)
+		return E_INVALIDARG;
+	hr = read_budget(out->budget);
+	if (FAILED(hr))
+		return hr;
+	if ((out->dwFlags & (HOSTMEM_MONITOR_LOOP | HOSTMEM_DEBUG_HEAP)) || out->cbRetain != 0)
+		return E_NOTIMPL;
+	return S_OK;
+}
+
+static void host_object_destroy(struct hm_host *host)
+{
+	struct host_object *object = hm_container_of(host, struct host_object, host);
+
+	hm_calls_enter();
+	hm_metadata_free(object, sizeof(*object));
+	hm_calls_leave();
+}
+
+/* A new object with one reference; NULL if there is no memory. */
+static struct host_object *host_object_new(const HostMemConfig *config)
+{
+	struct host_object *object = NULL;
+
+	hm_calls_enter();
+	if (hm_metadata_prepare())
+		object = hm_metadata_alloc(sizeof(*object));
+	hm_calls_leave();
+	if (object == NULL)
+		return NULL;
+	object->IHostControl_iface.lpVtbl = &host_control_vtbl;
+	object->IHostMemoryManager_iface.lpVtbl = &host_memory_manager_vtbl;
+	object->IHostGCManager_iface.lpVtbl = &host_gc_manager_vtbl;
+	object->IHostMemoryControl_iface.lpVtbl = &host_memory_control_vtbl;
+	object->IHostMemorySimulator_iface.lpVtbl = &host_memory_simulator_vtbl;
+	object->IHostMemoryPages_iface.lpVtbl = &host_memory_pages_vtbl;
+	hm_host_init(&object->host, &hm_pages_posix, host_object_destroy);
+	object->host.strict_execute = (config->dwFlags & HOSTMEM_STRICT_EXECUTE) != 0;
+	return object;
+}
+
+HRESULT HostMemCreate(const HostMemConfig *config, REFIID riid, void **ppv)
+{
+	HostMemConfig given = HOSTMEM_CONFIG_INIT;
+	struct host_object *object;
+	HRESULT hr;
+
+	if (ppv == NULL)
+		return E_POINTER;
+	*ppv = NULL;
+	if (riid == NULL)
+		return E_POINTER;
+	hr = read_config(config, &given);
+	if (FAILED(hr))
+		return hr;
+	if (!hm_pages_usable())
+		return HRESULT_FROM_WIN32(ERROR_NOT_SUPPORTED);
+	hr = hm_calls_prepare();
+	if (FAILED(hr))
+		return hr;
+	object = host_object_new(&given);
+	if (object == NULL)
+		return E_OUTOFMEMORY;
+	hr = host_object_query(object, riid, ppv);
+	(void)hm_host_release(&object->host);
+	return hr;
+}

@@ -1,0 +1,78 @@
+/*
+ * Names for people: results and the version.
+ */
+#include "hostmem/os/thread.h"
+
+#include "abi/hostmem.h"
+
+#include <stdio.h>
+
+#define NAME(code) { code, #code }
+#define WIN32_NAME(code) { ((HRESULT)(0x80070000U | (code))), #code }
+
+static const struct {
+	HRESULT hr;
+	const char *name;
+} names[] = {
+	NAME(S_OK),
+	NAME(S_FALSE),
+	NAME(E_NOTIMPL),
+	NAME(E_NOINTERFACE),
+	NAME(E_POINTER),
+	NAME(E_ABORT),
+	NAME(E_FAIL),
+	NAME(E_PENDING),
+	NAME(E_BOUNDS),
+	NAME(E_UNEXPECTED),
+	NAME(E_ACCESSDENIED),
+	NAME(E_HANDLE),
+	NAME(E_OUTOFMEMORY),
+	NAME(E_INVALIDARG),
+	NAME(CLASS_E_NOAGGREGATION),
+	NAME(CLASS_E_CLASSNOTAVAILABLE),
+	NAME(CO_E_NOTINITIALIZED),
+	NAME(CO_E_OBJNOTCONNECTED),
+	NAME(RPC_E_CHANGED_MODE),
+	NAME(RPC_E_DISCONNECTED),
+	NAME(HOST_E_DEADLOCK),
+	NAME(HOST_E_INTERRUPTED),
+	NAME(HOST_E_INVALIDOPERATION),
+	NAME(HOST_E_CLRNOTAVAILABLE),
+	NAME(HOST_E_TIMEOUT),
+	NAME(HOST_E_NOT_OWNER),
+	NAME(HOST_E_ABANDONED),
+	NAME(HOST_E_EXITPROCESS_THREADABORT),
+	NAME(HOST_E_EXITPROCESS_ADUNLOAD),
+	NAME(HOST_E_EXITPROCESS_TIMEOUT),
+	NAME(HOST_E_EXITPROCESS_OUTOFMEMORY),
+	NAME(HOST_E_EXITPROCESS_STACKOVERFLOW),
+	WIN32_NAME(ERROR_NOT_ENOUGH_MEMORY),
+	WIN32_NAME(ERROR_BAD_LENGTH),
+	WIN32_NAME(ERROR_NOT_SUPPORTED),
+	WIN32_NAME(ERROR_MOD_NOT_FOUND),
+	WIN32_NAME(ERROR_PROC_NOT_FOUND),
+	WIN32_NAME(ERROR_BAD_EXE_FORMAT),
+	WIN32_NAME(ERROR_INVALID_ADDRESS),
+	WIN32_NAME(ERROR_NOACCESS),
+	WIN32_NAME(ERROR_PRIVILEGE_NOT_HELD),
+	WIN32_NAME(ERROR_NO_SYSTEM_RESOURCES),
+	WIN32_NAME(ERROR_COMMITMENT_LIMIT),
+};
+
+const char *HostMemResultName(HRESULT hr)
+{
+	/* Of the thread, so that two threads may print at once. */
+	static HM_THREAD_LOCAL char number[sizeof("0x80000000")];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (names[i].hr == hr)
+			return names[i].name;
+	}
+	(void)snprintf(number, sizeof(number), "0x%08x", (unsigned)hr);
+	return number;
+}
+
+const char *HostMemVersion(void)
+{
+	return HOSTMEM_VERSION;
+}
