@@ -19,7 +19,8 @@ static uint64_t load(const _Atomic uint64_t *word)
 
 static void set(_Atomic uint64_t *word, uint32_t bit)
 {
-	atomic_fetch_or_explicit(word, UINT64_C(1) << (bit % WORD_BITS), memory_order_release);
+	atomic_fetch_or_explicit(word, UINT64_C(1) << (bit % WORD_BITS),
+				 memory_order_release);
 }
 
 static void clear(_Atomic uint64_t *word, uint32_t bit)
@@ -151,7 +152,8 @@ bool hm_bitmap_next(const struct hm_bitmap *map, uint32_t number, uint32_t *out)
 const char *hm_bitmap_check(const struct hm_bitmap *map)
 {
 	for (uint32_t word = 0; word < HM_BITMAP_SIZE / WORD_BITS; word++) {
-		uint64_t bit = load(&map->middle[word / WORD_BITS]) >> (word % WORD_BITS) & 1;
+		uint64_t bit =
+			load(&map->middle[word / WORD_BITS]) >> (word % WORD_BITS) & 1;
 
 		if ((load(&map->bottom[word]) != 0) != (bit != 0))
 			return "a middle bit does not tell whether its word has members";

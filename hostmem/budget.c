@@ -28,7 +28,8 @@ bool hm_budget_admit(struct hm_budget *budget, size_t size, HostMemReason *reaso
 			return false;
 		}
 	} while (!atomic_compare_exchange_weak_explicit(&budget->claimed, &claimed,
-							claimed + size, memory_order_relaxed,
+							claimed + size,
+							memory_order_relaxed,
 							memory_order_relaxed));
 	return true;
 }
@@ -48,7 +49,8 @@ void hm_budget_settle(struct hm_budget *budget, size_t size)
 
 void hm_budget_cancel(struct hm_budget *budget, size_t size)
 {
-	size_t before = atomic_fetch_sub_explicit(&budget->claimed, size, memory_order_relaxed);
+	size_t before = atomic_fetch_sub_explicit(&budget->claimed, size,
+						  memory_order_relaxed);
 
 	hm_assert(before >= size);
 	(void)before;
@@ -56,7 +58,8 @@ void hm_budget_cancel(struct hm_budget *budget, size_t size)
 
 void hm_budget_refund(struct hm_budget *budget, size_t size)
 {
-	size_t before = atomic_fetch_sub_explicit(&budget->charged, size, memory_order_relaxed);
+	size_t before = atomic_fetch_sub_explicit(&budget->charged, size,
+						  memory_order_relaxed);
 
 	hm_assert(before >= size);
 	(void)before;

@@ -12,9 +12,9 @@
  * the limit, but not as use.
  */
 struct hm_budget {
-	size_t limit;                   /* SIZE_MAX: none */
-	_Atomic size_t claimed;         /* charged and pending together */
-	_Atomic size_t charged, peak;   /* peak of charged */
+	size_t limit;                 /* SIZE_MAX: none */
+	_Atomic size_t claimed;       /* charged and pending together */
+	_Atomic size_t charged, peak; /* peak of charged */
 };
 
 void hm_budget_init(struct hm_budget *budget);

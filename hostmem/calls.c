@@ -39,7 +39,8 @@ static HM_THREAD_LOCAL uint32_t own_slot; /* 1-based; 0 = none yet */
 static struct slot *slot_of_thread(void)
 {
 	if (own_slot == 0)
-		own_slot = 1 + atomic_fetch_add_explicit(&next_slot, 1, memory_order_relaxed) %
+		own_slot = 1 + atomic_fetch_add_explicit(&next_slot, 1,
+							 memory_order_relaxed) %
 				       SLOTS;
 	return &slots[own_slot - 1];
 }

@@ -39,11 +39,12 @@ static struct hm_page_run run_at(const struct hm_page_history *self, void *addre
 
 struct hm_region_history hm_region_history(const struct hm_region *region)
 {
-	return (struct hm_region_history){ .history = { .run_at = run_at }, .region = region };
+	return (struct hm_region_history){ .history = { .run_at = run_at },
+					   .region = region };
 }
 
-bool hm_region_all_committed(const struct hm_region *region, uintptr_t address, size_t size,
-			     unsigned *first, bool *uniform)
+bool hm_region_all_committed(const struct hm_region *region, uintptr_t address,
+			     size_t size, unsigned *first, bool *uniform)
 {
 	struct hm_states_view states = hm_region_states(region);
 	size_t page = hm_region_page(region, address);
@@ -62,7 +63,8 @@ bool hm_region_whole_pages(const struct hm_host *host, const struct hm_region *r
 {
 	size_t large;
 
-	if (!(atomic_load_explicit(&region->traits, memory_order_relaxed) & HM_REGION_LARGE))
+	if (!(atomic_load_explicit(&region->traits, memory_order_relaxed) &
+	      HM_REGION_LARGE))
 		return true;
 	large = host->pages->large_page_size(host->pages);
 	return large != 0 && address % large == 0 && size % large == 0;
@@ -83,8 +85,8 @@ static HRESULT apply(struct hm_host *host, struct hm_region *region, uintptr_t a
 		return S_OK;
 	if (!hm_region_prepare(region, address, size, code, HM_NEED_NORMAL, &change))
 		return E_OUTOFMEMORY;
-	hr = host->pages->commit(host->pages, (void *)address, size, hm_access_from_code(code),
-				 &before.history);
+	hr = host->pages->commit(host->pages, (void *)address, size,
+				 hm_access_from_code(code), &before.history);
 	if (FAILED(hr)) {
 		hm_states_abandon(&change);
 		return hr;
@@ -164,7 +166,8 @@ static void discard(struct hm_host *host, struct hm_region *region, uintptr_t ad
 
 	while (address < end) {
 		unsigned code;
-		size_t size = hm_bytes(hm_states_run(&states, hm_region_page(region, address),
+		size_t size = hm_bytes(hm_states_run(&states,
+						     hm_region_page(region, address),
 						     hm_pages(end - address), &code));
 
 		if (code != HM_STATE_RESERVED)
@@ -187,7 +190,8 @@ static HRESULT reset_locked(struct hm_host *host, const struct hm_allocation *wa
 						: S_OK;
 	if (inner >= hm_round_down(end, HM_PAGE_SIZE) || (traits & HM_REGION_LARGE))
 		return S_OK;
-	atomic_store_explicit(&region->traits, traits | HM_REGION_RESET, memory_order_release);
+	atomic_store_explicit(&region->traits, traits | HM_REGION_RESET,
+			      memory_order_release);
 	discard(host, region, inner, hm_round_down(end, HM_PAGE_SIZE));
 	return S_OK;
 }

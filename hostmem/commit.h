@@ -33,8 +33,8 @@ struct hm_region_history hm_region_history(const struct hm_region *region);
  * Whether every page of the range is committed; *first is the code of the first, and
  * *uniform tells whether all have it.  The region is locked.
  */
-bool hm_region_all_committed(const struct hm_region *region, uintptr_t address, size_t size,
-			     unsigned *first, bool *uniform);
+bool hm_region_all_committed(const struct hm_region *region, uintptr_t address,
+			     size_t size, unsigned *first, bool *uniform);
 
 /* Whether a range of a region of large pages is made of whole ones. */
 bool hm_region_whole_pages(const struct hm_host *host, const struct hm_region *region,

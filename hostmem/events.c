@@ -58,11 +58,13 @@ static struct hm_subscriber *unlink_locked(struct hm_events *events, uint64_t co
 	}
 	if (found == NULL)
 		return NULL;
-	atomic_store_explicit(place, atomic_load_explicit(&found->next, memory_order_relaxed),
+	atomic_store_explicit(place,
+			      atomic_load_explicit(&found->next, memory_order_relaxed),
 			      memory_order_release);
 	if (events->last == found)
 		events->last = before;
-	found->next_retired = atomic_load_explicit(&events->retired, memory_order_relaxed);
+	found->next_retired = atomic_load_explicit(&events->retired,
+						   memory_order_relaxed);
 	atomic_store_explicit(&events->retired, found, memory_order_relaxed);
 	return found;
 }
@@ -125,7 +127,8 @@ void hm_events_free_retired(struct hm_events *events, const _Atomic uint32_t *ho
 	hm_lock_acquire(&events->lock, HM_RANK_EVENTS);
 	/* Who comes from now on cannot find them; who came before is still counted. */
 	if (atomic_load(holds) == own)
-		retired = atomic_exchange_explicit(&events->retired, NULL, memory_order_relaxed);
+		retired = atomic_exchange_explicit(&events->retired, NULL,
+						   memory_order_relaxed);
 	hm_lock_release(&events->lock, HM_RANK_EVENTS);
 	free_chain(retired);
 	hm_calls_leave();

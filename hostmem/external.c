@@ -61,8 +61,9 @@ static void drop(struct hm_external *external, size_t i)
 static void add(struct hm_external *external, uintptr_t start, uintptr_t end,
 		uintptr_t acquired)
 {
-	external->runs[external->count++] =
-		(struct hm_external_run){ .start = start, .end = end, .acquired = acquired };
+	external->runs[external->count++] = (struct hm_external_run){
+		.start = start, .end = end, .acquired = acquired
+	};
 }
 
 static size_t forget_start(struct hm_external *external, uintptr_t start, bool *known)

@@ -18,12 +18,13 @@
  * was acquired, because that is all that ReleasedVirtualAddressSpace says.
  */
 struct hm_external_run {
-	uintptr_t start, end; /* bytes, end not included; equal if nothing is left of it */
-	uintptr_t acquired;   /* the start that was announced */
+	uintptr_t start,
+		end;        /* bytes, end not included; equal if nothing is left of it */
+	uintptr_t acquired; /* the start that was announced */
 };
 
 struct hm_external {
-	struct hm_lock lock; /* HM_RANK_EXTERNAL */
+	struct hm_lock lock;          /* HM_RANK_EXTERNAL */
 	struct hm_external_run *runs; /* in no order */
 	size_t count, room;
 };

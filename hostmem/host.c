@@ -62,28 +62,32 @@ static void forget(struct hm_host *host)
 
 uint32_t hm_host_add_reference(struct hm_host *host)
 {
-	uint32_t references = atomic_load_explicit(&host->references, memory_order_relaxed);
+	uint32_t references = atomic_load_explicit(&host->references,
+						   memory_order_relaxed);
 
 	do {
 		/* At the top it stays for good; at zero there is nothing left to refer to. */
 		if (references == UINT32_MAX || references == 0)
 			return references;
 	} while (!atomic_compare_exchange_weak_explicit(&host->references, &references,
-							references + 1, memory_order_relaxed,
+							references + 1,
+							memory_order_relaxed,
 							memory_order_relaxed));
 	return references + 1;
 }
 
 uint32_t hm_host_release(struct hm_host *host)
 {
-	uint32_t references = atomic_load_explicit(&host->references, memory_order_relaxed);
+	uint32_t references = atomic_load_explicit(&host->references,
+						   memory_order_relaxed);
 
 	do {
-		hm_assert(references != 0);
+		hm_assert(references != 0 && "one Release too many");
 		if (references == UINT32_MAX || references == 0)
 			return references;
 	} while (!atomic_compare_exchange_weak_explicit(&host->references, &references,
-							references - 1, memory_order_acq_rel,
+							references - 1,
+							memory_order_acq_rel,
 							memory_order_relaxed));
 	if (references == 1)
 		hm_host_drop(host);
@@ -135,7 +139,8 @@ void hm_host_drop(struct hm_host *host)
 
 HRESULT hm_host_check(const struct hm_host *host)
 {
-	return atomic_load(&host->state) == HM_HOST_RUNNING ? S_OK : HOST_E_CLRNOTAVAILABLE;
+	return atomic_load(&host->state) == HM_HOST_RUNNING ? S_OK
+							    : HOST_E_CLRNOTAVAILABLE;
 }
 
 HRESULT hm_host_result(struct hm_host *host, HRESULT hr)
@@ -143,7 +148,8 @@ HRESULT hm_host_result(struct hm_host *host, HRESULT hr)
 	uint32_t running = HM_HOST_RUNNING;
 
 	if (hr == E_FAIL)
-		(void)atomic_compare_exchange_strong(&host->state, &running, HM_HOST_FAILED);
+		(void)atomic_compare_exchange_strong(&host->state, &running,
+						     HM_HOST_FAILED);
 	return hr;
 }
 

@@ -18,7 +18,8 @@ HRESULT hm_mapping_acquired(struct hm_host *host, uintptr_t start, size_t size)
 	HRESULT hr;
 	bool noted;
 
-	hr = hm_request_open(&request, host, HostMemMapping, eTaskCritical, (void *)start);
+	hr = hm_request_open(&request, host, HostMemMapping, eTaskCritical,
+			     (void *)start);
 	if (FAILED(hr))
 		return hr;
 	size = hm_min(size, room);

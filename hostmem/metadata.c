@@ -45,7 +45,7 @@ static struct {
 	struct hm_lock lock;
 	struct pool general[CLASSES];
 	struct pool typed[HM_METADATA_TYPED_KINDS];
-	char *cut, *end;     /* what is left of the newest span */
+	char *cut, *end; /* what is left of the newest span */
 	size_t next_span;
 	_Atomic size_t in_use;
 	_Atomic(struct span *) spans;
@@ -69,7 +69,8 @@ static void *pop(struct pool *pool)
 {
 	struct block *block = pool->free;
 
-	pool->free = (struct block *)atomic_load_explicit(&block->next, memory_order_relaxed);
+	pool->free = (struct block *)atomic_load_explicit(&block->next,
+							  memory_order_relaxed);
 	pool->count--;
 	return block;
 }
@@ -96,7 +97,8 @@ void *hm_metadata_map_forever(size_t size)
 
 bool hm_metadata_overlaps(uintptr_t address, size_t size)
 {
-	const struct span *span = atomic_load_explicit(&metadata.spans, memory_order_acquire);
+	const struct span *span = atomic_load_explicit(&metadata.spans,
+						       memory_order_acquire);
 
 	for (; span != NULL; span = span->next) {
 		if (address < span->end && span->start < address + size)
@@ -119,7 +121,7 @@ static void *cut_locked(size_t size)
 /* What the old span still has goes to the free lists, so that nothing is lost. */
 static void retire_span_locked(void)
 {
-	for (unsigned class = CLASSES; class-- > 0;) {
+	for (unsigned class = CLASSES; class -- > 0;) {
 		size_t size = (size_t)SMALLEST << class;
 
 		while ((size_t)(metadata.end - metadata.cut) >= size)
@@ -215,7 +217,7 @@ static unsigned class_of(size_t size)
 	unsigned class = 0;
 
 	while (((size_t)SMALLEST << class) < size)
-		class++;
+		class ++;
 	return class;
 }
 
@@ -239,6 +241,14 @@ void hm_metadata_free(void *block, size_t size)
 
 	if (block != NULL)
 		give(&metadata.general[class], block, (size_t)SMALLEST << class);
+}
+
+void hm_metadata_bury(const void *block, size_t size)
+{
+	size_t whole = (size_t)SMALLEST << class_of(size);
+
+	(void)block;
+	atomic_fetch_sub_explicit(&metadata.in_use, whole, memory_order_relaxed);
 }
 
 size_t hm_metadata_in_use(void)

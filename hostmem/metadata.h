@@ -34,7 +34,11 @@ void hm_metadata_give(enum hm_metadata_kind kind, void *block);
 void *hm_metadata_alloc(size_t size);
 void hm_metadata_free(void *block, size_t size);
 
-/* Bytes handed out by the four above and not yet given back. */
+/* Counts a block as given back and never hands it out again: for checked builds, where
+ * what is dead must stay recognisable. */
+void hm_metadata_bury(const void *block, size_t size);
+
+/* Bytes handed out and not yet given back. */
 size_t hm_metadata_in_use(void);
 
 /* Whether a page of [address, address + size) holds records of ours. */

@@ -12,7 +12,8 @@
 
 #include <stddef.h>
 
-void hm_notify_register(struct hm_notify *notify, ICLRMemoryNotificationCallback *callback)
+void hm_notify_register(struct hm_notify *notify,
+			ICLRMemoryNotificationCallback *callback)
 {
 	ICLRMemoryNotificationCallback *before;
 

@@ -16,6 +16,7 @@ struct hm_notify {
 };
 
 /* Replaces the callback; NULL = none.  Calls AddRef and Release, so no lock may be held. */
-void hm_notify_register(struct hm_notify *notify, ICLRMemoryNotificationCallback *callback);
+void hm_notify_register(struct hm_notify *notify,
+			ICLRMemoryNotificationCallback *callback);
 
 #endif

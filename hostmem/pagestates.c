@@ -92,7 +92,8 @@ hm_states_root hm_states_uniform(unsigned levels, unsigned code)
 /* Codes first .. first+count-1 of a word as a mask. */
 static uint64_t word_mask(size_t first, size_t count)
 {
-	uint64_t mask = count == WAYS ? UINT64_MAX : (UINT64_C(1) << (count * CODE_BITS)) - 1;
+	uint64_t mask = count == WAYS ? UINT64_MAX
+				      : (UINT64_C(1) << (count * CODE_BITS)) - 1;
 
 	return mask << (first * CODE_BITS);
 }
@@ -193,7 +194,8 @@ static size_t committed_below(uint64_t entry, unsigned level, size_t first, size
 	return total;
 }
 
-size_t hm_states_committed(hm_states_root root, unsigned levels, size_t first, size_t count)
+size_t hm_states_committed(hm_states_root root, unsigned levels, size_t first,
+			   size_t count)
 {
 	return committed_below(root, levels, first, count);
 }
@@ -250,8 +252,8 @@ static uint64_t fold(struct node *node, unsigned level)
  * are new; the others are shared with the old tree, which is why free_touched is right
  * for throwing away either of the two.
  */
-static bool changed(uint64_t entry, unsigned level, size_t first, size_t count, unsigned code,
-		    enum hm_metadata_need need, uint64_t *out)
+static bool changed(uint64_t entry, unsigned level, size_t first, size_t count,
+		    unsigned code, enum hm_metadata_need need, uint64_t *out)
 {
 	struct node *node;
 	size_t span, at, end = first + count;
@@ -276,8 +278,8 @@ static bool changed(uint64_t entry, unsigned level, size_t first, size_t count, 
 		size_t part = hm_min(end - at, span - at % span);
 		uint64_t child;
 
-		if (!changed(child_of(entry, level, at / span), level - 1, at % span, part,
-			     code, need, &child))
+		if (!changed(child_of(entry, level, at / span), level - 1, at % span,
+			     part, code, need, &child))
 			break;
 		store(&node->entries[at / span], child);
 		at += part;
@@ -298,7 +300,8 @@ static bool changed(uint64_t entry, unsigned level, size_t first, size_t count, 
 }
 
 bool hm_states_prepare(hm_states_root root, unsigned levels, size_t first, size_t count,
-		       unsigned code, enum hm_metadata_need need, struct hm_states_change *out)
+		       unsigned code, enum hm_metadata_need need,
+		       struct hm_states_change *out)
 {
 	out->before = root;
 	out->levels = levels;

@@ -24,8 +24,8 @@
  */
 typedef uint64_t hm_states_root; /* what the word at the top means depends on `levels` */
 
-#define HM_STATE_RESERVED 0U   /* every other code is a committed page */
-#define HM_STATE_GUARD 8U      /* bit: the first access is to be reported */
+#define HM_STATE_RESERVED 0U /* every other code is a committed page */
+#define HM_STATE_GUARD 8U    /* bit: the first access is to be reported */
 #define HM_STATE_ACCESS_MASK 7U
 
 /* A reader's proof that what it read belongs together. */
@@ -52,7 +52,8 @@ size_t hm_states_run(const struct hm_states_view *view, size_t page, size_t limi
 		     unsigned *code);
 
 /* Committed pages among `count` from `first` on. */
-size_t hm_states_committed(hm_states_root root, unsigned levels, size_t first, size_t count);
+size_t hm_states_committed(hm_states_root root, unsigned levels, size_t first,
+			   size_t count);
 
 /* A change that is worked out but not yet visible. */
 struct hm_states_change {

@@ -31,11 +31,11 @@ static struct hm_region *take(struct hm_parked *parked)
 	hm_lock_acquire(&parked->lock, HM_RANK_PARKED);
 	region = atomic_load_explicit(&parked->first, memory_order_relaxed);
 	if (region != NULL)
-		atomic_store_explicit(
-			&parked->first,
-			(struct hm_region *)(uintptr_t)atomic_load_explicit(
-				hm_region_link(region), memory_order_relaxed),
-			memory_order_relaxed);
+		atomic_store_explicit(&parked->first,
+				      (struct hm_region *)(uintptr_t)
+					      atomic_load_explicit(hm_region_link(region),
+								   memory_order_relaxed),
+				      memory_order_relaxed);
 	hm_lock_release(&parked->lock, HM_RANK_PARKED);
 	return region;
 }
@@ -51,7 +51,8 @@ void hm_unpark(struct hm_parked *parked, const struct hm_page_source *pages)
 		/* Whoever is given the addresses next may take the record out. */
 		hm_region_set_phase(region, HM_REGION_LEAVING);
 		version = hm_region_version(region);
-		if (pages->release(pages, (void *)base, hm_region_end(region) - base) != S_OK) {
+		if (pages->release(pages, (void *)base, hm_region_end(region) - base) !=
+		    S_OK) {
 			hm_park(parked, region);
 			return;
 		}

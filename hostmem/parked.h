@@ -10,7 +10,7 @@
  * told S_OK; only the addresses wait here until the system has room.
  */
 struct hm_parked {
-	struct hm_lock lock; /* HM_RANK_PARKED */
+	struct hm_lock lock;               /* HM_RANK_PARKED */
 	_Atomic(struct hm_region *) first; /* linked by hm_region_link */
 };
 

@@ -51,7 +51,8 @@ static HRESULT protect_locked(struct hm_host *host, struct hm_region *region,
 	if (host->strict_execute && hm_protection_writes_and_executes(protect))
 		return E_ACCESSDENIED;
 	if (!uniform || first != code) {
-		if (!hm_region_prepare(region, address, size, code, HM_NEED_NORMAL, &change))
+		if (!hm_region_prepare(region, address, size, code, HM_NEED_NORMAL,
+				       &change))
 			return E_OUTOFMEMORY;
 		hr = host->pages->protect(host->pages, (void *)address, size,
 					  hm_access_from_code(code), &before.history);
@@ -114,11 +115,13 @@ static HRESULT fault_locked(struct hm_region *region, uintptr_t page, bool write
 		return S_FALSE;
 	access = hm_access_from_code(code & ~HM_STATE_GUARD);
 	if (!(code & HM_STATE_GUARD)) {
-		if (!(access & (write ? HM_ACCESS_WRITE : HM_ACCESS_READ | HM_ACCESS_EXECUTE)))
+		if (!(access &
+		      (write ? HM_ACCESS_WRITE : HM_ACCESS_READ | HM_ACCESS_EXECUTE)))
 			return S_FALSE;
 		return may_be_late(page) ? S_OK : S_FALSE;
 	}
-	if (FAILED(pages->protect(pages, (void *)page, HM_PAGE_SIZE, access, &before.history)))
+	if (FAILED(pages->protect(pages, (void *)page, HM_PAGE_SIZE, access,
+				  &before.history)))
 		return S_FALSE;
 	(void)hm_states_clear_guard(&region->states, states.levels, number);
 	late.page = 0;

@@ -44,7 +44,8 @@ static bool describe(const struct hm_region_view *view, uintptr_t page,
 }
 
 /* Whether the page is the host's; then *out tells its run. */
-static bool query_own(const struct hm_host *host, uintptr_t page, MEMORY_BASIC_INFORMATION *out)
+static bool query_own(const struct hm_host *host, uintptr_t page,
+		      MEMORY_BASIC_INFORMATION *out)
 {
 	struct hm_region_view view;
 
@@ -57,7 +58,8 @@ static bool query_own(const struct hm_host *host, uintptr_t page, MEMORY_BASIC_I
 	return false;
 }
 
-HRESULT hm_query(const struct hm_host *host, uintptr_t address, MEMORY_BASIC_INFORMATION *out)
+HRESULT hm_query(const struct hm_host *host, uintptr_t address,
+		 MEMORY_BASIC_INFORMATION *out)
 {
 	uintptr_t page = hm_round_down(address, HM_PAGE_SIZE);
 	MEMORY_BASIC_INFORMATION own;

@@ -140,7 +140,8 @@ static enum search search_granule(struct hm_region *first, uintptr_t low, uintpt
 	uint64_t version = LOAD(first->version);
 	enum search result = ABSENT;
 
-	for (struct hm_region *region = first; region != NULL; region = LOAD(region->next)) {
+	for (struct hm_region *region = first; region != NULL;
+	     region = LOAD(region->next)) {
 		struct hm_region_view view;
 
 		if (!view_of(region, &view) || LOAD(first->version) != version)
@@ -206,8 +207,8 @@ bool hm_regions_next(uintptr_t address, struct hm_region_view *out)
 
 static bool is_live_at(const struct hm_region *region, uintptr_t address)
 {
-	return LOAD(region->phase) == HM_REGION_LIVE && hm_region_base(region) <= address &&
-	       address < hm_region_end(region);
+	return LOAD(region->phase) == HM_REGION_LIVE &&
+	       hm_region_base(region) <= address && address < hm_region_end(region);
 }
 
 struct hm_region *hm_regions_lock(const struct hm_host *host, uintptr_t address)
@@ -478,7 +479,8 @@ bool hm_region_prepare(const struct hm_region *region, uintptr_t address, size_t
 	/* Pages behind the end mean nothing, and a whole tree folds better. */
 	if (address + size == hm_region_end(region) && !(code & HM_STATE_GUARD))
 		count = hm_states_capacity(states.levels) - first;
-	return hm_states_prepare(states.root, states.levels, first, count, code, need, out);
+	return hm_states_prepare(states.root, states.levels, first, count, code, need,
+				 out);
 }
 
 void hm_region_publish(struct hm_region *region, const struct hm_states_change *change)

@@ -27,10 +27,10 @@
 struct hm_host;
 
 enum hm_region_phase {
-	HM_REGION_NONE,     /* the record is not in use */
+	HM_REGION_NONE, /* the record is not in use */
 	HM_REGION_LIVE,
-	HM_REGION_LEAVING,  /* released; the system has not taken the addresses back yet */
-	HM_REGION_PARKED,   /* released; the system would not take them back, see release.c */
+	HM_REGION_LEAVING, /* released; the system has not taken the addresses back yet */
+	HM_REGION_PARKED, /* released; the system would not take them back, see release.c */
 };
 
 enum hm_region_traits {
@@ -39,14 +39,15 @@ enum hm_region_traits {
 };
 
 struct hm_region {
-	_Atomic uintptr_t base, end;       /* bytes, page aligned; a free block's link is here */
-	_Atomic uint64_t version;          /* never goes back, not even in a free block */
-	_Atomic uint64_t states;           /* hm_states_root of `levels` levels */
+	_Atomic uintptr_t base,
+		end;              /* bytes, page aligned; a free block's link is here */
+	_Atomic uint64_t version; /* never goes back, not even in a free block */
+	_Atomic uint64_t states;  /* hm_states_root of `levels` levels */
 	_Atomic(struct hm_host *) host;
-	_Atomic(struct hm_region *) next;  /* others of the same granule, in no order */
-	_Atomic uint32_t protection;       /* PAGE_* of the reserving call */
+	_Atomic(struct hm_region *) next; /* others of the same granule, in no order */
+	_Atomic uint32_t protection;      /* PAGE_* of the reserving call */
 	_Atomic uint8_t levels, phase, traits;
-	struct hm_lock lock;               /* HM_RANK_REGION */
+	struct hm_lock lock; /* HM_RANK_REGION */
 };
 
 /* What a reader has seen of a region. */
@@ -153,7 +154,8 @@ bool hm_region_prepare(const struct hm_region *region, uintptr_t address, size_t
 		       struct hm_states_change *out);
 void hm_region_publish(struct hm_region *region, const struct hm_states_change *change);
 /* Bytes of [address, address + size) that are committed. */
-size_t hm_region_committed(const struct hm_region *region, uintptr_t address, size_t size);
+size_t hm_region_committed(const struct hm_region *region, uintptr_t address,
+			   size_t size);
 
 /* NULL if the whole map keeps its rules (no writer at work), else the rule broken. */
 const char *hm_regions_check(void);

@@ -65,7 +65,8 @@ HRESULT hm_decommit(struct hm_host *host, uintptr_t address, size_t size)
 	struct hm_request request;
 	struct hm_region *region;
 	size_t freed = 0;
-	HRESULT hr = hm_request_open(&request, host, HostMemDecommit, eTaskCritical, NULL);
+	HRESULT hr = hm_request_open(&request, host, HostMemDecommit, eTaskCritical,
+				     NULL);
 
 	if (FAILED(hr))
 		return hr;
@@ -111,7 +112,8 @@ static void start_leaving(struct hm_region *region)
 	hm_states_free(states.root, states.levels);
 }
 
-static HRESULT release_locked(struct hm_host *host, struct hm_region *region, size_t *freed)
+static HRESULT release_locked(struct hm_host *host, struct hm_region *region,
+			      size_t *freed)
 {
 	uintptr_t base = hm_region_base(region);
 	size_t size = hm_region_end(region) - base;
@@ -154,8 +156,9 @@ HRESULT hm_release(struct hm_host *host, uintptr_t address)
 }
 
 /* What a part of a region inherits. */
-static struct hm_region_fields part_of(const struct hm_region *region, struct hm_host *host,
-				       uintptr_t base, uintptr_t end)
+static struct hm_region_fields part_of(const struct hm_region *region,
+				       struct hm_host *host, uintptr_t base,
+				       uintptr_t end)
 {
 	return (struct hm_region_fields){
 		.host = host,
@@ -163,7 +166,8 @@ static struct hm_region_fields part_of(const struct hm_region *region, struct hm
 		.end = end,
 		.states = hm_states_uniform(hm_states_levels(hm_pages(end - base)),
 					    HM_STATE_RESERVED),
-		.protection = atomic_load_explicit(&region->protection, memory_order_relaxed),
+		.protection = atomic_load_explicit(&region->protection,
+						   memory_order_relaxed),
 		.traits = atomic_load_explicit(&region->traits, memory_order_relaxed),
 	};
 }

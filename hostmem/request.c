@@ -40,7 +40,8 @@ static void push(struct hm_request *request)
 }
 
 HRESULT hm_request_open(struct hm_request *request, struct hm_host *host,
-			HostMemOperation operation, EMemoryCriticalLevel level, void *address)
+			HostMemOperation operation, EMemoryCriticalLevel level,
+			void *address)
 {
 	HRESULT hr;
 
@@ -100,13 +101,15 @@ uint32_t hm_request_holds(const struct hm_host *host)
 	return holds;
 }
 
-static HostMemEvent event_of(struct hm_request *request, HostMemEventType type, size_t size)
+static HostMemEvent event_of(struct hm_request *request, HostMemEventType type,
+			     size_t size)
 {
 	struct hm_host *host = request->host;
 
 	if (request->number == 0)
-		request->number = 1 + atomic_fetch_add_explicit(&host->events.last_request, 1,
-								memory_order_relaxed);
+		request->number = 1 +
+				  atomic_fetch_add_explicit(&host->events.last_request, 1,
+							    memory_order_relaxed);
 	return (HostMemEvent){
 		.cbSize = sizeof(HostMemEvent),
 		.type = type,
@@ -116,7 +119,8 @@ static HostMemEvent event_of(struct hm_request *request, HostMemEventType type, 
 		.request = request->number,
 		.size = size,
 		.address = request->address,
-		.cbCharged = atomic_load_explicit(&host->budget.charged, memory_order_relaxed),
+		.cbCharged = atomic_load_explicit(&host->budget.charged,
+						  memory_order_relaxed),
 		.cbLimit = host->budget.limit,
 		.cbPeak = atomic_load_explicit(&host->budget.peak, memory_order_relaxed),
 	};
@@ -149,7 +153,8 @@ static bool announce(struct hm_request *request, size_t size)
 	for (struct hm_subscriber *s = first_of(request); s != NULL; s = after(s)) {
 		HostMemEvent event;
 
-		if (!(s->mask & HM_EVENT_BIT(HostMemEventAllocate)) || hm_request_is_running(s))
+		if (!(s->mask & HM_EVENT_BIT(HostMemEventAllocate)) ||
+		    hm_request_is_running(s))
 			continue;
 		event = event_of(request, HostMemEventAllocate, size);
 		if (s->cookie > request->asked_up_to)
@@ -172,7 +177,8 @@ static void announce_failure(struct hm_request *request, size_t size, HRESULT hr
 		bool asked = asks && s->cookie <= request->asked_up_to;
 		HostMemEvent event;
 
-		if (!(s->mask & HM_EVENT_BIT(HostMemEventFailure)) || hm_request_is_running(s))
+		if (!(s->mask & HM_EVENT_BIT(HostMemEventFailure)) ||
+		    hm_request_is_running(s))
 			continue;
 		if (reason == HostMemByCallback && asks && !asked)
 			continue;
@@ -235,8 +241,8 @@ HRESULT hm_request_ask(struct hm_request *request, size_t size)
 			announce_failure(request, size, hr, reason);
 		return hr;
 	}
-	if (request->observed && (FAILED(hm_host_check(request->host)) ||
-				  hm_host_abandoned(request->host)))
+	if (request->observed &&
+	    (FAILED(hm_host_check(request->host)) || hm_host_abandoned(request->host)))
 		return hm_request_refuse(request, HOST_E_ABANDONED, HostMemByShutdown);
 	return S_OK;
 }
@@ -251,11 +257,12 @@ void hm_request_tell(struct hm_request *request, size_t size)
 		return;
 	request->pending = size;
 	request->attempt++;
-	for (struct hm_subscriber *s = request->observed ? first_of(request) : NULL; s != NULL;
-	     s = after(s)) {
+	for (struct hm_subscriber *s = request->observed ? first_of(request) : NULL;
+	     s != NULL; s = after(s)) {
 		HostMemEvent event;
 
-		if (!(s->mask & HM_EVENT_BIT(HostMemEventAllocate)) || hm_request_is_running(s))
+		if (!(s->mask & HM_EVENT_BIT(HostMemEventAllocate)) ||
+		    hm_request_is_running(s))
 			continue;
 		event = event_of(request, HostMemEventAllocate, size);
 		(void)call(request, s, &event);
@@ -281,8 +288,8 @@ HRESULT hm_request_refuse(struct hm_request *request, HRESULT hr, HostMemReason 
 	return hr;
 }
 
-void hm_request_freed(struct hm_request *request, HostMemOperation operation, void *address,
-		      size_t size)
+void hm_request_freed(struct hm_request *request, HostMemOperation operation,
+		      void *address, size_t size)
 {
 	if (size == 0)
 		return;
@@ -295,7 +302,8 @@ void hm_request_freed(struct hm_request *request, HostMemOperation operation, vo
 	for (struct hm_subscriber *s = first_of(request); s != NULL; s = after(s)) {
 		HostMemEvent event;
 
-		if (!(s->mask & HM_EVENT_BIT(HostMemEventFree)) || hm_request_is_running(s))
+		if (!(s->mask & HM_EVENT_BIT(HostMemEventFree)) ||
+		    hm_request_is_running(s))
 			continue;
 		event = event_of(request, HostMemEventFree, size);
 		(void)call(request, s, &event);

@@ -15,10 +15,10 @@
  */
 struct hm_request {
 	struct hm_host *host;
-	struct hm_request *below;       /* the request in whose callback this one was made */
-	struct hm_subscriber *running;  /* whose callback runs now */
-	bool observed;                  /* there were subscribers when it was opened */
-	bool holds;                     /* the host, until it is closed */
+	struct hm_request *below; /* the request in whose callback this one was made */
+	struct hm_subscriber *running; /* whose callback runs now */
+	bool observed;                 /* there were subscribers when it was opened */
+	bool holds;                    /* the host, until it is closed */
 	HostMemOperation operation;
 	EMemoryCriticalLevel level;
 	void *address;
@@ -30,7 +30,8 @@ struct hm_request {
 
 /* HOST_E_CLRNOTAVAILABLE if the host has just been shut down; then it is not open. */
 HRESULT hm_request_open(struct hm_request *request, struct hm_host *host,
-			HostMemOperation operation, EMemoryCriticalLevel level, void *address);
+			HostMemOperation operation, EMemoryCriticalLevel level,
+			void *address);
 void hm_request_close(struct hm_request *request);
 
 /* The one with which a host that has ended gives everything back. */
@@ -55,8 +56,8 @@ void hm_request_settle(struct hm_request *request);
 HRESULT hm_request_refuse(struct hm_request *request, HRESULT hr, HostMemReason reason);
 
 /* `size` bytes have been given back. */
-void hm_request_freed(struct hm_request *request, HostMemOperation operation, void *address,
-		      size_t size);
+void hm_request_freed(struct hm_request *request, HostMemOperation operation,
+		      void *address, size_t size);
 
 /* What follows in an open request is a request of its own to those who listen. */
 void hm_request_renew(struct hm_request *request);

@@ -36,7 +36,8 @@ static HRESULT policy(const struct hm_host *host, const struct hm_allocation *wa
 	large = host->pages->large_page_size(host->pages);
 	if (large == 0)
 		return HRESULT_FROM_WIN32(ERROR_PRIVILEGE_NOT_HELD);
-	return want->address % large == 0 && want->size % large == 0 ? S_OK : E_INVALIDARG;
+	return want->address % large == 0 && want->size % large == 0 ? S_OK
+								     : E_INVALIDARG;
 }
 
 static bool commits(const struct hm_allocation *want)
@@ -45,7 +46,8 @@ static bool commits(const struct hm_allocation *want)
 }
 
 /* The states a new region starts with; false = no memory. */
-static bool first_states(const struct hm_allocation *want, size_t pages, hm_states_root *out)
+static bool first_states(const struct hm_allocation *want, size_t pages,
+			 hm_states_root *out)
 {
 	unsigned levels = hm_states_levels(pages);
 	unsigned code = HM_STATE_RESERVED;
@@ -102,8 +104,8 @@ static HRESULT enter(struct hm_host *host, const struct hm_allocation *want, voi
 }
 
 /* The system's part and ours, with nobody called out. */
-static HRESULT take(struct hm_host *host, const struct hm_allocation *want, uintptr_t wanted,
-		    size_t size, void **out)
+static HRESULT take(struct hm_host *host, const struct hm_allocation *want,
+		    uintptr_t wanted, size_t size, void **out)
 {
 	unsigned access = HM_ACCESS_NONE;
 	HRESULT hr;
@@ -139,8 +141,9 @@ HRESULT hm_reserve(struct hm_host *host, const struct hm_allocation *want, void 
 	hr = policy(host, want);
 	if (FAILED(hr))
 		return hr;
-	hr = hm_request_open(&request, host, commits(want) ? HostMemCommit : HostMemReserve,
-			     want->level, (void *)base);
+	hr = hm_request_open(&request, host,
+			     commits(want) ? HostMemCommit : HostMemReserve, want->level,
+			     (void *)base);
 	if (FAILED(hr))
 		return hr;
 	hr = hm_request_ask(&request, commits(want) ? size : 0);

@@ -10,8 +10,8 @@
 
 #include <string.h>
 
-#define EVERY_EVENT                                                                     \
-	(HM_EVENT_BIT(HostMemEventAllocate) | HM_EVENT_BIT(HostMemEventFree) |          \
+#define EVERY_EVENT \
+	(HM_EVENT_BIT(HostMemEventAllocate) | HM_EVENT_BIT(HostMemEventFree) | \
 	 HM_EVENT_BIT(HostMemEventFailure))
 
 HOST_OBJECT_FACE(IHostMemoryControl, memory_control, host_memory_control_vtbl)
@@ -50,7 +50,8 @@ static HRESULT HOSTMEM_CALL memory_control_GetUsage(IHostMemoryControl *iface,
 		return E_POINTER;
 	room = usage->cbSize;
 	/* One figure at least, and no half ones. */
-	if (room < offsetof(HostMemUsage, cbReserved) + sizeof(now.cbReserved) || room % 8 != 0)
+	if (room < offsetof(HostMemUsage, cbReserved) + sizeof(now.cbReserved) ||
+	    room % 8 != 0)
 		return E_INVALIDARG;
 	hm_host_usage(host_of(iface), &now);
 	if (room < sizeof(now))
@@ -59,9 +60,10 @@ static HRESULT HOSTMEM_CALL memory_control_GetUsage(IHostMemoryControl *iface,
 	return S_OK;
 }
 
-static HRESULT HOSTMEM_CALL memory_control_Subscribe(IHostMemoryControl *iface, DWORD mask,
-						     HostMemEventCallback callback, void *state,
-						     uint64_t *cookie)
+static HRESULT HOSTMEM_CALL memory_control_Subscribe(IHostMemoryControl *iface,
+						     DWORD mask,
+						     HostMemEventCallback callback,
+						     void *state, uint64_t *cookie)
 {
 	struct hm_host *host = host_of(iface);
 	HRESULT hr;

@@ -8,7 +8,8 @@
 
 HOST_OBJECT_FACE(IHostControl, control, host_control_vtbl)
 
-static HRESULT HOSTMEM_CALL control_GetHostManager(IHostControl *iface, REFIID riid, void **out)
+static HRESULT HOSTMEM_CALL control_GetHostManager(IHostControl *iface, REFIID riid,
+						   void **out)
 {
 	struct host_object *object = impl_from_IHostControl(iface);
 	HRESULT hr;

@@ -34,7 +34,8 @@ static HRESULT HOSTMEM_CALL gc_SuspensionEnding(IHostGCManager *iface, DWORD gen
 		return hr;
 	/* An end without a start counts for nothing. */
 	while (suspensions != 0 &&
-	       !atomic_compare_exchange_weak(&host->suspensions, &suspensions, suspensions - 1))
+	       !atomic_compare_exchange_weak(&host->suspensions, &suspensions,
+					     suspensions - 1))
 		;
 	return S_OK;
 }

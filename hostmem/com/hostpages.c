@@ -12,13 +12,15 @@ static HRESULT check_reserve(const struct hm_allocation *want, size_t alignment)
 {
 	if ((want->type & ~(DWORD)(MEM_COMMIT | MEM_TOP_DOWN)) != MEM_RESERVE)
 		return E_INVALIDARG;
-	if (alignment != 0 && (!hm_is_power_of_two(alignment) || alignment < HM_PAGE_SIZE))
+	if (alignment != 0 &&
+	    (!hm_is_power_of_two(alignment) || alignment < HM_PAGE_SIZE))
 		return E_INVALIDARG;
 	return hm_check_allocation(want);
 }
 
 static HRESULT HOSTMEM_CALL pages_ReserveAligned(IHostMemoryPages *iface, SIZE_T size,
-						 SIZE_T alignment, DWORD type, DWORD protect,
+						 SIZE_T alignment, DWORD type,
+						 DWORD protect,
 						 EMemoryCriticalLevel level, void **out)
 {
 	struct hm_host *host = &impl_from_IHostMemoryPages(iface)->host;

@@ -95,7 +95,8 @@ static HRESULT HOSTMEM_CALL manager_VirtualFree(IHostMemoryManager *iface, void 
 }
 
 static HRESULT HOSTMEM_CALL manager_VirtualQuery(IHostMemoryManager *iface, void *address,
-						 void *buffer, SIZE_T length, SIZE_T *result)
+						 void *buffer, SIZE_T length,
+						 SIZE_T *result)
 {
 	MEMORY_BASIC_INFORMATION information;
 	HRESULT hr;
@@ -115,8 +116,9 @@ static HRESULT HOSTMEM_CALL manager_VirtualQuery(IHostMemoryManager *iface, void
 	return S_OK;
 }
 
-static HRESULT HOSTMEM_CALL manager_VirtualProtect(IHostMemoryManager *iface, void *address,
-						   SIZE_T size, DWORD protect, DWORD *old)
+static HRESULT HOSTMEM_CALL manager_VirtualProtect(IHostMemoryManager *iface,
+						   void *address, SIZE_T size,
+						   DWORD protect, DWORD *old)
 {
 	struct hm_host *host = host_of(iface);
 	HRESULT hr;
@@ -148,9 +150,8 @@ static HRESULT HOSTMEM_CALL manager_GetMemoryLoad(IHostMemoryManager *iface, DWO
 	return FAILED(hr) ? hr : E_NOTIMPL;
 }
 
-static HRESULT HOSTMEM_CALL
-manager_RegisterMemoryNotificationCallback(IHostMemoryManager *iface,
-					   ICLRMemoryNotificationCallback *callback)
+static HRESULT HOSTMEM_CALL manager_RegisterMemoryNotificationCallback(
+	IHostMemoryManager *iface, ICLRMemoryNotificationCallback *callback)
 {
 	struct hm_host *host = host_of(iface);
 	HRESULT hr = hm_host_check(host);

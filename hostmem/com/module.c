@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <string.h>
 
-typedef HRESULT (HOSTMEM_CALL *get_class_object)(REFCLSID clsid, REFIID riid, void **out);
+typedef HRESULT(HOSTMEM_CALL *get_class_object)(REFCLSID clsid, REFIID riid, void **out);
 
 /* What comes from a stranger: success without an object is none. */
 static HRESULT checked(HRESULT hr, void *object)
@@ -24,7 +24,8 @@ static HRESULT checked(HRESULT hr, void *object)
 static HRESULT create_instance(get_class_object entry, REFIID riid, void **out)
 {
 	void *factory = NULL;
-	HRESULT hr = checked(entry(&CLSID_HostMemory, &IID_IClassFactory, &factory), factory);
+	HRESULT hr = checked(entry(&CLSID_HostMemory, &IID_IClassFactory, &factory),
+			     factory);
 
 	if (FAILED(hr))
 		return hr;

@@ -14,7 +14,10 @@
 
 #include <string.h>
 
-#define FACE(name) { &IID_##name, offsetof(struct host_object, name##_iface) }
+#define FACE(name) \
+	{ \
+		&IID_##name, offsetof(struct host_object, name##_iface) \
+	}
 
 static const struct {
 	const IID *iid;
@@ -70,9 +73,12 @@ HRESULT record_read(void *record, size_t size, const void *from, const size_t *e
 static HRESULT read_budget(const HostMemBudget *budget)
 {
 	static const size_t ends[] = {
-		END_OF(HostMemBudget, dwFlags),      END_OF(HostMemBudget, cbLimit),
-		END_OF(HostMemBudget, cbSoftLimit),  END_OF(HostMemBudget, cbHeadroom),
-		END_OF(HostMemBudget, cbLargest),    END_OF(HostMemBudget, msWait),
+		END_OF(HostMemBudget, dwFlags),
+		END_OF(HostMemBudget, cbLimit),
+		END_OF(HostMemBudget, cbSoftLimit),
+		END_OF(HostMemBudget, cbHeadroom),
+		END_OF(HostMemBudget, cbLargest),
+		END_OF(HostMemBudget, msWait),
 		sizeof(HostMemBudget),
 	};
 	static const HostMemBudget none = HOSTMEM_BUDGET_INIT;
@@ -81,7 +87,8 @@ static HRESULT read_budget(const HostMemBudget *budget)
 
 	if (budget == NULL)
 		return S_OK;
-	hr = record_read(&given, sizeof(given), budget, ends, sizeof(ends) / sizeof(ends[0]));
+	hr = record_read(&given, sizeof(given), budget, ends,
+			 sizeof(ends) / sizeof(ends[0]));
 	if (FAILED(hr))
 		return hr;
 	if (given.dwFlags & ~(HOSTMEM_CHARGE_RESERVE | HOSTMEM_ANNOUNCE_ALWAYS))
@@ -124,7 +131,8 @@ static HRESULT read_config(const HostMemConfig *config, HostMemConfig *out)
 	hr = read_budget(out->budget);
 	if (FAILED(hr))
 		return hr;
-	if ((out->dwFlags & (HOSTMEM_MONITOR_LOOP | HOSTMEM_DEBUG_HEAP)) || out->cbRetain != 0)
+	if ((out->dwFlags & (HOSTMEM_MONITOR_LOOP | HOSTMEM_DEBUG_HEAP)) ||
+	    out->cbRetain != 0)
 		return E_NOTIMPL;
 	return S_OK;
 }
@@ -134,7 +142,12 @@ static void host_object_destroy(struct hm_host *host)
 	struct host_object *object = hm_container_of(host, struct host_object, host);
 
 	hm_calls_enter();
+#ifdef HM_CHECKED
+	/* The dead object stays, so that one Release too many is caught and not a crash. */
+	hm_metadata_bury(object, sizeof(*object));
+#else
 	hm_metadata_free(object, sizeof(*object));
+#endif
 	hm_calls_leave();
 }
 

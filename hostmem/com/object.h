@@ -39,28 +39,28 @@ HRESULT record_read(void *record, size_t size, const void *from, const size_t *e
 		    size_t count);
 
 /* IUnknown's three methods of one face, and the way back from it to the object. */
-#define HOST_OBJECT_FACE(interface_name, prefix, vtbl)                                 \
-	static struct host_object *impl_from_##interface_name(interface_name *iface)   \
-	{                                                                              \
-		hm_assert(iface->lpVtbl == &(vtbl));                                   \
-		return hm_container_of(iface, struct host_object,                      \
-				       interface_name##_iface);                        \
-	}                                                                              \
-                                                                                       \
-	static HRESULT HOSTMEM_CALL prefix##_QueryInterface(interface_name *iface,     \
-							    REFIID riid, void **out)   \
-	{                                                                              \
+#define HOST_OBJECT_FACE(interface_name, prefix, vtbl) \
+	static struct host_object *impl_from_##interface_name(interface_name *iface) \
+	{ \
+		hm_assert(iface->lpVtbl == &(vtbl)); \
+		return hm_container_of(iface, struct host_object, \
+				       interface_name##_iface); \
+	} \
+\
+	static HRESULT HOSTMEM_CALL prefix##_QueryInterface(interface_name *iface, \
+							    REFIID riid, void **out) \
+	{ \
 		return host_object_query(impl_from_##interface_name(iface), riid, out); \
-	}                                                                              \
-                                                                                       \
-	static ULONG HOSTMEM_CALL prefix##_AddRef(interface_name *iface)               \
-	{                                                                              \
+	} \
+\
+	static ULONG HOSTMEM_CALL prefix##_AddRef(interface_name *iface) \
+	{ \
 		return hm_host_add_reference(&impl_from_##interface_name(iface)->host); \
-	}                                                                              \
-                                                                                       \
-	static ULONG HOSTMEM_CALL prefix##_Release(interface_name *iface)              \
-	{                                                                              \
-		return hm_host_release(&impl_from_##interface_name(iface)->host);      \
+	} \
+\
+	static ULONG HOSTMEM_CALL prefix##_Release(interface_name *iface) \
+	{ \
+		return hm_host_release(&impl_from_##interface_name(iface)->host); \
 	}
 
 #endif

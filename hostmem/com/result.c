@@ -7,8 +7,14 @@
 
 #include <stdio.h>
 
-#define NAME(code) { code, #code }
-#define WIN32_NAME(code) { ((HRESULT)(0x80070000U | (code))), #code }
+#define NAME(code) \
+	{ \
+		code, #code \
+	}
+#define WIN32_NAME(code) \
+	{ \
+		((HRESULT)(0x80070000U | (code))), #code \
+	}
 
 static const struct {
 	HRESULT hr;

@@ -16,7 +16,8 @@ struct factory {
 	_Atomic ULONG references;
 };
 
-static HRESULT HOSTMEM_CALL factory_QueryInterface(IClassFactory *iface, REFIID riid, void **out)
+static HRESULT HOSTMEM_CALL factory_QueryInterface(IClassFactory *iface, REFIID riid,
+						   void **out)
 {
 	if (out == NULL)
 		return E_POINTER;

@@ -14,7 +14,8 @@ static HRESULT not_in_this_release(IHostMemorySimulator *iface)
 }
 
 static HRESULT HOSTMEM_CALL simulator_AddFault(IHostMemorySimulator *iface,
-					       const HostMemFault *fault, uint64_t *cookie)
+					       const HostMemFault *fault,
+					       uint64_t *cookie)
 {
 	if (cookie == NULL)
 		return E_POINTER;
@@ -22,14 +23,15 @@ static HRESULT HOSTMEM_CALL simulator_AddFault(IHostMemorySimulator *iface,
 	return fault == NULL ? E_POINTER : not_in_this_release(iface);
 }
 
-static HRESULT HOSTMEM_CALL simulator_RemoveFault(IHostMemorySimulator *iface, uint64_t cookie)
+static HRESULT HOSTMEM_CALL simulator_RemoveFault(IHostMemorySimulator *iface,
+						  uint64_t cookie)
 {
 	(void)cookie;
 	return not_in_this_release(iface);
 }
 
-static HRESULT HOSTMEM_CALL simulator_SetMemoryLoad(IHostMemorySimulator *iface, DWORD percent,
-						    SIZE_T available)
+static HRESULT HOSTMEM_CALL simulator_SetMemoryLoad(IHostMemorySimulator *iface,
+						    DWORD percent, SIZE_T available)
 {
 	(void)available;
 	return percent > 100 ? E_INVALIDARG : not_in_this_release(iface);

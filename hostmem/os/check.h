@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define hm_assert(condition)                                                          \
+#define hm_assert(condition) \
 	((condition) ? (void)0 : hm_check_failed(#condition, __FILE__, __LINE__))
 
 static inline _Noreturn void hm_check_failed(const char *condition, const char *file,

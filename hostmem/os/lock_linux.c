@@ -54,7 +54,8 @@ static void futex(const _Atomic uint32_t *word, int operation, uint32_t value)
 	int kept = errno;
 
 	/* A failed wait is a reason to look again, which every caller does. */
-	(void)syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
+	(void)syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL,
+		      0);
 	errno = kept;
 }
 

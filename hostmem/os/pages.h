@@ -63,19 +63,22 @@ struct hm_page_source {
 	 * else at a multiple of `alignment`, a power of two of at least 64 KiB.  What the
 	 * source gives lies below HM_USER_END.
 	 */
-	HRESULT (*reserve)(const struct hm_page_source *self, void *wanted, size_t size,
-			   size_t alignment, unsigned flags, unsigned access, void **out);
+	HRESULT (*reserve)
+	(const struct hm_page_source *self, void *wanted, size_t size, size_t alignment,
+	 unsigned flags, unsigned access, void **out);
 
 	/*
 	 * Makes every page of the range committed with `access`.  Pages that are
 	 * committed already keep their contents, the others read as zero.
 	 */
-	HRESULT (*commit)(const struct hm_page_source *self, void *address, size_t size,
-			  unsigned access, const struct hm_page_history *before);
+	HRESULT (*commit)
+	(const struct hm_page_source *self, void *address, size_t size, unsigned access,
+	 const struct hm_page_history *before);
 
 	/* Changes the access of committed pages. */
-	HRESULT (*protect)(const struct hm_page_source *self, void *address, size_t size,
-			   unsigned access, const struct hm_page_history *before);
+	HRESULT (*protect)
+	(const struct hm_page_source *self, void *address, size_t size, unsigned access,
+	 const struct hm_page_history *before);
 
 	/*
 	 * Gives the memory of the range back; its pages are reserved afterwards.  Never

@@ -147,8 +147,9 @@ static HRESULT restore(char *address, size_t size, const struct hm_page_history 
 	return S_OK;
 }
 
-static HRESULT posix_protect(const struct hm_page_source *self, void *address, size_t size,
-			     unsigned access, const struct hm_page_history *before)
+static HRESULT posix_protect(const struct hm_page_source *self, void *address,
+			     size_t size, unsigned access,
+			     const struct hm_page_history *before)
 {
 	HRESULT hr;
 
@@ -207,7 +208,8 @@ static HRESULT reserve_aligned(size_t size, size_t alignment, int protection, in
 	return S_OK;
 }
 
-static HRESULT reserve_exact(void *wanted, size_t size, int protection, int flags, void **out)
+static HRESULT reserve_exact(void *wanted, size_t size, int protection, int flags,
+			     void **out)
 {
 	HRESULT hr = map(wanted, size, protection, flags | MAP_FIXED_NOREPLACE, out);
 
@@ -221,7 +223,8 @@ static HRESULT reserve_exact(void *wanted, size_t size, int protection, int flag
 }
 
 static HRESULT posix_reserve(const struct hm_page_source *self, void *wanted, size_t size,
-			     size_t alignment, unsigned flags, unsigned access, void **out)
+			     size_t alignment, unsigned flags, unsigned access,
+			     void **out)
 {
 	int protection = PROT_NONE;
 	int mapping = RESERVED_FLAGS;
@@ -245,7 +248,8 @@ static HRESULT posix_reserve(const struct hm_page_source *self, void *wanted, si
 	return hr;
 }
 
-static HRESULT posix_release(const struct hm_page_source *self, void *address, size_t size)
+static HRESULT posix_release(const struct hm_page_source *self, void *address,
+			     size_t size)
 {
 	assert_range(address, size);
 	switch (unmap(address, size)) {

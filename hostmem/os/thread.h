@@ -18,6 +18,7 @@ void hm_thread_yield(void);
  * Runs `prepare` before, `parent` and `child` after every fork of this process.
  * E_OUTOFMEMORY if the system has no room for the three pointers.
  */
-HRESULT hm_fork_handlers(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+HRESULT hm_fork_handlers(void (*prepare)(void), void (*parent)(void),
+			 void (*child)(void));
 
 #endif
