@@ -47,23 +47,34 @@ void hm_budget_settle(struct hm_budget *budget, size_t size)
 		;
 }
 
-void hm_budget_cancel(struct hm_budget *budget, size_t size)
+void hm_budget_charge(struct hm_budget *budget, size_t size)
 {
-	size_t before = atomic_fetch_sub_explicit(&budget->claimed, size,
-						  memory_order_relaxed);
+	atomic_fetch_add_explicit(&budget->claimed, size, memory_order_relaxed);
+	hm_budget_settle(budget, size);
+}
+
+static void take_off(_Atomic size_t *figure, size_t size)
+{
+	size_t before = atomic_fetch_sub_explicit(figure, size, memory_order_relaxed);
 
 	hm_assert(before >= size);
 	(void)before;
 }
 
+void hm_budget_cancel(struct hm_budget *budget, size_t size)
+{
+	take_off(&budget->claimed, size);
+}
+
+void hm_budget_unsettle(struct hm_budget *budget, size_t size)
+{
+	take_off(&budget->charged, size);
+}
+
 void hm_budget_refund(struct hm_budget *budget, size_t size)
 {
-	size_t before = atomic_fetch_sub_explicit(&budget->charged, size,
-						  memory_order_relaxed);
-
-	hm_assert(before >= size);
-	(void)before;
-	hm_budget_cancel(budget, size);
+	take_off(&budget->charged, size);
+	take_off(&budget->claimed, size);
 }
 
 void hm_budget_after_fork(struct hm_budget *budget, size_t pending)

@@ -24,6 +24,10 @@ bool hm_budget_admit(struct hm_budget *budget, size_t size, HostMemReason *reaso
 /* The system has delivered, or has not. */
 void hm_budget_settle(struct hm_budget *budget, size_t size);
 void hm_budget_cancel(struct hm_budget *budget, size_t size);
+/* Charges what cannot be refused. */
+void hm_budget_charge(struct hm_budget *budget, size_t size);
+/* A charge that nobody has seen yet is pending again. */
+void hm_budget_unsettle(struct hm_budget *budget, size_t size);
 /* What was charged has been given back. */
 void hm_budget_refund(struct hm_budget *budget, size_t size);
 /* In a fork child: only `pending` of what was admitted is still under way. */

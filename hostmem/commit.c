@@ -71,9 +71,10 @@ bool hm_region_whole_pages(const struct hm_host *host, const struct hm_region *r
 }
 
 /* Does it, on a locked region. */
-static HRESULT apply(struct hm_host *host, struct hm_region *region, uintptr_t address,
-		     size_t size, unsigned code)
+static HRESULT apply(struct hm_request *request, struct hm_region *region,
+		     uintptr_t address, size_t size, unsigned code)
 {
+	struct hm_host *host = request->host;
 	struct hm_region_history before = hm_region_history(region);
 	struct hm_states_change change;
 	unsigned first;
@@ -91,6 +92,9 @@ static HRESULT apply(struct hm_host *host, struct hm_region *region, uintptr_t a
 		hm_states_abandon(&change);
 		return hr;
 	}
+	atomic_fetch_add_explicit(&host->committed, request->pending,
+				  memory_order_relaxed);
+	hm_request_settle(request);
 	hm_region_publish(region, &change);
 	return S_OK;
 }
@@ -99,9 +103,10 @@ static HRESULT apply(struct hm_host *host, struct hm_region *region, uintptr_t a
  * Commits if what is pending is what the range needs; S_FALSE and *need if it needs
  * something else.
  */
-static HRESULT try_commit(struct hm_host *host, const struct hm_allocation *want,
-			  uintptr_t address, size_t size, size_t pending, size_t *need)
+static HRESULT try_commit(struct hm_request *request, const struct hm_allocation *want,
+			  uintptr_t address, size_t size, size_t *need)
 {
+	struct hm_host *host = request->host;
 	struct hm_region *region = hm_regions_lock(host, address);
 	HRESULT hr = S_FALSE;
 
@@ -115,12 +120,9 @@ static HRESULT try_commit(struct hm_host *host, const struct hm_allocation *want
 		hr = E_ACCESSDENIED;
 	if (SUCCEEDED(hr)) {
 		*need = size - hm_region_committed(region, address, size);
-		if (*need == pending)
-			hr = apply(host, region, address, size,
+		if (*need == request->pending)
+			hr = apply(request, region, address, size,
 				   hm_code_from_protection(want->protect));
-		if (hr == S_OK)
-			atomic_fetch_add_explicit(&host->committed, pending,
-						  memory_order_relaxed);
 	}
 	hm_regions_unlock(region);
 	return hr;
@@ -142,7 +144,7 @@ HRESULT hm_commit(struct hm_host *host, const struct hm_allocation *want, void *
 		if (FAILED(hr))
 			break;
 		hm_calls_enter();
-		hr = try_commit(host, want, address, size, request.pending, &need);
+		hr = try_commit(&request, want, address, size, &need);
 		hm_calls_leave();
 		if (FAILED(hr))
 			hr = hm_request_refuse(&request, hm_host_result(host, hr),
@@ -150,10 +152,8 @@ HRESULT hm_commit(struct hm_host *host, const struct hm_allocation *want, void *
 						       ? HostMemBySystem
 						       : HostMemNoReason);
 	} while (hr == S_FALSE);
-	if (SUCCEEDED(hr)) {
-		hm_request_settle(&request);
+	if (SUCCEEDED(hr))
 		*out = (void *)address;
-	}
 	hm_request_close(&request);
 	return hr;
 }

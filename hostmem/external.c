@@ -108,8 +108,14 @@ static size_t cut_out(struct hm_external *external, uintptr_t start, uintptr_t e
 	return bytes;
 }
 
-bool hm_external_acquire(struct hm_external *external, uintptr_t start, size_t size,
-			 size_t *displaced)
+static void refund(struct hm_external *external, struct hm_budget *budget, size_t size)
+{
+	hm_budget_refund(budget, size);
+	atomic_fetch_sub_explicit(&external->bytes, size, memory_order_relaxed);
+}
+
+bool hm_external_acquire(struct hm_external *external, struct hm_budget *budget,
+			 uintptr_t start, size_t size, size_t *displaced)
 {
 	bool known;
 
@@ -119,32 +125,33 @@ bool hm_external_acquire(struct hm_external *external, uintptr_t start, size_t s
 		return false;
 	*displaced = forget_start(external, start, &known);
 	*displaced += cut_out(external, start, start + size);
+	refund(external, budget, *displaced);
 	add(external, start, start + size, start);
+	hm_budget_charge(budget, size);
+	atomic_fetch_add_explicit(&external->bytes, size, memory_order_relaxed);
 	hm_lock_release(&external->lock, HM_RANK_EXTERNAL);
 	return true;
 }
 
-bool hm_external_release(struct hm_external *external, uintptr_t start, size_t *size)
+bool hm_external_release(struct hm_external *external, struct hm_budget *budget,
+			 uintptr_t start, size_t *size)
 {
 	bool known;
 
 	hm_lock_acquire(&external->lock, HM_RANK_EXTERNAL);
 	*size = forget_start(external, start, &known);
+	refund(external, budget, *size);
 	hm_lock_release(&external->lock, HM_RANK_EXTERNAL);
 	return known;
 }
 
-bool hm_external_pop(struct hm_external *external, uintptr_t *start, size_t *size)
+bool hm_external_pop(struct hm_external *external, struct hm_budget *budget,
+		     uintptr_t *start, size_t *size)
 {
-	bool known = false;
-
-	hm_lock_acquire(&external->lock, HM_RANK_EXTERNAL);
-	if (external->count != 0) {
-		*start = external->runs[0].acquired;
-		*size = forget_start(external, *start, &known);
-	}
-	hm_lock_release(&external->lock, HM_RANK_EXTERNAL);
-	return known;
+	if (external->count == 0)
+		return false;
+	*start = external->runs[0].acquired;
+	return hm_external_release(external, budget, *start, size);
 }
 
 void hm_external_destroy(struct hm_external *external)

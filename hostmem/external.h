@@ -3,7 +3,7 @@
 
 #include "os/lock.h"
 
-#include "abi/hresult.h"
+#include "budget.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,20 +27,29 @@ struct hm_external {
 	struct hm_lock lock;          /* HM_RANK_EXTERNAL */
 	struct hm_external_run *runs; /* in no order */
 	size_t count, room;
+	_Atomic size_t bytes; /* of all runs */
 };
+
+/*
+ * The three below charge and refund the budget together with the books, under one lock:
+ * else a thread that displaces a run could refund what is not charged yet.
+ */
 
 /*
  * Remembers [start, start + size).  *displaced: bytes that earlier acquisitions lose by
  * it.  false: no memory for the note, nothing changed.
  */
-bool hm_external_acquire(struct hm_external *external, uintptr_t start, size_t size,
-			 size_t *displaced);
+bool hm_external_acquire(struct hm_external *external, struct hm_budget *budget,
+			 uintptr_t start, size_t size, size_t *displaced);
 
 /* Forgets all of a start, *size bytes; false if nothing was acquired there. */
-bool hm_external_release(struct hm_external *external, uintptr_t start, size_t *size);
+bool hm_external_release(struct hm_external *external, struct hm_budget *budget,
+			 uintptr_t start, size_t *size);
 
-/* Forgets the run that comes first, for a host that is thrown away; false: none left. */
-bool hm_external_pop(struct hm_external *external, uintptr_t *start, size_t *size);
+/* Forgets any one start, for a host that is thrown away; false: none left. */
+bool hm_external_pop(struct hm_external *external, struct hm_budget *budget,
+		     uintptr_t *start, size_t *size);
+
 void hm_external_destroy(struct hm_external *external);
 
 #endif

@@ -185,7 +185,7 @@ void hm_host_usage(const struct hm_host *host, HostMemUsage *usage)
 		.cbSize = sizeof(*usage),
 		.cbReserved = load_size(&host->reserved),
 		.cbCommitted = load_size(&host->committed),
-		.cbExternal = load_size(&host->external_bytes),
+		.cbExternal = load_size(&host->external.bytes),
 		.cbCharged = load_size(&host->budget.charged),
 		.cbPeakCharged = load_size(&host->budget.peak),
 		.cRegions = load_count(&host->regions),

@@ -7,7 +7,6 @@
 #include "events.h"
 #include "external.h"
 #include "notify.h"
-#include "parked.h"
 
 #include "abi/hostmem.h"
 
@@ -41,10 +40,9 @@ struct hm_host {
 	struct hm_external external;
 	struct hm_notify notify;
 
-	_Atomic size_t reserved, committed, external_bytes;
+	_Atomic size_t reserved, committed;
 	_Atomic uint64_t regions;
 	_Atomic uint64_t refused_budget, refused_callback, failed_os;
-	struct hm_parked parked;
 	_Atomic uint32_t suspensions; /* SuspensionStarting without its end */
 
 	struct hm_host *next, *previous; /* of the process's hosts, HM_RANK_HOSTS */

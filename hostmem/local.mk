@@ -106,4 +106,5 @@ hostmem_module_la_LDFLAGS = \
 EXTRA_DIST += \
 	%D%/DIFFERENCES.md \
 	%D%/README.md \
-	%D%/libhostmem.map
+	%D%/libhostmem.map \
+	%D%/os/README.md

@@ -1,7 +1,7 @@
 /*
- * Acquired mappings on their way through charge and events.  external.c keeps the books,
- * request.c raises the events; here is the order: what an acquisition displaces is freed
- * first, as a request of its own, so that nothing is counted twice in between.
+ * Acquired mappings on their way through events and charge.  external.c keeps the books
+ * and charges with them; here is the order for those who listen: the allocate event
+ * first, as for every request, and afterwards a free event for what it has displaced.
  */
 #include "mapping.h"
 #include "calls.h"
@@ -23,16 +23,18 @@ HRESULT hm_mapping_acquired(struct hm_host *host, uintptr_t start, size_t size)
 	if (FAILED(hr))
 		return hr;
 	size = hm_min(size, room);
+	hm_request_tell(&request, size);
 	hm_calls_enter();
-	noted = hm_external_acquire(&host->external, start, size, &displaced);
+	noted = hm_external_acquire(&host->external, &host->budget, start, size,
+				    &displaced);
 	hm_calls_leave();
-	if (noted) {
-		atomic_fetch_add_explicit(&host->external_bytes, size - displaced,
-					  memory_order_relaxed);
-		hm_request_freed(&request, HostMemMapping, (void *)start, displaced);
+	if (!noted) {
+		/* Not counted, then, and the event is taken back; the caller has its mapping. */
+		(void)hm_request_refuse(&request, E_OUTOFMEMORY, HostMemBySystem);
+	} else {
 		hm_request_renew(&request);
-		hm_request_tell(&request, size);
-		hm_request_settle(&request);
+		hm_request_announce_free(&request, HostMemMapping, (void *)start,
+					 displaced);
 	}
 	hm_request_close(&request);
 	return S_OK;
@@ -48,10 +50,9 @@ HRESULT hm_mapping_released(struct hm_host *host, uintptr_t start)
 	if (FAILED(hr))
 		return hr;
 	hm_calls_enter();
-	known = hm_external_release(&host->external, start, &size);
+	known = hm_external_release(&host->external, &host->budget, start, &size);
 	hm_calls_leave();
-	atomic_fetch_sub_explicit(&host->external_bytes, size, memory_order_relaxed);
-	hm_request_freed(&request, HostMemMapping, (void *)start, size);
+	hm_request_announce_free(&request, HostMemMapping, (void *)start, size);
 	hm_request_close(&request);
 	return known ? S_OK : HOST_E_INVALIDOPERATION;
 }

@@ -22,7 +22,7 @@
 #include <string.h>
 
 #define SMALLEST 64U
-#define CLASSES 15 /* 64 bytes .. 1 MiB */
+#define POWERS 15 /* 64 bytes .. 1 MiB */
 #define FIRST_SPAN ((size_t)256 << 10)
 #define LARGEST_SPAN ((size_t)4 << 20)
 #define SET_ASIDE 64U
@@ -43,7 +43,7 @@ struct pool {
 
 static struct {
 	struct hm_lock lock;
-	struct pool general[CLASSES];
+	struct pool general[POWERS];
 	struct pool typed[HM_METADATA_TYPED_KINDS];
 	char *cut, *end; /* what is left of the newest span */
 	size_t next_span;
@@ -121,11 +121,11 @@ static void *cut_locked(size_t size)
 /* What the old span still has goes to the free lists, so that nothing is lost. */
 static void retire_span_locked(void)
 {
-	for (unsigned class = CLASSES; class -- > 0;) {
-		size_t size = (size_t)SMALLEST << class;
+	for (unsigned power = POWERS; power-- > 0;) {
+		size_t size = (size_t)SMALLEST << power;
 
 		while ((size_t)(metadata.end - metadata.cut) >= size)
-			push(&metadata.general[class], cut_locked(size));
+			push(&metadata.general[power], cut_locked(size));
 	}
 }
 
@@ -212,40 +212,40 @@ void hm_metadata_give(enum hm_metadata_kind kind, void *block)
 	give(&metadata.typed[kind], block, typed_size[kind]);
 }
 
-static unsigned class_of(size_t size)
+static unsigned power_of(size_t size)
 {
-	unsigned class = 0;
+	unsigned power = 0;
 
-	while (((size_t)SMALLEST << class) < size)
-		class ++;
-	return class;
+	while (((size_t)SMALLEST << power) < size)
+		power++;
+	return power;
 }
 
 void *hm_metadata_alloc(size_t size)
 {
-	unsigned class;
+	unsigned power;
 	void *block;
 
-	if (size > (size_t)SMALLEST << (CLASSES - 1))
+	if (size > (size_t)SMALLEST << (POWERS - 1))
 		return NULL;
-	class = class_of(size);
-	block = take(&metadata.general[class], (size_t)SMALLEST << class, 0);
+	power = power_of(size);
+	block = take(&metadata.general[power], (size_t)SMALLEST << power, 0);
 	if (block != NULL)
-		memset(block, 0, (size_t)SMALLEST << class);
+		memset(block, 0, (size_t)SMALLEST << power);
 	return block;
 }
 
 void hm_metadata_free(void *block, size_t size)
 {
-	unsigned class = class_of(size);
+	unsigned power = power_of(size);
 
 	if (block != NULL)
-		give(&metadata.general[class], block, (size_t)SMALLEST << class);
+		give(&metadata.general[power], block, (size_t)SMALLEST << power);
 }
 
 void hm_metadata_bury(const void *block, size_t size)
 {
-	size_t whole = (size_t)SMALLEST << class_of(size);
+	size_t whole = (size_t)SMALLEST << power_of(size);
 
 	(void)block;
 	atomic_fetch_sub_explicit(&metadata.in_use, whole, memory_order_relaxed);

@@ -22,6 +22,7 @@
 #include "commit.h"
 #include "os/check.h"
 #include "os/size.h"
+#include "parked.h"
 #include "regions.h"
 
 #define NOT_AT_BASE HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS)
@@ -39,22 +40,27 @@ static bool is_at_base(const struct hm_region *region, uintptr_t address)
 static HRESULT decommit_locked(struct hm_host *host, struct hm_region *region,
 			       uintptr_t address, size_t size, size_t *freed)
 {
+	size_t committed;
 	struct hm_states_change change;
+	HRESULT hr;
 
 	if (address + size > hm_region_end(region) ||
 	    !hm_region_whole_pages(host, region, address, size))
 		return E_INVALIDARG;
-	*freed = hm_region_committed(region, address, size);
-	if (*freed == 0)
+	committed = hm_region_committed(region, address, size);
+	if (committed == 0)
 		return S_OK;
 	if (!hm_region_prepare(region, address, size, HM_STATE_RESERVED, HM_NEED_TO_FREE,
-			       &change)) {
-		*freed = 0;
+			       &change))
 		return E_OUTOFMEMORY;
+	hr = host->pages->decommit(host->pages, (void *)address, size);
+	if (FAILED(hr)) {
+		hm_states_abandon(&change);
+		return hr;
 	}
-	host->pages->decommit(host->pages, (void *)address, size);
 	hm_region_publish(region, &change);
-	uncommit(host, *freed);
+	uncommit(host, committed);
+	*freed = committed;
 	return S_OK;
 }
 
@@ -84,6 +90,7 @@ HRESULT hm_decommit(struct hm_host *host, uintptr_t address, size_t size)
 		hm_regions_unlock(region);
 	}
 	hm_calls_leave();
+	hr = hm_host_result(host, hr);
 	hm_request_freed(&request, HostMemDecommit, (void *)start, freed);
 	hm_request_close(&request);
 	return hr;
@@ -99,7 +106,7 @@ static HRESULT leave(struct hm_host *host, struct hm_region *region, uintptr_t b
 	if (hr == S_OK)
 		hm_regions_remove(region, version);
 	else if (hr == S_FALSE)
-		hm_park(&host->parked, region);
+		hm_park(region);
 	return FAILED(hr) ? hr : S_OK;
 }
 
@@ -147,7 +154,7 @@ HRESULT hm_release(struct hm_host *host, uintptr_t address)
 		hm_regions_unlock(region);
 	}
 	if (SUCCEEDED(hr))
-		hm_unpark(&host->parked, host->pages);
+		hm_unpark(host->pages);
 	hm_calls_leave();
 	hr = hm_host_result(host, hr);
 	hm_request_freed(&request, HostMemRelease, (void *)base, freed);
@@ -253,7 +260,7 @@ HRESULT hm_release_range(struct hm_host *host, uintptr_t address, size_t size)
 		hm_regions_unlock(region);
 	}
 	if (SUCCEEDED(hr))
-		hm_unpark(&host->parked, host->pages);
+		hm_unpark(host->pages);
 	hm_calls_leave();
 	hr = hm_host_result(host, hr);
 	hm_request_freed(&request, HostMemRelease, (void *)address, freed);
@@ -293,13 +300,14 @@ void hm_release_everything(struct hm_host *host, struct hm_request *request)
 	release_regions(host, request);
 	do {
 		hm_calls_enter();
-		more = hm_external_pop(&host->external, &start, &size);
+		more = hm_external_pop(&host->external, &host->budget, &start, &size);
 		hm_calls_leave();
 		hm_request_renew(request);
 		if (more)
-			hm_request_freed(request, HostMemMapping, (void *)start, size);
+			hm_request_announce_free(request, HostMemMapping, (void *)start,
+						 size);
 	} while (more);
 	hm_calls_enter();
-	hm_unpark(&host->parked, host->pages);
+	hm_unpark(host->pages);
 	hm_calls_leave();
 }

@@ -147,8 +147,8 @@ static struct hm_subscriber *after(struct hm_subscriber *subscriber)
 	return atomic_load_explicit(&subscriber->next, memory_order_acquire);
 }
 
-/* Asks everybody who wants allocate events, in order, until one says no. */
-static bool announce(struct hm_request *request, size_t size)
+/* Asks everybody who wants allocate events, in order, until one says no and that counts. */
+static bool announce(struct hm_request *request, size_t size, bool refusable)
 {
 	for (struct hm_subscriber *s = first_of(request); s != NULL; s = after(s)) {
 		HostMemEvent event;
@@ -159,7 +159,7 @@ static bool announce(struct hm_request *request, size_t size)
 		event = event_of(request, HostMemEventAllocate, size);
 		if (s->cookie > request->asked_up_to)
 			request->asked_up_to = s->cookie;
-		if (!call(request, s, &event))
+		if (!call(request, s, &event) && refusable)
 			return false;
 	}
 	return true;
@@ -219,7 +219,7 @@ static bool attempt(struct hm_request *request, size_t size, HostMemReason *reas
 		return false;
 	request->pending = size;
 	request->attempt++;
-	if (!request->observed || announce(request, size))
+	if (!request->observed || announce(request, size, true))
 		return true;
 	*reason = HostMemByCallback;
 	return false;
@@ -249,24 +249,10 @@ HRESULT hm_request_ask(struct hm_request *request, size_t size)
 
 void hm_request_tell(struct hm_request *request, size_t size)
 {
-	HostMemReason reason;
-
-	if (size == 0)
+	if (size == 0 || !request->observed)
 		return;
-	if (!hm_budget_admit(&request->host->budget, size, &reason))
-		return;
-	request->pending = size;
 	request->attempt++;
-	for (struct hm_subscriber *s = request->observed ? first_of(request) : NULL;
-	     s != NULL; s = after(s)) {
-		HostMemEvent event;
-
-		if (!(s->mask & HM_EVENT_BIT(HostMemEventAllocate)) ||
-		    hm_request_is_running(s))
-			continue;
-		event = event_of(request, HostMemEventAllocate, size);
-		(void)call(request, s, &event);
-	}
+	(void)announce(request, size, false);
 }
 
 void hm_request_settle(struct hm_request *request)
@@ -274,6 +260,12 @@ void hm_request_settle(struct hm_request *request)
 	if (request->pending != 0)
 		hm_budget_settle(&request->host->budget, request->pending);
 	request->pending = 0;
+}
+
+void hm_request_unsettle(struct hm_request *request, size_t size)
+{
+	hm_budget_unsettle(&request->host->budget, size);
+	request->pending = size;
 }
 
 HRESULT hm_request_refuse(struct hm_request *request, HRESULT hr, HostMemReason reason)
@@ -288,13 +280,10 @@ HRESULT hm_request_refuse(struct hm_request *request, HRESULT hr, HostMemReason 
 	return hr;
 }
 
-void hm_request_freed(struct hm_request *request, HostMemOperation operation,
-		      void *address, size_t size)
+void hm_request_announce_free(struct hm_request *request, HostMemOperation operation,
+			      void *address, size_t size)
 {
-	if (size == 0)
-		return;
-	hm_budget_refund(&request->host->budget, size);
-	if (!request->observed)
+	if (size == 0 || !request->observed)
 		return;
 	request->operation = operation;
 	request->address = address;
@@ -308,6 +297,13 @@ void hm_request_freed(struct hm_request *request, HostMemOperation operation,
 		event = event_of(request, HostMemEventFree, size);
 		(void)call(request, s, &event);
 	}
+}
+
+void hm_request_freed(struct hm_request *request, HostMemOperation operation,
+		      void *address, size_t size)
+{
+	hm_budget_refund(&request->host->budget, size);
+	hm_request_announce_free(request, operation, address, size);
 }
 
 void hm_request_renew(struct hm_request *request)

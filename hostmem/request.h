@@ -45,11 +45,17 @@ void hm_request_open_last(struct hm_request *request, struct hm_host *host);
  */
 HRESULT hm_request_ask(struct hm_request *request, size_t size);
 
-/* The same for what cannot be refused: answers do not count. */
+/* Announces what cannot be refused and is charged by somebody else: answers do not
+ * count. */
 void hm_request_tell(struct hm_request *request, size_t size);
 
-/* The system has delivered. */
+/*
+ * The system has delivered.  Comes before anybody else can see the memory, since whoever
+ * sees it may give it back, and what is refunded must have been charged.
+ */
 void hm_request_settle(struct hm_request *request);
+/* It came to nothing after all: what was settled last, `size` bytes, is pending again. */
+void hm_request_unsettle(struct hm_request *request, size_t size);
 
 /* The system, or the state of the region, did not allow it: takes back what was asked,
  * raises the failure event, returns `hr`. */
@@ -58,6 +64,10 @@ HRESULT hm_request_refuse(struct hm_request *request, HRESULT hr, HostMemReason 
 /* `size` bytes have been given back. */
 void hm_request_freed(struct hm_request *request, HostMemOperation operation,
 		      void *address, size_t size);
+
+/* The event of it alone, where the refund has been made. */
+void hm_request_announce_free(struct hm_request *request, HostMemOperation operation,
+			      void *address, size_t size);
 
 /* What follows in an open request is a request of its own to those who listen. */
 void hm_request_renew(struct hm_request *request);

@@ -16,6 +16,7 @@
 #include "calls.h"
 #include "os/check.h"
 #include "os/size.h"
+#include "parked.h"
 #include "protection.h"
 #include "regions.h"
 #include "request.h"
@@ -73,9 +74,24 @@ static unsigned system_flags(const struct hm_allocation *want)
 	       (want->type & MEM_TOP_DOWN ? HM_RESERVE_TOP_DOWN : 0U);
 }
 
-static HRESULT enter(struct hm_host *host, const struct hm_allocation *want, void *base,
-		     size_t size)
+/* Adds a region to the host's figures, or takes it off again. */
+static void account(struct hm_host *host, size_t reserved, size_t committed,
+		    uint64_t regions)
 {
+	atomic_fetch_add_explicit(&host->reserved, reserved, memory_order_relaxed);
+	atomic_fetch_add_explicit(&host->committed, committed, memory_order_relaxed);
+	atomic_fetch_add_explicit(&host->regions, regions, memory_order_relaxed);
+}
+
+/*
+ * Enters what the system has given.  From then on anybody may release it, so it is
+ * counted and charged before.
+ */
+static HRESULT enter(struct hm_request *request, const struct hm_allocation *want,
+		     void *base, size_t size)
+{
+	struct hm_host *host = request->host;
+	size_t charge = request->pending;
 	struct hm_region_fields fields = {
 		.host = host,
 		.base = (uintptr_t)base,
@@ -88,39 +104,35 @@ static HRESULT enter(struct hm_host *host, const struct hm_allocation *want, voi
 
 	if (!first_states(want, hm_pages(size), &fields.states))
 		return E_OUTOFMEMORY;
-	atomic_fetch_add_explicit(&host->reserved, size, memory_order_relaxed);
-	atomic_fetch_add_explicit(&host->regions, 1, memory_order_relaxed);
-	if (commits(want))
-		atomic_fetch_add_explicit(&host->committed, size, memory_order_relaxed);
+	account(host, size, charge, 1);
+	hm_request_settle(request);
 	hr = hm_regions_enter(&fields, want->address != 0);
 	if (SUCCEEDED(hr))
 		return hr;
-	atomic_fetch_sub_explicit(&host->reserved, size, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&host->regions, 1, memory_order_relaxed);
-	if (commits(want))
-		atomic_fetch_sub_explicit(&host->committed, size, memory_order_relaxed);
+	hm_request_unsettle(request, charge);
+	account(host, -size, -charge, UINT64_MAX);
 	hm_states_free(fields.states, hm_states_levels(hm_pages(size)));
 	return hr;
 }
 
 /* The system's part and ours, with nobody called out. */
-static HRESULT take(struct hm_host *host, const struct hm_allocation *want,
+static HRESULT take(struct hm_request *request, const struct hm_allocation *want,
 		    uintptr_t wanted, size_t size, void **out)
 {
+	struct hm_host *host = request->host;
 	unsigned access = HM_ACCESS_NONE;
 	HRESULT hr;
 
 	if (commits(want))
 		access = hm_access_from_code(hm_code_from_protection(want->protect));
 	hm_calls_enter();
-	hm_unpark(&host->parked, host->pages);
+	hm_unpark(host->pages);
 	hr = host->pages->reserve(host->pages, (void *)wanted, size, want->alignment,
 				  system_flags(want), access, out);
 	if (SUCCEEDED(hr)) {
-		hr = enter(host, want, *out, size);
+		hr = enter(request, want, *out, size);
 		if (FAILED(hr)) {
-			/* A mapping of its own, just made: nothing of it can be left. */
-			(void)host->pages->release(host->pages, *out, size);
+			host->pages->give_up(host->pages, *out, size);
 			*out = NULL;
 		}
 	}
@@ -148,10 +160,8 @@ HRESULT hm_reserve(struct hm_host *host, const struct hm_allocation *want, void 
 		return hr;
 	hr = hm_request_ask(&request, commits(want) ? size : 0);
 	if (SUCCEEDED(hr)) {
-		hr = take(host, want, base, size, out);
-		if (SUCCEEDED(hr))
-			hm_request_settle(&request);
-		else
+		hr = take(&request, want, base, size, out);
+		if (FAILED(hr))
 			hr = hm_request_refuse(&request, hm_host_result(host, hr),
 					       HostMemBySystem);
 	}
@@ -173,7 +183,7 @@ bool hm_reserve_probe(struct hm_host *host, uintptr_t start, size_t size)
 	hr = host->pages->reserve(host->pages, (void *)base, bytes, HM_GRANULE_SIZE, 0,
 				  HM_ACCESS_NONE, &address);
 	if (SUCCEEDED(hr))
-		(void)host->pages->release(host->pages, address, bytes);
+		host->pages->give_up(host->pages, address, bytes);
 	hm_calls_leave();
 	return SUCCEEDED(hr);
 }

@@ -24,9 +24,9 @@ static HRESULT checked(HRESULT hr, void *object)
 static HRESULT create_instance(get_class_object entry, REFIID riid, void **out)
 {
 	void *factory = NULL;
-	HRESULT hr = checked(entry(&CLSID_HostMemory, &IID_IClassFactory, &factory),
-			     factory);
+	HRESULT hr = entry(&CLSID_HostMemory, &IID_IClassFactory, &factory);
 
+	hr = checked(hr, factory);
 	if (FAILED(hr))
 		return hr;
 	hr = IClassFactory_CreateInstance((IClassFactory *)factory, NULL, riid, out);

@@ -63,7 +63,7 @@ struct hm_page_source {
 	 * else at a multiple of `alignment`, a power of two of at least 64 KiB.  What the
 	 * source gives lies below HM_USER_END.
 	 */
-	HRESULT (*reserve)
+	HRESULT(*reserve)
 	(const struct hm_page_source *self, void *wanted, size_t size, size_t alignment,
 	 unsigned flags, unsigned access, void **out);
 
@@ -71,21 +71,22 @@ struct hm_page_source {
 	 * Makes every page of the range committed with `access`.  Pages that are
 	 * committed already keep their contents, the others read as zero.
 	 */
-	HRESULT (*commit)
+	HRESULT(*commit)
 	(const struct hm_page_source *self, void *address, size_t size, unsigned access,
 	 const struct hm_page_history *before);
 
 	/* Changes the access of committed pages. */
-	HRESULT (*protect)
+	HRESULT(*protect)
 	(const struct hm_page_source *self, void *address, size_t size, unsigned access,
 	 const struct hm_page_history *before);
 
 	/*
 	 * Gives the memory of the range back; its pages are reserved afterwards.  Never
-	 * fails: where the system has no room for the change (max_map_count) the contents
-	 * go all the same, and the range is left as inaccessible as can be had.
+	 * E_OUTOFMEMORY: where the system has no room for the change (max_map_count) the
+	 * contents go all the same, and the range is left as inaccessible as can be had.
 	 */
-	void (*decommit)(const struct hm_page_source *self, void *address, size_t size);
+	HRESULT(*decommit)
+	(const struct hm_page_source *self, void *address, size_t size);
 
 	/* Tells the system that the contents are not needed; advice, so it cannot fail. */
 	void (*discard)(const struct hm_page_source *self, void *address, size_t size);
@@ -96,6 +97,12 @@ struct hm_page_source {
 	 * caller, who asks again later.
 	 */
 	HRESULT (*release)(const struct hm_page_source *self, void *address, size_t size);
+
+	/*
+	 * Gives back what reserve has just given and nobody was told of.  Never fails: what
+	 * the system does not take now, the source offers again later.
+	 */
+	void (*give_up)(const struct hm_page_source *self, void *address, size_t size);
 };
 
 /* Plain mmap: each reservation is a mapping of its own. */

@@ -12,10 +12,12 @@
  * put it back.  That cannot fail for want of room, because undoing a split merges; if
  * it fails nevertheless, nobody knows what the pages are, and that is E_FAIL.
  *
- * No locks.  errno is kept: it is the runtime's, and may be in use by its caller.
+ * Locks: HM_RANK_LEFTOVERS around a small list.  errno is kept: it is the runtime's, and
+ * may be in use by its caller.
  */
 #include "pages.h"
 #include "check.h"
+#include "lock.h"
 #include "size.h"
 #include "system.h"
 
@@ -28,7 +30,22 @@
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
+
 #define RESERVED_FLAGS (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+
+#define MOST_LEFTOVERS 64
+
+static struct {
+	struct hm_lock lock;
+	_Atomic size_t count;
+	struct leftover {
+		void *address;
+		size_t size;
+	} ranges[MOST_LEFTOVERS];
+} leftovers;
 
 static HRESULT hresult_from_errno(int error)
 {
@@ -108,25 +125,31 @@ static HRESULT protect(void *address, size_t size, unsigned access)
 	return hr;
 }
 
-static void advise(void *address, size_t size, int advice)
+static bool advise(void *address, size_t size, int advice)
 {
 	int kept = errno;
+	bool taken = hm_system.advise(address, size, advice) == 0;
 
-	(void)hm_system.advise(address, size, advice);
 	errno = kept;
+	return taken;
 }
 
-static void posix_decommit(const struct hm_page_source *self, void *address, size_t size)
+static HRESULT posix_decommit(const struct hm_page_source *self, void *address,
+			      size_t size)
 {
 	void *mapped;
 
 	(void)self;
 	assert_range(address, size);
 	if (SUCCEEDED(map(address, size, PROT_NONE, RESERVED_FLAGS | MAP_FIXED, &mapped)))
-		return;
-	/* Full up with mappings: the memory must go, whatever the access can be. */
-	advise(address, size, MADV_DONTNEED);
+		return S_OK;
+	/* Full up with mappings: the memory must go, whatever the access can be.  Locked
+	 * pages (mlockall) go by the second advice only. */
+	if (!advise(address, size, MADV_DONTNEED) &&
+	    !advise(address, size, MADV_DONTNEED_LOCKED))
+		return E_FAIL;
 	(void)protect(address, size, HM_ACCESS_NONE);
+	return S_OK;
 }
 
 /* Undoes a change that stopped half-way. */
@@ -137,9 +160,8 @@ static HRESULT restore(char *address, size_t size, const struct hm_page_history 
 
 		hm_assert(run.size != 0);
 		run.size = hm_min(run.size, size);
-		if (!run.committed)
-			posix_decommit(NULL, address, run.size);
-		else if (FAILED(protect(address, run.size, run.access)))
+		if (FAILED(run.committed ? protect(address, run.size, run.access)
+					 : posix_decommit(NULL, address, run.size)))
 			return E_FAIL;
 		address += run.size;
 		size -= run.size;
@@ -161,6 +183,41 @@ static HRESULT posix_protect(const struct hm_page_source *self, void *address,
 	return hr;
 }
 
+/*
+ * Gives up what a reservation has mapped too much.  Where the kernel has no room to split
+ * a mapping it keeps it, and is asked again later; beyond a handful it is left, which
+ * costs addresses and no memory.
+ */
+static void give_up(void *address, size_t size)
+{
+	if (SUCCEEDED(unmap(address, size)))
+		return;
+	hm_lock_acquire(&leftovers.lock, HM_RANK_LEFTOVERS);
+	if (leftovers.count < MOST_LEFTOVERS)
+		leftovers.ranges[leftovers.count++] =
+			(struct leftover){ .address = address, .size = size };
+	hm_lock_release(&leftovers.lock, HM_RANK_LEFTOVERS);
+}
+
+static void give_up_leftovers(void)
+{
+	struct leftover range;
+
+	while (atomic_load_explicit(&leftovers.count, memory_order_relaxed) != 0) {
+		range.size = 0;
+		hm_lock_acquire(&leftovers.lock, HM_RANK_LEFTOVERS);
+		if (leftovers.count != 0)
+			range = leftovers.ranges[--leftovers.count];
+		hm_lock_release(&leftovers.lock, HM_RANK_LEFTOVERS);
+		if (range.size == 0)
+			return;
+		if (FAILED(unmap(range.address, range.size))) {
+			give_up(range.address, range.size);
+			return;
+		}
+	}
+}
+
 static bool usable(void *address, size_t size, size_t alignment)
 {
 	return hm_range_valid((uintptr_t)address, size) &&
@@ -170,7 +227,7 @@ static bool usable(void *address, size_t size, size_t alignment)
 /*
  * Whole 64 KiB units are asked for, so that the kernel's next place stays aligned and
  * no two reservations ever share a unit; the tail goes back, since the region is pages
- * long and not units.  Giving up a tail that cannot be unmapped costs addresses only.
+ * long and not units.
  */
 static HRESULT reserve_aligned(size_t size, size_t alignment, int protection, int flags,
 			       void **out)
@@ -186,7 +243,7 @@ static HRESULT reserve_aligned(size_t size, size_t alignment, int protection, in
 	if (FAILED(hr))
 		return hr;
 	if (!usable(mapped, span, alignment)) {
-		(void)unmap(mapped, span);
+		give_up(mapped, span);
 		if (alignment > HM_USER_END - units)
 			return E_OUTOFMEMORY;
 		span = units + alignment;
@@ -197,11 +254,11 @@ static HRESULT reserve_aligned(size_t size, size_t alignment, int protection, in
 	address = mapped;
 	start = address + (hm_round_up((uintptr_t)mapped, alignment) - (uintptr_t)mapped);
 	if (start + size != address + span)
-		(void)unmap(start + size, (size_t)(address + span - (start + size)));
+		give_up(start + size, (size_t)(address + span - (start + size)));
 	if (start != address)
-		(void)unmap(address, (size_t)(start - address));
+		give_up(address, (size_t)(start - address));
 	if (!hm_range_valid((uintptr_t)start, size)) {
-		(void)unmap(start, size);
+		give_up(start, size);
 		return E_OUTOFMEMORY;
 	}
 	*out = start;
@@ -215,7 +272,7 @@ static HRESULT reserve_exact(void *wanted, size_t size, int protection, int flag
 
 	/* Kernels before 4.17 take the address for a hint and may go elsewhere. */
 	if (SUCCEEDED(hr) && *out != wanted) {
-		(void)unmap(*out, size);
+		give_up(*out, size);
 		*out = NULL;
 		return HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS);
 	}
@@ -237,6 +294,7 @@ static HRESULT posix_reserve(const struct hm_page_source *self, void *wanted, si
 		protection = protection_from_access(access);
 	if (flags & HM_RESERVE_LARGE)
 		mapping = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB;
+	give_up_leftovers();
 	/* HM_RESERVE_TOP_DOWN: the kernel goes from the top down anyway. */
 	if (wanted != NULL)
 		hr = reserve_exact(wanted, size, protection, mapping, out);
@@ -254,20 +312,29 @@ static HRESULT posix_release(const struct hm_page_source *self, void *address,
 	assert_range(address, size);
 	switch (unmap(address, size)) {
 	case S_OK:
+		give_up_leftovers();
 		return S_OK;
 	case E_OUTOFMEMORY:
-		posix_decommit(self, address, size);
+		/* If even that fails, the memory waits with its addresses. */
+		(void)posix_decommit(self, address, size);
 		return S_FALSE;
 	default:
 		return E_FAIL;
 	}
 }
 
+static void posix_give_up(const struct hm_page_source *self, void *address, size_t size)
+{
+	(void)self;
+	assert_range(address, size);
+	give_up(address, size);
+}
+
 static void posix_discard(const struct hm_page_source *self, void *address, size_t size)
 {
 	(void)self;
 	assert_range(address, size);
-	advise(address, size, MADV_FREE);
+	(void)advise(address, size, MADV_FREE);
 }
 
 static bool starts_with(const char **text, const char *prefix)
@@ -338,6 +405,7 @@ const struct hm_page_source hm_pages_posix = {
 	.decommit = posix_decommit,
 	.discard = posix_discard,
 	.release = posix_release,
+	.give_up = posix_give_up,
 };
 
 bool hm_pages_usable(void)
