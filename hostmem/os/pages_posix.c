@@ -47,6 +47,8 @@ static struct {
 	} ranges[MOST_LEFTOVERS];
 } leftovers;
 
+static _Atomic(void *) last_place; /* that reserve_aligned gave */
+
 static HRESULT hresult_from_errno(int error)
 {
 	switch (error) {
@@ -228,6 +230,10 @@ static bool usable(void *address, size_t size, size_t alignment)
  * Whole 64 KiB units are asked for, so that the kernel's next place stays aligned and
  * no two reservations ever share a unit; the tail goes back, since the region is pages
  * long and not units.
+ *
+ * The last place that was given is the hint for the next: it is aligned, and either free
+ * again or right above what the kernel would take anyway.  Without it, a hole with an
+ * unaligned end would cost four system calls more each time it is used.
  */
 static HRESULT reserve_aligned(size_t size, size_t alignment, int protection, int flags,
 			       void **out)
@@ -239,7 +245,8 @@ static HRESULT reserve_aligned(size_t size, size_t alignment, int protection, in
 	HRESULT hr;
 
 	*out = NULL;
-	hr = map(NULL, span, protection, flags, &mapped);
+	hr = map(atomic_load_explicit(&last_place, memory_order_relaxed), span,
+		 protection, flags, &mapped);
 	if (FAILED(hr))
 		return hr;
 	if (!usable(mapped, span, alignment)) {
@@ -261,6 +268,7 @@ static HRESULT reserve_aligned(size_t size, size_t alignment, int protection, in
 		give_up(start, size);
 		return E_OUTOFMEMORY;
 	}
+	atomic_store_explicit(&last_place, start, memory_order_relaxed);
 	*out = start;
 	return S_OK;
 }
