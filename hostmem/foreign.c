@@ -30,12 +30,14 @@ static bool same_file(const struct hm_mapping *a, const struct hm_mapping *b)
 }
 
 /* The region that has an address, as far as it matters here. */
-enum owner { NOBODY, A_HOST, LEAVING };
+enum owner { NOBODY, A_HOST, ARRIVING, LEAVING };
 
 static enum owner owner_of(uintptr_t address, struct hm_region_view *view)
 {
 	if (!hm_regions_find(address, view))
 		return NOBODY;
+	if (view->phase == HM_REGION_ARRIVING)
+		return ARRIVING;
 	return view->phase == HM_REGION_LIVE ? A_HOST : LEAVING;
 }
 
@@ -133,7 +135,7 @@ static HRESULT end_of_free(uintptr_t page, uintptr_t *end)
 		enum owner owner = owner_of(at, &view);
 		HRESULT hr;
 
-		if (owner == LEAVING) {
+		if (owner == LEAVING || owner == ARRIVING) {
 			at = view.end;
 			continue;
 		}
@@ -166,18 +168,26 @@ static HRESULT describe_free(uintptr_t page, MEMORY_BASIC_INFORMATION *out)
 	return S_OK;
 }
 
-HRESULT hm_foreign_query(uintptr_t page, MEMORY_BASIC_INFORMATION *out)
+HRESULT hm_foreign_query(const struct hm_host *host, uintptr_t page,
+			 MEMORY_BASIC_INFORMATION *out)
 {
 	struct hm_region_view view;
 	struct hm_mapping mapping;
+	enum owner owner;
 	HRESULT hr;
 
 	if (page >= HM_SYSTEM_END)
 		return E_INVALIDARG;
-	if (owner_of(page, &view) == LEAVING)
+	owner = owner_of(page, &view);
+	if (owner == LEAVING)
 		return describe_free(page, out);
+	if (owner == A_HOST && view.host == host)
+		return S_FALSE;
 	memset(out, 0, sizeof(*out));
 	hr = mapping_at(page, &mapping);
+	/* What has just come where a region is arriving is that region, most likely. */
+	if (hr == S_OK && owner == ARRIVING && mapping.inode == 0)
+		return describe_free(page, out);
 	if (hr == S_OK)
 		return describe(page, &mapping, out);
 	if (FAILED(hr))

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct hm_host;
+
 /*
  * Memory that is in no reservation of the host that is asked: stacks, images, libc's heap,
  * other hosts, and what is free.  Runtimes ask about all of it (their stack's bounds, a
@@ -18,10 +20,12 @@
 
 /*
  * What the system has at a page.
- * E_INVALIDARG: beyond user space, and nothing is mapped there; E_OUTOFMEMORY: the
- * system's list cannot be read.
+ * S_FALSE: the page is in a region of `host`, which has come meanwhile; E_INVALIDARG:
+ * beyond user space, and nothing is mapped there; E_OUTOFMEMORY: the system's list cannot
+ * be read.
  */
-HRESULT hm_foreign_query(uintptr_t page, MEMORY_BASIC_INFORMATION *out);
+HRESULT hm_foreign_query(const struct hm_host *host, uintptr_t page,
+			 MEMORY_BASIC_INFORMATION *out);
 
 /*
  * Changes the protection of whole pages.

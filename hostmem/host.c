@@ -110,8 +110,9 @@ static void end(struct hm_host *host)
 	struct hm_request request;
 
 	atomic_store(&host->state, HM_HOST_SHUT_DOWN);
-	/* A callback may still unsubscribe, which counts itself in and out. */
-	atomic_store(&host->holds, 1);
+	/* One for what is left of the references, so that a callback which unsubscribes does
+	 * not end the host again; and one for us, who walk the subscribers. */
+	atomic_store(&host->holds, 2);
 	hm_request_open_last(&request, host);
 	hm_release_everything(host, &request);
 	hm_request_close(&request);
@@ -128,7 +129,9 @@ void hm_host_drop(struct hm_host *host)
 {
 	uint32_t before;
 
-	hm_events_free_retired(&host->events, &host->holds, 2);
+	/* Nobody walks if there are only we and, if there are any, the references. */
+	hm_events_free_retired(&host->events, &host->holds,
+			       hm_host_abandoned(host) ? 1 : 2);
 	before = atomic_fetch_sub(&host->holds, 1);
 	/* From here on the host may be gone; its address is enough for a wake-up. */
 	if (before & HOLDS_AWAITED)

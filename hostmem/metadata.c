@@ -22,7 +22,7 @@
 #include <string.h>
 
 #define SMALLEST 64U
-#define POWERS 15 /* 64 bytes .. 1 MiB */
+#define POWERS 27 /* 64 bytes .. 4 GiB */
 #define FIRST_SPAN ((size_t)256 << 10)
 #define LARGEST_SPAN ((size_t)4 << 20)
 #define SET_ASIDE 64U
@@ -189,8 +189,9 @@ bool hm_metadata_prepare(void)
 
 	for (unsigned kind = 0; kind < HM_METADATA_TYPED_KINDS && complete; kind++) {
 		for (got = 0; got < SET_ASIDE; got++) {
-			/* Beyond what is set aside already, so that a second host adds none. */
-			blocks[got] = take(&metadata.typed[kind], typed_size[kind], got);
+			/* What is set aside already is taken first, so a second host adds
+			 * nothing. */
+			blocks[got] = take(&metadata.typed[kind], typed_size[kind], 0);
 			if (blocks[got] == NULL)
 				break;
 		}

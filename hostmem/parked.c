@@ -57,15 +57,15 @@ void hm_unpark(const struct hm_page_source *pages)
 	while ((region = take()) != NULL) {
 		uintptr_t base = hm_region_base(region);
 		size_t size = hm_region_end(region) - base;
-		uint64_t version;
+		struct hm_region_ticket ticket = { .region = region };
 
 		/* Whoever is given the addresses next may take the record out. */
 		hm_region_set_phase(region, HM_REGION_LEAVING);
-		version = hm_region_version(region);
+		ticket.version = hm_region_version(region);
 		if (pages->release(pages, (void *)base, size) != S_OK) {
 			hm_park(region);
 			return;
 		}
-		hm_regions_remove(region, version);
+		hm_regions_remove(&ticket);
 	}
 }

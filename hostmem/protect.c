@@ -30,6 +30,7 @@
 
 static HM_THREAD_LOCAL struct {
 	uintptr_t page;
+	uint64_t version; /* of the region: another guard may have been set since */
 	unsigned count;
 } late;
 
@@ -93,10 +94,13 @@ HRESULT hm_protect(struct hm_host *host, uintptr_t address, size_t size, DWORD p
 }
 
 /* A fault on a page that is accessible now: true while it may be a late one. */
-static bool may_be_late(uintptr_t page)
+static bool may_be_late(const struct hm_region *region, uintptr_t page)
 {
-	if (late.page != page) {
+	uint64_t version = hm_region_version(region);
+
+	if (late.page != page || late.version != version) {
 		late.page = page;
+		late.version = version;
 		late.count = 0;
 	}
 	return ++late.count <= MOST_LATE;
@@ -118,7 +122,7 @@ static HRESULT fault_locked(struct hm_region *region, uintptr_t page, bool write
 		if (!(access &
 		      (write ? HM_ACCESS_WRITE : HM_ACCESS_READ | HM_ACCESS_EXECUTE)))
 			return S_FALSE;
-		return may_be_late(page) ? S_OK : S_FALSE;
+		return may_be_late(region, page) ? S_OK : S_FALSE;
 	}
 	if (FAILED(pages->protect(pages, (void *)page, HM_PAGE_SIZE, access,
 				  &before.history)))

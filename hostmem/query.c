@@ -62,18 +62,20 @@ HRESULT hm_query(const struct hm_host *host, uintptr_t address,
 		 MEMORY_BASIC_INFORMATION *out)
 {
 	uintptr_t page = hm_round_down(address, HM_PAGE_SIZE);
-	MEMORY_BASIC_INFORMATION own;
+	MEMORY_BASIC_INFORMATION foreign;
 	HRESULT hr;
 
+	do {
+		if (query_own(host, page, out))
+			return S_OK;
+		hm_calls_enter();
+		hr = hm_foreign_query(host, page, &foreign);
+		hm_calls_leave();
+	} while (hr == S_FALSE);
+	/* It may have become ours while the system was asked. */
 	if (query_own(host, page, out))
 		return S_OK;
-	hm_calls_enter();
-	hr = hm_foreign_query(page, out);
-	hm_calls_leave();
-	if (query_own(host, page, &own)) {
-		*out = own;
-		return S_OK;
-	}
+	*out = foreign;
 	return hr;
 }
 

@@ -178,9 +178,29 @@ bool hm_regions_previous(uintptr_t address, struct hm_region_view *out)
 	}
 }
 
+/*
+ * A search that finds nothing at the address may have passed the place of a region before
+ * that was entered, and come to its left neighbour after that was cut off by it: what is
+ * split is always covered, but not by one record.  Two searches that end at the same
+ * state of the same record cannot both have been overtaken like that.
+ */
 bool hm_regions_find(uintptr_t address, struct hm_region_view *out)
 {
-	return hm_regions_previous(address, out) && address < out->end;
+	const struct hm_region *before = NULL;
+	uint64_t version = 0;
+
+	for (bool again = false;; again = true) {
+		if (!hm_regions_previous(address, out)) {
+			out->region = NULL;
+			out->states.seen = 0;
+		} else if (address < out->end) {
+			return true;
+		}
+		if (again && out->region == before && out->states.seen == version)
+			return false;
+		before = out->region;
+		version = out->states.seen;
+	}
 }
 
 bool hm_regions_next(uintptr_t address, struct hm_region_view *out)
@@ -294,12 +314,24 @@ static void remove_locked(struct hm_region *region)
 		hm_bitmap_remove(&directory.used, block_of(base));
 }
 
-void hm_regions_remove(struct hm_region *region, uint64_t version)
+void hm_regions_remove(const struct hm_region_ticket *ticket)
 {
 	hm_lock_acquire(&directory.lock, HM_RANK_DIRECTORY);
-	if (LOAD(region->version) == version)
-		remove_locked(region);
+	if (LOAD(ticket->region->version) == ticket->version)
+		remove_locked(ticket->region);
 	hm_lock_release(&directory.lock, HM_RANK_DIRECTORY);
+}
+
+bool hm_regions_arrive(const struct hm_region_ticket *ticket)
+{
+	bool arrived;
+
+	hm_lock_acquire(&directory.lock, HM_RANK_DIRECTORY);
+	arrived = LOAD(ticket->region->version) == ticket->version;
+	if (arrived)
+		hm_region_set_phase(ticket->region, HM_REGION_LIVE);
+	hm_lock_release(&directory.lock, HM_RANK_DIRECTORY);
+	return arrived;
 }
 
 bool hm_regions_units_in_use(uintptr_t base, uintptr_t end)
@@ -311,7 +343,7 @@ bool hm_regions_units_in_use(uintptr_t base, uintptr_t end)
 	while (hm_regions_previous(at, &view)) {
 		if (view.end <= low)
 			return false;
-		if (view.phase == HM_REGION_LIVE)
+		if (view.phase == HM_REGION_LIVE || view.phase == HM_REGION_ARRIVING)
 			return true;
 		if (view.base == 0)
 			return false;
@@ -322,15 +354,15 @@ bool hm_regions_units_in_use(uintptr_t base, uintptr_t end)
 
 /*
  * Makes room for a range that the system has just given: regions that were leaving are
- * gone for certain.  Any other there means that somebody has unmapped our memory behind
- * our back.
+ * gone for certain, and those that want to arrive there come too late.  Any other means
+ * that somebody has unmapped our memory behind our back.
  */
 static HRESULT evict_locked(uintptr_t base, uintptr_t end)
 {
 	struct hm_region_view view;
 
 	while (hm_regions_previous(end - 1, &view) && view.end > base) {
-		if (view.phase != HM_REGION_LEAVING)
+		if (view.phase == HM_REGION_LIVE || view.phase == HM_REGION_PARKED)
 			return E_FAIL;
 		remove_locked(view.region);
 	}
@@ -379,16 +411,28 @@ static struct hm_region *link_locked(const struct hm_region_fields *fields,
 }
 
 static HRESULT enter_locked(const struct hm_region_fields *fields, bool exact,
-			    struct hm_region **spare)
+			    struct hm_region **spare, struct hm_region_ticket *out)
 {
-	HRESULT hr;
+	struct hm_region_view view;
+	HRESULT hr = S_OK;
 
+	out->region = NULL;
 	if (exact && hm_regions_units_in_use(fields->base, fields->end))
 		return HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS);
-	hr = evict_locked(fields->base, fields->end);
+	/* One that arrives has been given nothing yet, so what is leaving there stays; and
+	 * it makes known already that these addresses are not a stranger's. */
+	if (fields->phase == HM_REGION_ARRIVING &&
+	    hm_regions_previous(fields->end - 1, &view) && view.end > fields->base)
+		return S_OK;
+	if (fields->phase == HM_REGION_LIVE)
+		hr = evict_locked(fields->base, fields->end);
 	if (FAILED(hr))
 		return hr;
-	return link_locked(fields, spare) != NULL ? S_OK : S_FALSE;
+	out->region = link_locked(fields, spare);
+	if (out->region == NULL)
+		return S_FALSE;
+	out->version = LOAD(out->region->version);
+	return S_OK;
 }
 
 static void give_spare(struct hm_region *spare)
@@ -397,7 +441,8 @@ static void give_spare(struct hm_region *spare)
 		hm_metadata_give(HM_METADATA_REGION, spare);
 }
 
-HRESULT hm_regions_enter(const struct hm_region_fields *fields, bool exact)
+HRESULT hm_regions_enter(const struct hm_region_fields *fields, bool exact,
+			 struct hm_region_ticket *out)
 {
 	struct hm_region *spare = NULL;
 	HRESULT hr;
@@ -406,7 +451,7 @@ HRESULT hm_regions_enter(const struct hm_region_fields *fields, bool exact)
 		return E_OUTOFMEMORY;
 	for (;;) {
 		hm_lock_acquire(&directory.lock, HM_RANK_DIRECTORY);
-		hr = enter_locked(fields, exact, &spare);
+		hr = enter_locked(fields, exact, &spare, out);
 		hm_lock_release(&directory.lock, HM_RANK_DIRECTORY);
 		if (hr != S_FALSE)
 			break;
@@ -500,7 +545,7 @@ size_t hm_region_committed(const struct hm_region *region, uintptr_t address, si
 const char *hm_regions_check(void)
 {
 	struct hm_region_view view;
-	uintptr_t at = 0;
+	uintptr_t at = 0, end = 0;
 	const char *broken = hm_bitmap_check(&directory.used);
 
 	for (uint32_t i = 0; i < BLOCKS && broken == NULL; i++) {
@@ -509,14 +554,14 @@ const char *hm_regions_check(void)
 		if (block != NULL)
 			broken = hm_bitmap_check(&block->starts);
 	}
-	while (broken == NULL && hm_regions_next(at, &view)) {
-		if (view.base < at)
+	for (; broken == NULL && hm_regions_next(at, &view); end = view.end) {
+		if (view.base < end)
 			return "regions overlap";
 		if (view.base % HM_PAGE_SIZE != 0 || view.end % HM_PAGE_SIZE != 0)
 			return "a region is not made of pages";
 		if (view.phase == HM_REGION_LIVE)
 			broken = hm_states_check(view.states.root, view.states.levels);
-		at = view.end;
+		at = view.base + HM_PAGE_SIZE;
 	}
 	return broken;
 }

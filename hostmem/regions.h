@@ -27,7 +27,8 @@
 struct hm_host;
 
 enum hm_region_phase {
-	HM_REGION_NONE, /* the record is not in use */
+	HM_REGION_NONE,     /* the record is not in use */
+	HM_REGION_ARRIVING, /* wanted at these addresses; the system has not said yes yet */
 	HM_REGION_LIVE,
 	HM_REGION_LEAVING, /* released; the system has not taken the addresses back yet */
 	HM_REGION_PARKED, /* released; the system would not take them back, see release.c */
@@ -80,6 +81,12 @@ void hm_regions_unlock(struct hm_region *region);
  * another thread has it. */
 struct hm_region *hm_regions_try_lock(uintptr_t address, bool *busy);
 
+/* A record as it was: what it was entered for is over when its version has moved. */
+struct hm_region_ticket {
+	struct hm_region *region;
+	uint64_t version;
+};
+
 /* What a new record holds. */
 struct hm_region_fields {
 	struct hm_host *host;
@@ -87,17 +94,23 @@ struct hm_region_fields {
 	hm_states_root states; /* hm_states_levels(pages of the region) levels */
 	uint32_t protection;
 	uint8_t traits;
-	enum hm_region_phase phase; /* LIVE or LEAVING */
+	enum hm_region_phase phase; /* ARRIVING, LIVE or LEAVING */
 };
 
 /*
- * Enters a region where the system has just given addresses; `exact` = where the caller
- * wanted it.
+ * Enters a region where the system has just given addresses, or, ARRIVING, where it will
+ * be asked for them; `exact` = where the caller wanted it.
  * S_OK; E_OUTOFMEMORY: no memory for the map; HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS):
- * exact, and a 64 KiB unit of it is in use; E_FAIL: pages of it belong to a region that
- * is not leaving, so the system cannot have given them to us.
+ * exact, and a 64 KiB unit of it is in use; E_FAIL: pages of it belong to a live region, so
+ * the system cannot have given them to us.
+ * An ARRIVING one is left out, and out->region NULL, where another is just leaving.
  */
-HRESULT hm_regions_enter(const struct hm_region_fields *fields, bool exact);
+HRESULT hm_regions_enter(const struct hm_region_fields *fields, bool exact,
+			 struct hm_region_ticket *out);
+
+/* The system said yes: an ARRIVING region is LIVE.  false: somebody who was given its
+ * addresses before has taken the record out. */
+bool hm_regions_arrive(const struct hm_region_ticket *ticket);
 
 /*
  * Cuts a locked region off at first->base: `first`, and `second` behind it if that is not
@@ -111,11 +124,10 @@ HRESULT hm_regions_split(struct hm_region *region, const struct hm_region_fields
 bool hm_regions_units_in_use(uintptr_t base, uintptr_t end);
 
 /*
- * Takes a LEAVING or PARKED region out, unless somebody who was given its addresses has
- * done so already.  `version`: what hm_region_version said before the system was asked to
- * take the addresses back.
+ * Takes an ARRIVING or LEAVING region out, unless somebody who was given its addresses has
+ * done so already.
  */
-void hm_regions_remove(struct hm_region *region, uint64_t version);
+void hm_regions_remove(const struct hm_region_ticket *ticket);
 uint64_t hm_region_version(const struct hm_region *region);
 
 /* The word in which a PARKED region, which has no states any more, is linked. */

@@ -30,6 +30,7 @@
 static void uncommit(struct hm_host *host, size_t bytes)
 {
 	atomic_fetch_sub_explicit(&host->committed, bytes, memory_order_relaxed);
+	hm_budget_refund(&host->budget, bytes);
 }
 
 static bool is_at_base(const struct hm_region *region, uintptr_t address)
@@ -91,7 +92,7 @@ HRESULT hm_decommit(struct hm_host *host, uintptr_t address, size_t size)
 	}
 	hm_calls_leave();
 	hr = hm_host_result(host, hr);
-	hm_request_freed(&request, HostMemDecommit, (void *)start, freed);
+	hm_request_announce_free(&request, HostMemDecommit, (void *)start, freed);
 	hm_request_close(&request);
 	return hr;
 }
@@ -100,12 +101,12 @@ HRESULT hm_decommit(struct hm_host *host, uintptr_t address, size_t size)
 static HRESULT leave(struct hm_host *host, struct hm_region *region, uintptr_t base,
 		     size_t size)
 {
-	uint64_t version = hm_region_version(region);
+	struct hm_region_ticket ticket = { region, hm_region_version(region) };
 	HRESULT hr = host->pages->release(host->pages, (void *)base, size);
 
 	if (hr == S_OK)
-		hm_regions_remove(region, version);
-	else if (hr == S_FALSE)
+		hm_regions_remove(&ticket);
+	else
 		hm_park(region);
 	return FAILED(hr) ? hr : S_OK;
 }
@@ -157,7 +158,7 @@ HRESULT hm_release(struct hm_host *host, uintptr_t address)
 		hm_unpark(host->pages);
 	hm_calls_leave();
 	hr = hm_host_result(host, hr);
-	hm_request_freed(&request, HostMemRelease, (void *)base, freed);
+	hm_request_announce_free(&request, HostMemRelease, (void *)base, freed);
 	hm_request_close(&request);
 	return hr;
 }
@@ -263,7 +264,7 @@ HRESULT hm_release_range(struct hm_host *host, uintptr_t address, size_t size)
 		hm_unpark(host->pages);
 	hm_calls_leave();
 	hr = hm_host_result(host, hr);
-	hm_request_freed(&request, HostMemRelease, (void *)address, freed);
+	hm_request_announce_free(&request, HostMemRelease, (void *)address, freed);
 	hm_request_close(&request);
 	return hr;
 }
@@ -287,7 +288,8 @@ static void release_regions(struct hm_host *host, struct hm_request *request)
 		}
 		hm_calls_leave();
 		hm_request_renew(request);
-		hm_request_freed(request, HostMemRelease, (void *)view.base, freed);
+		hm_request_announce_free(request, HostMemRelease, (void *)view.base,
+					 freed);
 	}
 }
 

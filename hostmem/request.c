@@ -218,6 +218,7 @@ static bool attempt(struct hm_request *request, size_t size, HostMemReason *reas
 	if (!hm_budget_admit(&request->host->budget, size, reason))
 		return false;
 	request->pending = size;
+	request->asked = size;
 	request->attempt++;
 	if (!request->observed || announce(request, size, true))
 		return true;
@@ -251,6 +252,7 @@ void hm_request_tell(struct hm_request *request, size_t size)
 {
 	if (size == 0 || !request->observed)
 		return;
+	request->asked = size;
 	request->attempt++;
 	(void)announce(request, size, false);
 }
@@ -270,13 +272,11 @@ void hm_request_unsettle(struct hm_request *request, size_t size)
 
 HRESULT hm_request_refuse(struct hm_request *request, HRESULT hr, HostMemReason reason)
 {
-	size_t size = request->pending;
-
 	take_back(request);
 	count_refusal(request->host, reason);
 	/* What was never announced and is no shortage is a bad argument: no event. */
 	if (request->observed && (request->asked_up_to != 0 || hr == E_OUTOFMEMORY))
-		announce_failure(request, size, hr, reason);
+		announce_failure(request, request->asked, hr, reason);
 	return hr;
 }
 
@@ -299,18 +299,12 @@ void hm_request_announce_free(struct hm_request *request, HostMemOperation opera
 	}
 }
 
-void hm_request_freed(struct hm_request *request, HostMemOperation operation,
-		      void *address, size_t size)
-{
-	hm_budget_refund(&request->host->budget, size);
-	hm_request_announce_free(request, operation, address, size);
-}
-
 void hm_request_renew(struct hm_request *request)
 {
 	hm_assert(request->pending == 0);
 	request->number = 0;
 	request->attempt = 0;
+	request->asked = 0;
 	request->asked_up_to = 0;
 }
 

@@ -8,10 +8,10 @@
  *
  *     open -> ask (budget, then callbacks) -> the system -> settle  -> close
  *                                                        or refuse -> close
- *     open -> the system -> freed -> close
+ *     open -> the system -> announce_free -> close
  *
  * A request belongs to one thread and lives on its stack.  Between open and close no lock
- * may be held at ask, refuse and freed, which call out.
+ * may be held at ask, tell, refuse and announce_free, which call out.
  */
 struct hm_request {
 	struct hm_host *host;
@@ -23,6 +23,7 @@ struct hm_request {
 	EMemoryCriticalLevel level;
 	void *address;
 	size_t pending;       /* bytes admitted and not yet settled */
+	size_t asked;         /* bytes of the last attempt */
 	uint64_t number;      /* 0 until the first event */
 	uint64_t asked_up_to; /* the last subscriber who saw an allocate event */
 	uint32_t attempt;
@@ -61,11 +62,10 @@ void hm_request_unsettle(struct hm_request *request, size_t size);
  * raises the failure event, returns `hr`. */
 HRESULT hm_request_refuse(struct hm_request *request, HRESULT hr, HostMemReason reason);
 
-/* `size` bytes have been given back. */
-void hm_request_freed(struct hm_request *request, HostMemOperation operation,
-		      void *address, size_t size);
-
-/* The event of it alone, where the refund has been made. */
+/*
+ * `size` bytes have been given back.  Their refund was made with the change itself, not
+ * here: a fork in between would leave the child charged for what it does not have.
+ */
 void hm_request_announce_free(struct hm_request *request, HostMemOperation operation,
 			      void *address, size_t size);
 

@@ -6,9 +6,10 @@
  * that a conflict with ourselves raises no event; what others have mapped, only the
  * system knows.
  *
- * Between the system's answer and the entry in the map the addresses are mapped and
- * unknown to us.  A reader that happens to look there sees a mapping without access, of
- * somebody else; nobody can have been told the address yet.
+ * Where the address is known, the region is entered as ARRIVING before the system is
+ * asked, so that a reader never takes the new mapping for a stranger's.  Anywhere, the
+ * system's answer comes first: between it and the entry a reader that happens to look
+ * there sees private memory of somebody else.  Nobody can have been told the address yet.
  *
  * Locks: none across the system call; entering the map takes the directory's.
  */
@@ -83,58 +84,94 @@ static void account(struct hm_host *host, size_t reserved, size_t committed,
 	atomic_fetch_add_explicit(&host->regions, regions, memory_order_relaxed);
 }
 
+static struct hm_region_fields fields_of(struct hm_host *host,
+					 const struct hm_allocation *want, uintptr_t base,
+					 size_t size, enum hm_region_phase phase)
+{
+	return (struct hm_region_fields){
+		.host = host,
+		.base = base,
+		.end = base + size,
+		.protection = hm_protection_kept(want->protect),
+		.traits = want->type & MEM_LARGE_PAGES ? HM_REGION_LARGE : 0,
+		.phase = phase,
+	};
+}
+
 /*
- * Enters what the system has given.  From then on anybody may release it, so it is
- * counted and charged before.
+ * Makes what the system has given a live region.  From then on anybody may release it, so
+ * it is counted and charged before.
  */
-static HRESULT enter(struct hm_request *request, const struct hm_allocation *want,
-		     void *base, size_t size)
+static HRESULT enter(struct hm_request *request, const struct hm_region_fields *fields,
+		     const struct hm_region_ticket *arriving, bool exact)
 {
 	struct hm_host *host = request->host;
 	size_t charge = request->pending;
-	struct hm_region_fields fields = {
-		.host = host,
-		.base = (uintptr_t)base,
-		.end = (uintptr_t)base + size,
-		.protection = hm_protection_kept(want->protect),
-		.traits = want->type & MEM_LARGE_PAGES ? HM_REGION_LARGE : 0,
-		.phase = HM_REGION_LIVE,
-	};
+	size_t size = fields->end - fields->base;
+	struct hm_region_ticket ticket;
 	HRESULT hr;
 
-	if (!first_states(want, hm_pages(size), &fields.states))
-		return E_OUTOFMEMORY;
 	account(host, size, charge, 1);
 	hm_request_settle(request);
-	hr = hm_regions_enter(&fields, want->address != 0);
-	if (SUCCEEDED(hr))
-		return hr;
-	hm_request_unsettle(request, charge);
-	account(host, -size, -charge, UINT64_MAX);
-	hm_states_free(fields.states, hm_states_levels(hm_pages(size)));
+	if (arriving->region != NULL && hm_regions_arrive(arriving))
+		return S_OK;
+	hr = hm_regions_enter(fields, exact, &ticket);
+	if (FAILED(hr)) {
+		hm_request_unsettle(request, charge);
+		account(host, -size, -charge, UINT64_MAX);
+	}
 	return hr;
 }
 
-/* The system's part and ours, with nobody called out. */
-static HRESULT take(struct hm_request *request, const struct hm_allocation *want,
-		    uintptr_t wanted, size_t size, void **out)
+/* Asks the system and enters what it gives; *fields has the place if that is known. */
+static HRESULT ask_system(struct hm_request *request, const struct hm_allocation *want,
+			  struct hm_region_fields *fields, void **out)
 {
-	struct hm_host *host = request->host;
+	const struct hm_page_source *pages = request->host->pages;
+	struct hm_region_ticket arriving = { NULL, 0 };
+	size_t size = fields->end - fields->base;
+	bool exact = want->address != 0;
 	unsigned access = HM_ACCESS_NONE;
 	HRESULT hr;
 
 	if (commits(want))
 		access = hm_access_from_code(hm_code_from_protection(want->protect));
-	hm_calls_enter();
-	hm_unpark(host->pages);
-	hr = host->pages->reserve(host->pages, (void *)wanted, size, want->alignment,
-				  system_flags(want), access, out);
+	if (exact) {
+		hr = hm_regions_enter(fields, true, &arriving);
+		if (FAILED(hr))
+			return hr;
+	}
+	hr = pages->reserve(pages, (void *)fields->base, size, want->alignment,
+			    system_flags(want), access, out);
 	if (SUCCEEDED(hr)) {
-		hr = enter(request, want, *out, size);
-		if (FAILED(hr)) {
-			host->pages->give_up(host->pages, *out, size);
-			*out = NULL;
-		}
+		fields->base = (uintptr_t)*out;
+		fields->end = fields->base + size;
+		fields->phase = HM_REGION_LIVE;
+		hr = enter(request, fields, &arriving, exact);
+		if (SUCCEEDED(hr))
+			return hr;
+		pages->give_up(pages, *out, size);
+		*out = NULL;
+	}
+	if (arriving.region != NULL)
+		hm_regions_remove(&arriving);
+	return hr;
+}
+
+/* The system's part and ours, with nobody called out. */
+static HRESULT take(struct hm_request *request, const struct hm_allocation *want,
+		    uintptr_t base, size_t size, void **out)
+{
+	struct hm_region_fields fields = fields_of(request->host, want, base, size,
+						   HM_REGION_ARRIVING);
+	HRESULT hr = E_OUTOFMEMORY;
+
+	hm_calls_enter();
+	hm_unpark(request->host->pages);
+	if (first_states(want, hm_pages(size), &fields.states)) {
+		hr = ask_system(request, want, &fields, out);
+		if (FAILED(hr))
+			hm_states_free(fields.states, hm_states_levels(hm_pages(size)));
 	}
 	hm_calls_leave();
 	return hr;

@@ -47,7 +47,7 @@ static struct {
 	} ranges[MOST_LEFTOVERS];
 } leftovers;
 
-static _Atomic(void *) last_place; /* that reserve_aligned gave */
+static _Atomic(void *) last_place; /* that reserve_anywhere gave */
 
 static HRESULT hresult_from_errno(int error)
 {
@@ -222,55 +222,9 @@ static void give_up_leftovers(void)
 
 static bool usable(void *address, size_t size, size_t alignment)
 {
-	return hm_range_valid((uintptr_t)address, size) &&
+	return (uintptr_t)address >= HM_USER_START &&
+	       hm_range_valid((uintptr_t)address, size) &&
 	       (uintptr_t)address % alignment == 0;
-}
-
-/*
- * Whole 64 KiB units are asked for, so that the kernel's next place stays aligned and
- * no two reservations ever share a unit; the tail goes back, since the region is pages
- * long and not units.
- *
- * The last place that was given is the hint for the next: it is aligned, and either free
- * again or right above what the kernel would take anyway.  Without it, a hole with an
- * unaligned end would cost four system calls more each time it is used.
- */
-static HRESULT reserve_aligned(size_t size, size_t alignment, int protection, int flags,
-			       void **out)
-{
-	size_t units = hm_round_up(size, HM_GRANULE_SIZE);
-	size_t span = units;
-	char *address, *start;
-	void *mapped;
-	HRESULT hr;
-
-	*out = NULL;
-	hr = map(atomic_load_explicit(&last_place, memory_order_relaxed), span,
-		 protection, flags, &mapped);
-	if (FAILED(hr))
-		return hr;
-	if (!usable(mapped, span, alignment)) {
-		give_up(mapped, span);
-		if (alignment > HM_USER_END - units)
-			return E_OUTOFMEMORY;
-		span = units + alignment;
-		hr = map(NULL, span, protection, flags, &mapped);
-		if (FAILED(hr))
-			return hr;
-	}
-	address = mapped;
-	start = address + (hm_round_up((uintptr_t)mapped, alignment) - (uintptr_t)mapped);
-	if (start + size != address + span)
-		give_up(start + size, (size_t)(address + span - (start + size)));
-	if (start != address)
-		give_up(address, (size_t)(start - address));
-	if (!hm_range_valid((uintptr_t)start, size)) {
-		give_up(start, size);
-		return E_OUTOFMEMORY;
-	}
-	atomic_store_explicit(&last_place, start, memory_order_relaxed);
-	*out = start;
-	return S_OK;
 }
 
 static HRESULT reserve_exact(void *wanted, size_t size, int protection, int flags,
@@ -287,12 +241,86 @@ static HRESULT reserve_exact(void *wanted, size_t size, int protection, int flag
 	return hr;
 }
 
+/*
+ * Maps more than is needed and gives up both ends: finds a place of any alignment if there
+ * is one, at the price of the room for it.
+ */
+static HRESULT reserve_trimmed(size_t units, size_t alignment, int protection, int flags,
+			       void **out)
+{
+	size_t span = units + alignment;
+	char *address, *start;
+	void *mapped;
+	HRESULT hr;
+
+	*out = NULL;
+	if (alignment > HM_USER_END - units)
+		return E_OUTOFMEMORY;
+	hr = map(NULL, span, protection, flags, &mapped);
+	if (FAILED(hr))
+		return hr;
+	address = mapped;
+	start = address + (hm_round_up((uintptr_t)mapped, alignment) - (uintptr_t)mapped);
+	if (start + units != address + span)
+		give_up(start + units, (size_t)(address + span - (start + units)));
+	if (start != address)
+		give_up(address, (size_t)(start - address));
+	*out = start;
+	return S_OK;
+}
+
+/*
+ * Whole 64 KiB units are asked for, so that the kernel's next place stays aligned and no
+ * two reservations ever share a unit.
+ *
+ * The last place that was given is the hint for the next: it is aligned, and either free
+ * again or right above what the kernel would take anyway.  If the kernel goes elsewhere
+ * and off the grid, the grid below that place is most likely free, since mappings grow
+ * downwards; only if not, more is mapped than needed.
+ */
+static HRESULT reserve_units(size_t units, size_t alignment, int protection, int flags,
+			     void *hint, void **out)
+{
+	void *below;
+	HRESULT hr = map(hint, units, protection, flags, out);
+
+	if (FAILED(hr) || usable(*out, units, alignment))
+		return hr;
+	give_up(*out, units);
+	below = (void *)hm_round_down((uintptr_t)*out, alignment);
+	if (usable(below, units, alignment) &&
+	    SUCCEEDED(reserve_exact(below, units, protection, flags, out)))
+		return S_OK;
+	return reserve_trimmed(units, alignment, protection, flags, out);
+}
+
+/* The tail behind the last page goes back: the region is pages long, and not units. */
+static HRESULT reserve_anywhere(size_t size, size_t alignment, int protection, int flags,
+				void *hint, void **out)
+{
+	size_t units = hm_round_up(size, HM_GRANULE_SIZE);
+	HRESULT hr = reserve_units(units, alignment, protection, flags, hint, out);
+
+	if (FAILED(hr))
+		return hr;
+	if (!usable(*out, units, alignment)) {
+		give_up(*out, units);
+		*out = NULL;
+		return E_OUTOFMEMORY;
+	}
+	if (units != size)
+		give_up((char *)*out + size, units - size);
+	atomic_store_explicit(&last_place, *out, memory_order_relaxed);
+	return S_OK;
+}
+
 static HRESULT posix_reserve(const struct hm_page_source *self, void *wanted, size_t size,
 			     size_t alignment, unsigned flags, unsigned access,
 			     void **out)
 {
 	int protection = PROT_NONE;
 	int mapping = RESERVED_FLAGS;
+	void *last = atomic_load_explicit(&last_place, memory_order_relaxed);
 	HRESULT hr;
 
 	(void)self;
@@ -303,11 +331,12 @@ static HRESULT posix_reserve(const struct hm_page_source *self, void *wanted, si
 	if (flags & HM_RESERVE_LARGE)
 		mapping = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB;
 	give_up_leftovers();
-	/* HM_RESERVE_TOP_DOWN: the kernel goes from the top down anyway. */
+	/* Without a hint the kernel takes the highest place that it knows. */
 	if (wanted != NULL)
 		hr = reserve_exact(wanted, size, protection, mapping, out);
 	else
-		hr = reserve_aligned(size, alignment, protection, mapping, out);
+		hr = reserve_anywhere(size, alignment, protection, mapping,
+				      flags & HM_RESERVE_TOP_DOWN ? NULL : last, out);
 	/* The pool of huge pages is empty, or the kernel was built without one. */
 	if ((flags & HM_RESERVE_LARGE) && (hr == E_OUTOFMEMORY || hr == E_FAIL))
 		return HRESULT_FROM_WIN32(ERROR_PRIVILEGE_NOT_HELD);
