@@ -21,8 +21,8 @@
 
 #include <string.h>
 
-/* More pieces of one range than these are not changed in one call. */
-#define MOST_PIECES 64U
+/* Mappings of one range for which there is room on the stack. */
+#define FEW_PIECES 32U
 
 static bool same_file(const struct hm_mapping *a, const struct hm_mapping *b)
 {
@@ -195,18 +195,25 @@ HRESULT hm_foreign_query(const struct hm_host *host, uintptr_t page,
 	return page < HM_USER_END ? describe_free(page, out) : E_INVALIDARG;
 }
 
-/* The mappings of a range, which must be one allocation; *count of them. */
-static HRESULT pieces_of(uintptr_t page, size_t size, struct hm_mapping *pieces,
-			 unsigned *count)
-{
-	HRESULT hr = mapping_at(page, &pieces[0]);
+/* The mappings of a range, which must be one allocation. */
+struct pieces {
+	struct hm_mapping *items;
+	size_t count, room;
+};
 
-	for (*count = 1; hr == S_OK; (*count)++) {
-		if (page + size <= pieces[*count - 1].end)
+/* S_FALSE: there are more than there is room for. */
+static HRESULT find_pieces(uintptr_t page, size_t size, struct pieces *pieces)
+{
+	HRESULT hr = mapping_at(page, &pieces->items[0]);
+
+	for (pieces->count = 1; hr == S_OK; pieces->count++) {
+		const struct hm_mapping *last = &pieces->items[pieces->count - 1];
+
+		if (page + size <= last->end)
 			return S_OK;
-		if (*count == MOST_PIECES)
-			return E_OUTOFMEMORY;
-		hr = next_of(&pieces[*count - 1], &pieces[*count]);
+		if (pieces->count == pieces->room)
+			return S_FALSE;
+		hr = next_of(last, &pieces->items[pieces->count]);
 	}
 	if (FAILED(hr))
 		return hr;
@@ -223,32 +230,62 @@ static HRESULT change_piece(const struct hm_mapping *piece, uintptr_t page, uint
 	return hm_pages_protect_foreign((void *)from, to - from, access);
 }
 
+/* One mapping at a time, each of which the kernel changes wholly or not at all. */
+static HRESULT change_pieces(const struct pieces *pieces, uintptr_t page, size_t size,
+			     unsigned access)
+{
+	uintptr_t end = page + size;
+	HRESULT hr = S_OK;
+	size_t done;
+
+	for (done = 0; done < pieces->count && SUCCEEDED(hr); done++)
+		hr = change_piece(&pieces->items[done], page, end, access);
+	if (SUCCEEDED(hr))
+		return S_OK;
+	/* The last one has refused; undoing the others merges, which cannot fail. */
+	for (done--; done-- > 0;) {
+		const struct hm_mapping *piece = &pieces->items[done];
+
+		if (FAILED(change_piece(piece, page, end, piece->access)))
+			return E_FAIL;
+	}
+	return hr;
+}
+
+static HRESULT protect_pieces(const struct pieces *pieces, uintptr_t page, size_t size,
+			      DWORD protect, DWORD *old)
+{
+	unsigned access = hm_access_from_code(hm_code_from_protection(protect));
+	HRESULT hr;
+
+	if (protect & PAGE_GUARD)
+		return HRESULT_FROM_WIN32(ERROR_NOT_SUPPORTED);
+	hr = change_pieces(pieces, page, size, access);
+	if (SUCCEEDED(hr))
+		*old = hm_protection_from_access(pieces->items[0].access);
+	return hr;
+}
+
 HRESULT hm_foreign_protect(uintptr_t page, size_t size, DWORD protect, DWORD *old)
 {
-	struct hm_mapping pieces[MOST_PIECES];
+	struct hm_mapping few[FEW_PIECES];
+	struct pieces pieces = { .items = few, .room = FEW_PIECES };
 	struct hm_region_view view;
-	unsigned access = hm_access_from_code(hm_code_from_protection(protect));
-	unsigned count, done;
 	HRESULT hr;
 
 	if (owner_of(page, &view) == A_HOST || hm_metadata_overlaps(page, size))
 		return HOST_E_INVALIDOPERATION;
-	hr = pieces_of(page, size, pieces, &count);
-	if (FAILED(hr))
-		return hr;
-	if (protect & PAGE_GUARD)
-		return HRESULT_FROM_WIN32(ERROR_NOT_SUPPORTED);
-	/* One mapping at a time, each of which the kernel changes wholly or not at all. */
-	for (done = 0; done < count && SUCCEEDED(hr); done++)
-		hr = change_piece(&pieces[done], page, page + size, access);
-	if (SUCCEEDED(hr)) {
-		*old = hm_protection_from_access(pieces[0].access);
-		return S_OK;
+	while ((hr = find_pieces(page, size, &pieces)) == S_FALSE) {
+		if (pieces.items != few)
+			hm_metadata_free(pieces.items, pieces.room * sizeof(few[0]));
+		pieces.room *= 8;
+		pieces.items = hm_metadata_alloc(pieces.room * sizeof(few[0]));
+		if (pieces.items == NULL)
+			return E_OUTOFMEMORY;
 	}
-	/* The last one has refused; undoing the others merges, which cannot fail. */
-	for (done--; done-- > 0;)
-		if (FAILED(change_piece(&pieces[done], page, page + size,
-					pieces[done].access)))
-			return E_FAIL;
+	if (SUCCEEDED(hr))
+		hr = protect_pieces(&pieces, page, size, protect, old);
+	if (pieces.items != few)
+		hm_metadata_free(pieces.items, pieces.room * sizeof(few[0]));
 	return hr;
 }

@@ -60,6 +60,8 @@ com_sources = \
 os_sources = \
 	%D%/os/check.h \
 	%D%/os/container.h \
+	%D%/os/largepages.h \
+	%D%/os/largepages_linux.c \
 	%D%/os/library.h \
 	%D%/os/library_uv.c \
 	%D%/os/lock.h \

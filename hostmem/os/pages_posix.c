@@ -17,6 +17,7 @@
  */
 #include "pages.h"
 #include "check.h"
+#include "largepages.h"
 #include "lock.h"
 #include "size.h"
 #include "system.h"
@@ -374,64 +375,10 @@ static void posix_discard(const struct hm_page_source *self, void *address, size
 	(void)advise(address, size, MADV_FREE);
 }
 
-static bool starts_with(const char **text, const char *prefix)
-{
-	const char *rest = *text;
-
-	for (; *prefix != '\0'; prefix++, rest++) {
-		if (*rest != *prefix)
-			return false;
-	}
-	*text = rest;
-	return true;
-}
-
-/* The figure of a "Name:   123 kB" line in bytes, 0 if there is none. */
-static size_t meminfo_figure(const char *text, const char *name)
-{
-	for (; *text != '\0'; text++) {
-		size_t figure = 0;
-
-		if (starts_with(&text, name)) {
-			while (*text == ' ')
-				text++;
-			for (; *text >= '0' && *text <= '9' && figure < SIZE_MAX / 20480;
-			     text++)
-				figure = figure * 10 + (size_t)(*text - '0');
-			return figure * 1024;
-		}
-		while (*text != '\n' && *text != '\0')
-			text++;
-		if (*text == '\0')
-			return 0;
-	}
-	return 0;
-}
-
 static size_t posix_large_page_size(const struct hm_page_source *self)
 {
-	char text[4096];
-	size_t used = 0;
-	int kept = errno;
-	int file = hm_system.open("/proc/meminfo", 0);
-	long got = 0;
-
 	(void)self;
-	if (file < 0) {
-		errno = kept;
-		return 0;
-	}
-	do {
-		got = hm_system.read(file, text + used, sizeof(text) - 1 - used);
-		if (got > 0)
-			used += (size_t)got;
-	} while (got > 0 && used < sizeof(text) - 1);
-	text[used] = '\0';
-	(void)hm_system.close(file);
-	errno = kept;
-	return hm_is_power_of_two(meminfo_figure(text, "Hugepagesize:"))
-		       ? meminfo_figure(text, "Hugepagesize:")
-		       : 0;
+	return hm_large_page_size();
 }
 
 const struct hm_page_source hm_pages_posix = {
