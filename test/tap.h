@@ -45,7 +45,8 @@
 #define CHECK_U32(got, want) tap_check_u32((got), (want), #got, __FILE__, __LINE__)
 #define CHECK_INT(got, want) tap_check_int((got), (want), #got, __FILE__, __LINE__)
 #define CHECK_STR(got, want) tap_check_str((got), (want), #got, __FILE__, __LINE__)
-#define CHECK_POINTER(got, want) tap_check_pointer((got), (want), #got, __FILE__, __LINE__)
+#define CHECK_POINTER(got, want) \
+	tap_check_pointer((got), (want), #got, __FILE__, __LINE__)
 
 /* Runs one `static void function(void)` and reports it as one test. */
 #define TAP_RUN(function) tap_run(#function, (function))

@@ -1,0 +1,17 @@
+## One adapter per managed runtime, built if the runtime is found.
+
+## The program that README.md shows.
+noinst_PROGRAMS += %D%/example
+samples_example_LDADD = libhostmem.la
+
+if HAVE_PYTHON
+noinst_PROGRAMS += %D%/cpython
+endif
+samples_cpython_SOURCES = \
+	%D%/cpython.c \
+	%D%/sample.h
+samples_cpython_CPPFLAGS = $(AM_CPPFLAGS) $(PYTHON_CFLAGS)
+samples_cpython_LDADD = libhostmem.la $(PYTHON_LIBS)
+
+EXTRA_DIST += \
+	%D%/README.md
