@@ -1,0 +1,135 @@
+/*
+ * Subscribers of the event tests: one that remembers every event and answers as it is
+ * told, and the ledger, which adds events up as their description says.
+ */
+#ifndef HOSTMEM_CONFORMANCE_RECORDER_H
+#define HOSTMEM_CONFORMANCE_RECORDER_H
+
+#include "host.h"
+
+#include <stdatomic.h>
+
+#define ALLOCATE_BIT 1U
+#define FREE_BIT 2U
+#define FAILURE_BIT 4U
+#define ALL_BITS 7U
+
+enum { RECORDS = 64 };
+
+struct recorder {
+	const struct host *host;
+	uint64_t cookie;
+	size_t count;
+	HostMemEvent events[RECORDS];
+	size_t order[RECORDS]; /* of all recorders' events */
+	bool refuse;
+	void (*then)(struct recorder *recorder, const HostMemEvent *event);
+	bool busy; /* in `then` */
+};
+
+static size_t recorder_order;
+
+static inline BOOL HOSTMEM_CALL recorder_event(void *state, const HostMemEvent *event)
+{
+	struct recorder *recorder = (struct recorder *)state;
+
+	CHECK_U32(event->cbSize, sizeof(HostMemEvent));
+	CHECK(!recorder->busy);
+	if (CHECK(recorder->count < RECORDS)) {
+		recorder->order[recorder->count] = recorder_order++;
+		recorder->events[recorder->count++] = *event;
+	}
+	if (recorder->then != NULL) {
+		recorder->busy = true;
+		recorder->then(recorder, event);
+		recorder->busy = false;
+	}
+	return !recorder->refuse;
+}
+
+static inline void recorder_start(struct recorder *recorder, const struct host *host,
+				  DWORD mask)
+{
+	recorder->host = host;
+	CHECK_HR(IHostMemoryControl_Subscribe(host->control, mask, recorder_event,
+					      recorder, &recorder->cookie),
+		 S_OK);
+	CHECK(recorder->cookie != 0);
+}
+
+static inline void recorder_stop(struct recorder *recorder)
+{
+	CHECK_HR(IHostMemoryControl_Unsubscribe(recorder->host->control,
+						recorder->cookie),
+		 S_OK);
+}
+
+static inline void recorder_clear(struct recorder *recorder)
+{
+	recorder->count = 0;
+}
+
+/* Checks what every kind of event has in common. */
+#define CHECK_EVENT(event, type, operation, size) \
+	recorder_check((event), (type), (operation), (size), __FILE__, __LINE__)
+
+static inline void recorder_check(const HostMemEvent *event, HostMemEventType type,
+				  HostMemOperation operation, size_t size,
+				  const char *file, int line)
+{
+	tap_check_int(event->type, type, "type", file, line);
+	tap_check_int(event->operation, operation, "operation", file, line);
+	tap_check_unsigned(event->size, size, "size", file, line);
+	tap_check(event->request != 0, "request != 0", file, line);
+}
+
+/*
+ * The sum of events, of any number of threads: callbacks run on the requesting thread,
+ * so what an attempt or a failure takes back is that thread's last allocate event.
+ */
+struct ledger {
+	_Atomic int64_t sum;
+	uint64_t cookie;
+	atomic_uint refuse_every; /* 0: never */
+	atomic_uint calls;
+};
+
+static __thread uint64_t ledger_request;
+static __thread size_t ledger_size;
+
+static inline BOOL HOSTMEM_CALL ledger_event(void *state, const HostMemEvent *event)
+{
+	struct ledger *ledger = (struct ledger *)state;
+	unsigned every = atomic_load(&ledger->refuse_every);
+	int64_t change = (int64_t)event->size;
+
+	if (event->type == HostMemEventFree) {
+		atomic_fetch_sub(&ledger->sum, change);
+		return TRUE;
+	}
+	if (event->type == HostMemEventFailure) {
+		if (event->announced) {
+			CHECK_SIZE(event->request, ledger_request);
+			atomic_fetch_sub(&ledger->sum, (int64_t)ledger_size);
+			ledger_request = 0;
+		}
+		return TRUE;
+	}
+	if (event->request == ledger_request)
+		change -= (int64_t)ledger_size;
+	ledger_request = event->request;
+	ledger_size = event->size;
+	atomic_fetch_add(&ledger->sum, change);
+	return every == 0 || atomic_fetch_add(&ledger->calls, 1) % every != 0;
+}
+
+static inline void ledger_start(struct ledger *ledger, const struct host *host)
+{
+	/* Requests are numbered by host, and this may be another one. */
+	ledger_request = 0;
+	CHECK_HR(IHostMemoryControl_Subscribe(host->control, ALL_BITS, ledger_event,
+					      ledger, &ledger->cookie),
+		 S_OK);
+}
+
+#endif
