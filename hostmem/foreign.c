@@ -271,10 +271,14 @@ HRESULT hm_foreign_protect(uintptr_t page, size_t size, DWORD protect, DWORD *ol
 	struct hm_mapping few[FEW_PIECES];
 	struct pieces pieces = { .items = few, .room = FEW_PIECES };
 	struct hm_region_view view;
+	enum owner owner = owner_of(page, &view);
 	HRESULT hr;
 
-	if (owner_of(page, &view) == A_HOST || hm_metadata_overlaps(page, size))
+	if (owner == A_HOST || hm_metadata_overlaps(page, size))
 		return HOST_E_INVALIDOPERATION;
+	/* Free memory has no protection to change. */
+	if (owner != NOBODY)
+		return HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS);
 	while ((hr = find_pieces(page, size, &pieces)) == S_FALSE) {
 		if (pieces.items != few)
 			hm_metadata_free(pieces.items, pieces.room * sizeof(few[0]));

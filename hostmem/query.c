@@ -6,8 +6,8 @@
  * region is read, the run is measured against it, and if the region's version has moved
  * meanwhile it is all read again; it only moves when somebody else got something done.
  *
- * Foreign memory is asked of the system and then checked once more to be foreign: a
- * region that has come in the meantime is told as ours.
+ * Foreign memory is asked of the system, and asked again if the map of regions has
+ * changed meanwhile: what was mapped when the system answered may have been ours.
  */
 #include "query.h"
 #include "calls.h"
@@ -17,6 +17,8 @@
 #include "regions.h"
 
 #include <string.h>
+
+#define MOST_ATTEMPTS 100U
 
 /* The run at a page of a region as it was viewed; false if the view is out of date. */
 static bool describe(const struct hm_region_view *view, uintptr_t page,
@@ -58,25 +60,41 @@ static bool query_own(const struct hm_host *host, uintptr_t page,
 	return false;
 }
 
+/*
+ * What the system says of a page, unless regions have come or gone meanwhile: then it may
+ * have spoken of one of ours.  S_FALSE: ask again.
+ */
+static HRESULT query_foreign(const struct hm_host *host, uintptr_t page,
+			     MEMORY_BASIC_INFORMATION *out)
+{
+	uint64_t changes = hm_regions_changes();
+	HRESULT hr;
+
+	hm_calls_enter();
+	hr = hm_foreign_query(host, page, out);
+	hm_calls_leave();
+	return hr == S_OK && hm_regions_changes() != changes ? S_FALSE : hr;
+}
+
 HRESULT hm_query(const struct hm_host *host, uintptr_t address,
 		 MEMORY_BASIC_INFORMATION *out)
 {
 	uintptr_t page = hm_round_down(address, HM_PAGE_SIZE);
 	MEMORY_BASIC_INFORMATION foreign;
-	HRESULT hr;
+	HRESULT hr = S_FALSE;
 
-	do {
+	/* Where regions come and go without end, the last answer must do. */
+	for (unsigned i = 0; i < MOST_ATTEMPTS && hr == S_FALSE; i++) {
 		if (query_own(host, page, out))
 			return S_OK;
-		hm_calls_enter();
-		hr = hm_foreign_query(host, page, &foreign);
-		hm_calls_leave();
-	} while (hr == S_FALSE);
-	/* It may have become ours while the system was asked. */
+		hr = query_foreign(host, page, &foreign);
+	}
 	if (query_own(host, page, out))
 		return S_OK;
+	if (FAILED(hr))
+		return hr;
 	*out = foreign;
-	return hr;
+	return S_OK;
 }
 
 void hm_walk(const struct hm_host *host, HostMemRegionCallback callback, void *state)

@@ -40,6 +40,7 @@ static struct {
 	struct hm_lock lock;
 	struct hm_bitmap used; /* blocks that have a start */
 	_Atomic(struct block *) blocks[BLOCKS];
+	_Atomic uint64_t changes;
 } directory;
 
 _Static_assert(sizeof(struct hm_region) == 64, "a record is a cache line");
@@ -58,6 +59,18 @@ static uint32_t granule_of(uintptr_t address)
 	return (uint32_t)(address >> HM_GRANULE_SHIFT) % GRANULES;
 }
 
+static enum hm_region_phase phase_of(const struct hm_region *region)
+{
+	return (enum hm_region_phase)(LOAD(region->extent) & HM_REGION_PHASES);
+}
+
+/* One store: no reader sees a region shortened and not yet in its new phase. */
+static void set_extent(struct hm_region *region, uintptr_t end,
+		       enum hm_region_phase phase)
+{
+	STORE(region->extent, end | phase);
+}
+
 static void next_version(struct hm_region *region)
 {
 	atomic_fetch_add_explicit(&region->version, 1, memory_order_acq_rel);
@@ -66,12 +79,15 @@ static void next_version(struct hm_region *region)
 /* Reads a record; false if it changed meanwhile.  A record not in use is read too. */
 static bool view_of(struct hm_region *region, struct hm_region_view *out)
 {
+	uintptr_t extent;
+
 	out->region = region;
 	out->states.seen = LOAD(region->version);
-	out->phase = LOAD(region->phase);
+	extent = LOAD(region->extent);
+	out->phase = (enum hm_region_phase)(extent & HM_REGION_PHASES);
+	out->end = extent & ~(uintptr_t)HM_REGION_PHASES;
 	out->host = LOAD(region->host);
 	out->base = LOAD(region->base);
-	out->end = LOAD(region->end);
 	out->protection = LOAD(region->protection);
 	out->states.levels = LOAD(region->levels);
 	out->states.root = LOAD(region->states);
@@ -227,8 +243,8 @@ bool hm_regions_next(uintptr_t address, struct hm_region_view *out)
 
 static bool is_live_at(const struct hm_region *region, uintptr_t address)
 {
-	return LOAD(region->phase) == HM_REGION_LIVE &&
-	       hm_region_base(region) <= address && address < hm_region_end(region);
+	return phase_of(region) == HM_REGION_LIVE && hm_region_base(region) <= address &&
+	       address < hm_region_end(region);
 }
 
 struct hm_region *hm_regions_lock(const struct hm_host *host, uintptr_t address)
@@ -290,13 +306,25 @@ static bool have_block(uintptr_t address)
 	return true;
 }
 
+uint64_t hm_regions_changes(void)
+{
+	return LOAD(directory.changes);
+}
+
+/* Before the change: a reader that saw the old count has seen the old map. */
+static void count_change_locked(void)
+{
+	atomic_fetch_add_explicit(&directory.changes, 1, memory_order_acq_rel);
+}
+
 static void remove_locked(struct hm_region *region)
 {
 	uintptr_t base = hm_region_base(region);
 	struct block *block = LOAD(directory.blocks[block_of(base)]);
 	struct hm_region *first = &block->records[granule_of(base)];
 
-	STORE(region->phase, HM_REGION_NONE);
+	count_change_locked();
+	set_extent(region, 0, HM_REGION_NONE);
 	next_version(region);
 	if (region != first) {
 		struct hm_region *before = first;
@@ -307,7 +335,7 @@ static void remove_locked(struct hm_region *region)
 		next_version(first);
 		hm_metadata_give(HM_METADATA_REGION, region);
 	}
-	if (LOAD(first->phase) != HM_REGION_NONE || LOAD(first->next) != NULL)
+	if (phase_of(first) != HM_REGION_NONE || LOAD(first->next) != NULL)
 		return;
 	hm_bitmap_remove(&block->starts, granule_of(base));
 	if (LOAD(block->starts.top) == 0)
@@ -328,6 +356,7 @@ bool hm_regions_arrive(const struct hm_region_ticket *ticket)
 
 	hm_lock_acquire(&directory.lock, HM_RANK_DIRECTORY);
 	arrived = LOAD(ticket->region->version) == ticket->version;
+	count_change_locked();
 	if (arrived)
 		hm_region_set_phase(ticket->region, HM_REGION_LIVE);
 	hm_lock_release(&directory.lock, HM_RANK_DIRECTORY);
@@ -372,7 +401,6 @@ static HRESULT evict_locked(uintptr_t base, uintptr_t end)
 static void fill_locked(struct hm_region *region, const struct hm_region_fields *fields)
 {
 	STORE(region->base, fields->base);
-	STORE(region->end, fields->end);
 	STORE(region->states, fields->states);
 	STORE(region->host, fields->host);
 	STORE(region->protection, fields->protection);
@@ -380,7 +408,7 @@ static void fill_locked(struct hm_region *region, const struct hm_region_fields 
 	      (uint8_t)hm_states_levels(hm_pages(fields->end - fields->base)));
 	STORE(region->traits, fields->traits);
 	next_version(region);
-	STORE(region->phase, (uint8_t)fields->phase);
+	set_extent(region, fields->end, fields->phase);
 }
 
 /* Enters a region with the granule's own record if that is free, else with *spare, which
@@ -393,13 +421,14 @@ static struct hm_region *link_locked(const struct hm_region_fields *fields,
 	struct hm_region *first = &block->records[granule_of(base)];
 	struct hm_region *region = first;
 
-	if (LOAD(first->phase) != HM_REGION_NONE) {
+	if (phase_of(first) != HM_REGION_NONE) {
 		region = *spare;
 		if (region == NULL)
 			return NULL;
 		*spare = NULL;
 		STORE(region->next, LOAD(first->next));
 	}
+	count_change_locked();
 	fill_locked(region, fields);
 	if (region != first) {
 		STORE(first->next, region);
@@ -464,7 +493,8 @@ HRESULT hm_regions_enter(const struct hm_region_fields *fields, bool exact,
 	return hr;
 }
 
-HRESULT hm_regions_split(struct hm_region *region, const struct hm_region_fields *first,
+HRESULT hm_regions_split(struct hm_region *region, enum hm_region_phase phase,
+			 const struct hm_region_fields *first,
 			 const struct hm_region_fields *second, struct hm_region **out)
 {
 	struct hm_region *spares[2];
@@ -480,7 +510,8 @@ HRESULT hm_regions_split(struct hm_region *region, const struct hm_region_fields
 		if (second != NULL)
 			(void)link_locked(second, &spares[1]);
 		*out = link_locked(first, &spares[0]);
-		hm_region_set_end(region, first->base);
+		set_extent(region, first->base, phase);
+		next_version(region);
 		hm_lock_release(&directory.lock, HM_RANK_DIRECTORY);
 	}
 	give_spare(spares[0]);
@@ -490,13 +521,7 @@ HRESULT hm_regions_split(struct hm_region *region, const struct hm_region_fields
 
 void hm_region_set_phase(struct hm_region *region, enum hm_region_phase phase)
 {
-	STORE(region->phase, (uint8_t)phase);
-	next_version(region);
-}
-
-void hm_region_set_end(struct hm_region *region, uintptr_t end)
-{
-	STORE(region->end, end);
+	set_extent(region, hm_region_end(region), phase);
 	next_version(region);
 }
 

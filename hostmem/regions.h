@@ -34,20 +34,22 @@ enum hm_region_phase {
 	HM_REGION_PARKED, /* released; the system would not take them back, see release.c */
 };
 
+#define HM_REGION_PHASES 7U /* where the phase is in the extent */
+
 enum hm_region_traits {
 	HM_REGION_LARGE = 1, /* huge pages: protected in whole ones, not decommitted */
 	HM_REGION_RESET = 2, /* MEM_RESET has thrown contents away */
 };
 
 struct hm_region {
-	_Atomic uintptr_t base,
-		end;              /* bytes, page aligned; a free block's link is here */
+	_Atomic uintptr_t base;   /* page aligned; a free block's link is here */
+	_Atomic uintptr_t extent; /* end, page aligned, and the phase in the bits below */
 	_Atomic uint64_t version; /* never goes back, not even in a free block */
 	_Atomic uint64_t states;  /* hm_states_root of `levels` levels */
 	_Atomic(struct hm_host *) host;
 	_Atomic(struct hm_region *) next; /* others of the same granule, in no order */
 	_Atomic uint32_t protection;      /* PAGE_* of the reserving call */
-	_Atomic uint8_t levels, phase, traits;
+	_Atomic uint8_t levels, traits;
 	struct hm_lock lock; /* HM_RANK_REGION */
 };
 
@@ -69,6 +71,10 @@ bool hm_regions_previous(uintptr_t address, struct hm_region_view *out);
 
 /* The region with the lowest base >= `address`, of any host and phase; false = none. */
 bool hm_regions_next(uintptr_t address, struct hm_region_view *out);
+
+/* Counts up with every region that comes, goes or is cut: the same twice means that the
+ * map stood still in between. */
+uint64_t hm_regions_changes(void);
 
 /*
  * Finds the live region of `host` that covers `address` and locks it; NULL = none.  The
@@ -113,11 +119,13 @@ HRESULT hm_regions_enter(const struct hm_region_fields *fields, bool exact,
 bool hm_regions_arrive(const struct hm_region_ticket *ticket);
 
 /*
- * Cuts a locked region off at first->base: `first`, and `second` behind it if that is not
- * NULL, become regions of their own.  Every address keeps an answer throughout.
+ * Cuts a locked region off at first->base and gives what is left of it `phase`; `first`,
+ * and `second` behind it if that is not NULL, become regions of their own.  Every address
+ * keeps an answer throughout.
  * S_OK and first's record; E_OUTOFMEMORY: nothing changed, *out is NULL.
  */
-HRESULT hm_regions_split(struct hm_region *region, const struct hm_region_fields *first,
+HRESULT hm_regions_split(struct hm_region *region, enum hm_region_phase phase,
+			 const struct hm_region_fields *first,
 			 const struct hm_region_fields *second, struct hm_region **out);
 
 /* Whether a 64 KiB unit of the range is used by a live reservation of any host. */
@@ -136,9 +144,8 @@ static inline _Atomic uint64_t *hm_region_link(struct hm_region *region)
 	return &region->states;
 }
 
-/* Changes a locked region's phase, or its end. */
+/* Changes a locked region's phase. */
 void hm_region_set_phase(struct hm_region *region, enum hm_region_phase phase);
-void hm_region_set_end(struct hm_region *region, uintptr_t end);
 
 /* Plain reads of a locked region. */
 static inline uintptr_t hm_region_base(const struct hm_region *region)
@@ -148,7 +155,8 @@ static inline uintptr_t hm_region_base(const struct hm_region *region)
 
 static inline uintptr_t hm_region_end(const struct hm_region *region)
 {
-	return atomic_load_explicit(&region->end, memory_order_relaxed);
+	return atomic_load_explicit(&region->extent, memory_order_relaxed) &
+	       ~(uintptr_t)HM_REGION_PHASES;
 }
 
 static inline struct hm_host *hm_region_host(const struct hm_region *region)

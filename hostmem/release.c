@@ -202,10 +202,10 @@ static HRESULT split(struct hm_host *host, struct hm_region *region, uintptr_t a
 	hole_fields.phase = HM_REGION_LEAVING;
 	/* At the front the old record is cut down to the hole, and what is left moves out. */
 	if (address == base)
-		hr = hm_regions_split(region, &right, NULL, hole);
+		hr = hm_regions_split(region, HM_REGION_LEAVING, &right, NULL, hole);
 	else
-		hr = hm_regions_split(region, &hole_fields, behind != end ? &right : NULL,
-				      hole);
+		hr = hm_regions_split(region, HM_REGION_LIVE, &hole_fields,
+				      behind != end ? &right : NULL, hole);
 	if (FAILED(hr) && behind != end)
 		hm_states_free(right.states, hm_states_levels(hm_pages(end - behind)));
 	if (SUCCEEDED(hr) && address == base) {

@@ -137,22 +137,29 @@ static bool advise(void *address, size_t size, int advice)
 	return taken;
 }
 
-static HRESULT posix_decommit(const struct hm_page_source *self, void *address,
-			      size_t size)
+/*
+ * Takes contents and access away.  S_FALSE: full up with mappings, the contents are gone
+ * but the pages may still be touched.
+ */
+static HRESULT clear(void *address, size_t size)
 {
 	void *mapped;
 
-	(void)self;
 	assert_range(address, size);
 	if (SUCCEEDED(map(address, size, PROT_NONE, RESERVED_FLAGS | MAP_FIXED, &mapped)))
 		return S_OK;
-	/* Full up with mappings: the memory must go, whatever the access can be.  Locked
-	 * pages (mlockall) go by the second advice only. */
+	/* Locked pages (mlockall) go by the second advice only. */
 	if (!advise(address, size, MADV_DONTNEED) &&
 	    !advise(address, size, MADV_DONTNEED_LOCKED))
 		return E_FAIL;
-	(void)protect(address, size, HM_ACCESS_NONE);
-	return S_OK;
+	return FAILED(protect(address, size, HM_ACCESS_NONE)) ? S_FALSE : S_OK;
+}
+
+static HRESULT posix_decommit(const struct hm_page_source *self, void *address,
+			      size_t size)
+{
+	(void)self;
+	return FAILED(clear(address, size)) ? E_FAIL : S_OK;
 }
 
 /* Undoes a change that stopped half-way. */
@@ -160,11 +167,13 @@ static HRESULT restore(char *address, size_t size, const struct hm_page_history 
 {
 	while (size != 0) {
 		struct hm_page_run run = before->run_at(before, address);
+		HRESULT hr;
 
 		hm_assert(run.size != 0);
 		run.size = hm_min(run.size, size);
-		if (FAILED(run.committed ? protect(address, run.size, run.access)
-					 : posix_decommit(NULL, address, run.size)))
+		hr = run.committed ? protect(address, run.size, run.access)
+				   : clear(address, run.size);
+		if (hr != S_OK)
 			return E_FAIL;
 		address += run.size;
 		size -= run.size;
@@ -347,6 +356,7 @@ static HRESULT posix_reserve(const struct hm_page_source *self, void *wanted, si
 static HRESULT posix_release(const struct hm_page_source *self, void *address,
 			     size_t size)
 {
+	(void)self;
 	assert_range(address, size);
 	switch (unmap(address, size)) {
 	case S_OK:
@@ -354,7 +364,7 @@ static HRESULT posix_release(const struct hm_page_source *self, void *address,
 		return S_OK;
 	case E_OUTOFMEMORY:
 		/* If even that fails, the memory waits with its addresses. */
-		(void)posix_decommit(self, address, size);
+		(void)clear(address, size);
 		return S_FALSE;
 	default:
 		return E_FAIL;

@@ -1,0 +1,260 @@
+## A test is one source file or script, and adding one is one line in the right list.  Unit,
+## fault and stress tests reach inside: they link libhostmem-internal.la, the default.  The
+## others see what a caller sees, and say so in a line of their own at the end of the list.
+
+unit_tests = \
+	%D%/unit/arguments \
+	%D%/unit/bitmap \
+	%D%/unit/budget \
+	%D%/unit/calls \
+	%D%/unit/commit \
+	%D%/unit/events \
+	%D%/unit/external \
+	%D%/unit/foreign \
+	%D%/unit/host \
+	%D%/unit/largepages \
+	%D%/unit/library \
+	%D%/unit/lock \
+	%D%/unit/mapping \
+	%D%/unit/mappings \
+	%D%/unit/mappings_parse \
+	%D%/unit/metadata \
+	%D%/unit/notify \
+	%D%/unit/pages \
+	%D%/unit/pages_reserve \
+	%D%/unit/pagestates \
+	%D%/unit/pagestates_random \
+	%D%/unit/parked \
+	%D%/unit/protect \
+	%D%/unit/protection \
+	%D%/unit/query \
+	%D%/unit/regions \
+	%D%/unit/regions_split \
+	%D%/unit/release \
+	%D%/unit/request \
+	%D%/unit/request_inside \
+	%D%/unit/reserve
+
+abi_programs = \
+	%D%/abi/headers \
+	%D%/abi/jsrt \
+	%D%/abi/wrappers
+if HAVE_CXX17
+abi_programs += %D%/abi/client
+endif
+abi_scripts = \
+	%D%/abi/compile.sh \
+	%D%/abi/exports.sh \
+	%D%/abi/layers.sh
+abi_tests = $(abi_programs) $(abi_scripts)
+test_abi_client_SOURCES = %D%/abi/client.cc
+test_abi_client_LDADD = libhostmem.la
+test_abi_headers_LDADD = libhostmem.la
+test_abi_jsrt_LDADD = libhostmem.la
+test_abi_wrappers_LDADD = libhostmem.la
+
+conformance_tests = \
+	%D%/conformance/bad_inputs_alloc \
+	%D%/conformance/bad_inputs_com \
+	%D%/conformance/bad_inputs_free \
+	%D%/conformance/bad_inputs_limits \
+	%D%/conformance/bad_inputs_mappings \
+	%D%/conformance/bad_inputs_policy \
+	%D%/conformance/bad_inputs_query \
+	%D%/conformance/com \
+	%D%/conformance/config \
+	%D%/conformance/events \
+	%D%/conformance/events_failure \
+	%D%/conformance/events_life \
+	%D%/conformance/events_nested \
+	%D%/conformance/foreign \
+	%D%/conformance/foreign_protect \
+	%D%/conformance/guard \
+	%D%/conformance/hosting \
+	%D%/conformance/lifetime \
+	%D%/conformance/mappings \
+	%D%/conformance/module \
+	%D%/conformance/not_implemented \
+	%D%/conformance/pages \
+	%D%/conformance/shutdown \
+	%D%/conformance/virtual_alloc \
+	%D%/conformance/virtual_flags \
+	%D%/conformance/virtual_free \
+	%D%/conformance/virtual_protect \
+	%D%/conformance/virtual_query \
+	%D%/conformance/virtual_reset \
+	%D%/conformance/walk
+test_conformance_bad_inputs_alloc_LDADD = libhostmem.la
+test_conformance_bad_inputs_com_LDADD = libhostmem.la
+test_conformance_bad_inputs_free_LDADD = libhostmem.la
+test_conformance_bad_inputs_limits_LDADD = libhostmem.la
+test_conformance_bad_inputs_mappings_LDADD = libhostmem.la
+test_conformance_bad_inputs_policy_LDADD = libhostmem.la
+test_conformance_bad_inputs_query_LDADD = libhostmem.la
+test_conformance_com_LDADD = libhostmem.la
+test_conformance_config_LDADD = libhostmem.la
+test_conformance_events_LDADD = libhostmem.la
+test_conformance_events_failure_LDADD = libhostmem.la
+test_conformance_events_life_LDADD = libhostmem.la
+test_conformance_events_nested_LDADD = libhostmem.la
+test_conformance_foreign_LDADD = libhostmem.la
+test_conformance_foreign_protect_LDADD = libhostmem.la
+test_conformance_guard_LDADD = libhostmem.la
+test_conformance_hosting_LDADD = libhostmem.la
+test_conformance_lifetime_LDADD = libhostmem.la
+test_conformance_mappings_LDADD = libhostmem.la
+test_conformance_module_LDADD = libhostmem.la
+test_conformance_not_implemented_LDADD = libhostmem.la
+test_conformance_pages_LDADD = libhostmem.la
+test_conformance_shutdown_LDADD = libhostmem.la
+test_conformance_virtual_alloc_LDADD = libhostmem.la
+test_conformance_virtual_flags_LDADD = libhostmem.la
+test_conformance_virtual_free_LDADD = libhostmem.la
+test_conformance_virtual_protect_LDADD = libhostmem.la
+test_conformance_virtual_query_LDADD = libhostmem.la
+test_conformance_virtual_reset_LDADD = libhostmem.la
+test_conformance_walk_LDADD = libhostmem.la
+
+## A second host module, to be loaded by a test: nothing of ours is in it.
+check_LTLIBRARIES += forwarding-module.la
+forwarding_module_la_SOURCES = %D%/conformance/forwarding_module.c abi/iids.c
+forwarding_module_la_LDFLAGS = \
+	-avoid-version \
+	-export-symbols-regex '^DllGetClassObject$$' \
+	-module \
+	-rpath /nowhere \
+	-shared
+
+fault_tests = \
+	%D%/fault/half_done \
+	%D%/fault/sweep
+test_fault_half_done_SOURCES = \
+	%D%/fault/half_done.c \
+	%D%/fault/refusing.c \
+	%D%/fault/scene.c
+test_fault_sweep_SOURCES = \
+	%D%/fault/refusing.c \
+	%D%/fault/scenarios.c \
+	%D%/fault/scene.c \
+	%D%/fault/sweep.c
+
+stress_tests = \
+	%D%/stress/differential \
+	%D%/stress/fork \
+	%D%/stress/guards \
+	%D%/stress/limits \
+	%D%/stress/queries \
+	%D%/stress/threads
+test_stress_differential_SOURCES = \
+	%D%/stress/compare.c \
+	%D%/stress/differential.c \
+	%D%/stress/model.c
+
+e2e_tests = \
+	%D%/e2e/cpython.sh \
+	%D%/e2e/install.sh \
+	%D%/e2e/readme.sh
+
+## Run under the thread sanitizer, besides the stress tests.
+threaded_tests = \
+	%D%/conformance/bad_inputs_free \
+	%D%/conformance/bad_inputs_query \
+	%D%/conformance/com \
+	%D%/conformance/events_failure \
+	%D%/conformance/events_nested \
+	%D%/conformance/guard \
+	%D%/conformance/lifetime \
+	%D%/unit/budget \
+	%D%/unit/calls \
+	%D%/unit/events \
+	%D%/unit/lock
+
+## What `make distcheck` runs.
+short_tests = \
+	$(abi_tests) \
+	$(e2e_tests) \
+	$(unit_tests)
+
+if SHORT_TESTS
+TESTS = $(short_tests)
+check_PROGRAMS += \
+	$(abi_programs) \
+	$(unit_tests)
+else
+TESTS = \
+	$(abi_tests) \
+	$(conformance_tests) \
+	$(e2e_tests) \
+	$(fault_tests) \
+	$(stress_tests) \
+	$(unit_tests)
+check_PROGRAMS += \
+	$(abi_programs) \
+	$(conformance_tests) \
+	$(fault_tests) \
+	$(stress_tests) \
+	$(unit_tests)
+endif
+noinst_HEADERS += \
+	%D%/conformance/access.h \
+	%D%/conformance/bad_inputs.h \
+	%D%/conformance/com_rules.h \
+	%D%/conformance/host.h \
+	%D%/conformance/maps.h \
+	%D%/conformance/recorder.h \
+	%D%/fault/refusing.h \
+	%D%/fault/scenarios.h \
+	%D%/fault/scene.h \
+	%D%/stress/compare.h \
+	%D%/stress/crowd.h \
+	%D%/stress/faces.h \
+	%D%/stress/model.h \
+	%D%/tap.h \
+	%D%/unit/fake.h \
+	%D%/unit/kernel.h \
+	%D%/unit/map.h \
+	%D%/unit/tree.h
+EXTRA_DIST += \
+	$(abi_scripts) \
+	$(e2e_tests) \
+	%D%/README.md \
+	%D%/abi/exports.txt
+
+LDADD = libhostmem-internal.la
+
+## A leak is reported through the exit status after the last test line, so the driver
+## must look at it: no --ignore-exit.
+TEST_EXTENSIONS = .sh
+LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+SH_LOG_DRIVER = $(LOG_DRIVER)
+SH_LOG_COMPILER = $(SHELL)
+
+## For scripts; all paths absolute.
+AM_TESTS_ENVIRONMENT = \
+	top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
+	top_builddir='$(abs_top_builddir)'; export top_builddir; \
+	CC='$(CC)'; export CC; \
+	CXX='$(CXX)'; export CXX; \
+	NM='$(NM)'; export NM; \
+	HOSTMEM_MODULE='$(abs_top_builddir)/.libs/hostmem-module.so'; \
+	export HOSTMEM_MODULE; \
+	HOSTMEM_FORWARDING_MODULE='$(abs_top_builddir)/.libs/forwarding-module.so'; \
+	export HOSTMEM_FORWARDING_MODULE; \
+	PKG_CONFIG='$(PKG_CONFIG)'; export PKG_CONFIG;
+
+check-abi:
+	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(abi_tests)'
+check-conformance:
+	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(conformance_tests)'
+check-e2e:
+	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(e2e_tests)'
+check-fault:
+	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(fault_tests)'
+check-stress:
+	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(stress_tests)'
+check-threaded:
+	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(stress_tests) $(threaded_tests)'
+check-unit:
+	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(unit_tests)'
+.PHONY: check-abi check-conformance check-e2e check-fault check-stress check-threaded \
+	check-unit
