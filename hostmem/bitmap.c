@@ -122,8 +122,6 @@ static bool next_word(const struct hm_bitmap *map, uint32_t word, uint32_t *out)
 	uint32_t group = word / WORD_BITS;
 
 	middle = load(&map->middle[group]) & (from(word) << 1);
-	if (word % WORD_BITS == WORD_BITS - 1)
-		middle = 0;
 	top = load(&map->top) & (from(group) << 1);
 	for (;;) {
 		while (middle != 0) {

@@ -99,6 +99,20 @@ static HRESULT apply(struct hm_request *request, struct hm_region *region,
 	return S_OK;
 }
 
+static bool is_too_lax(const struct hm_host *host, const struct hm_allocation *want)
+{
+	return host->strict_execute && hm_protection_writes_and_executes(want->protect);
+}
+
+/* Whose "no" a failed attempt was: the system's, or that of our own rules. */
+static HostMemReason reason_of(const struct hm_host *host,
+			       const struct hm_allocation *want, HRESULT hr)
+{
+	if (hr == BAD_ADDRESS || hr == E_INVALIDARG || is_too_lax(host, want))
+		return HostMemNoReason;
+	return HostMemBySystem;
+}
+
 /*
  * Commits if what is pending is what the range needs; S_FALSE and *need if it needs
  * something else.
@@ -116,7 +130,7 @@ static HRESULT try_commit(struct hm_request *request, const struct hm_allocation
 		hr = BAD_ADDRESS;
 	else if (!hm_region_whole_pages(host, region, address, size))
 		hr = E_INVALIDARG;
-	else if (host->strict_execute && hm_protection_writes_and_executes(want->protect))
+	else if (is_too_lax(host, want))
 		hr = E_ACCESSDENIED;
 	if (SUCCEEDED(hr)) {
 		*need = size - hm_region_committed(region, address, size);
@@ -148,9 +162,7 @@ HRESULT hm_commit(struct hm_host *host, const struct hm_allocation *want, void *
 		hm_calls_leave();
 		if (FAILED(hr))
 			hr = hm_request_refuse(&request, hm_host_result(host, hr),
-					       hr == E_OUTOFMEMORY || hr == E_FAIL
-						       ? HostMemBySystem
-						       : HostMemNoReason);
+					       reason_of(host, want, hr));
 	} while (hr == S_FALSE);
 	if (SUCCEEDED(hr))
 		*out = (void *)address;

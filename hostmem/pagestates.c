@@ -3,7 +3,7 @@
  *
  * A node has 16 entries.  At level 0 an entry is a word of 16 codes; above, it is a
  * pointer to a node one level down, or, where every page below has the same code, that
- * code with the lowest bit set (node addresses are multiples of 128).
+ * code with the lowest bit set (node addresses are multiples of 64).
  *
  *     level 0   one word           16 pages     64 KiB
  *     level 1   one node          256 pages      1 MiB

@@ -10,12 +10,12 @@
  *
  * Regions start on a granule of their own, but for one case: giving up part of a
  * reservation may leave a rest that starts in the middle of a granule.  Records after the
- * first of a granule hang from its record as a list, in order of their bases.
+ * first of a granule hang from its record as a list.
  *
  * Readers take no lock.  They read a version, the fields, and the version again; the
  * version moves whenever a record changes its meaning or nodes of its states are freed.
- * A reader that finds no region at all has seen a moment at which there was none: whoever
- * enters a region over an address does so after the one before it has left.
+ * A reader that finds no region at all has seen a moment at which there was none, since
+ * the map as a whole counts its changes.
  *
  * Locks: HM_RANK_DIRECTORY around changes of the bitmaps and lists, never across a system
  * call (blocks are mapped before it is taken).  A region's own lock is taken by whoever
@@ -74,6 +74,11 @@ static void set_extent(struct hm_region *region, uintptr_t end,
 static void next_version(struct hm_region *region)
 {
 	atomic_fetch_add_explicit(&region->version, 1, memory_order_acq_rel);
+}
+
+uint64_t hm_regions_changes(void)
+{
+	return LOAD(directory.changes);
 }
 
 /* Reads a record; false if it changed meanwhile.  A record not in use is read too. */
@@ -196,26 +201,19 @@ bool hm_regions_previous(uintptr_t address, struct hm_region_view *out)
 
 /*
  * A search that finds nothing at the address may have passed the place of a region before
- * that was entered, and come to its left neighbour after that was cut off by it: what is
- * split is always covered, but not by one record.  Two searches that end at the same
- * state of the same record cannot both have been overtaken like that.
+ * that was entered, and come to its left neighbour after that was cut off: what is split
+ * is always covered, but not always by the same record.  A split counts a change between
+ * the two, so a gap is believed only if the count stood still.
  */
 bool hm_regions_find(uintptr_t address, struct hm_region_view *out)
 {
-	const struct hm_region *before = NULL;
-	uint64_t version = 0;
+	for (;;) {
+		uint64_t changes = hm_regions_changes();
 
-	for (bool again = false;; again = true) {
-		if (!hm_regions_previous(address, out)) {
-			out->region = NULL;
-			out->states.seen = 0;
-		} else if (address < out->end) {
+		if (hm_regions_previous(address, out) && address < out->end)
 			return true;
-		}
-		if (again && out->region == before && out->states.seen == version)
+		if (hm_regions_changes() == changes)
 			return false;
-		before = out->region;
-		version = out->states.seen;
 	}
 }
 
@@ -304,11 +302,6 @@ static bool have_block(uintptr_t address)
 		return false;
 	(void)atomic_compare_exchange_strong(place, &none, block);
 	return true;
-}
-
-uint64_t hm_regions_changes(void)
-{
-	return LOAD(directory.changes);
 }
 
 /* Before the change: a reader that saw the old count has seen the old map. */
@@ -510,6 +503,8 @@ HRESULT hm_regions_split(struct hm_region *region, enum hm_region_phase phase,
 		if (second != NULL)
 			(void)link_locked(second, &spares[1]);
 		*out = link_locked(first, &spares[0]);
+		/* See hm_regions_find. */
+		count_change_locked();
 		set_extent(region, first->base, phase);
 		next_version(region);
 		hm_lock_release(&directory.lock, HM_RANK_DIRECTORY);

@@ -164,10 +164,18 @@ threaded_tests = \
 	%D%/conformance/events_nested \
 	%D%/conformance/guard \
 	%D%/conformance/lifetime \
+	%D%/unit/bitmap \
 	%D%/unit/budget \
 	%D%/unit/calls \
 	%D%/unit/events \
-	%D%/unit/lock
+	%D%/unit/host \
+	%D%/unit/lock \
+	%D%/unit/mappings \
+	%D%/unit/metadata \
+	%D%/unit/notify \
+	%D%/unit/protect \
+	%D%/unit/query \
+	%D%/unit/regions_split
 
 ## What `make distcheck` runs.
 short_tests = \

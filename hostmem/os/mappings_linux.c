@@ -13,6 +13,7 @@
 #include "mappings.h"
 #include "lock.h"
 #include "pages.h"
+#include "size.h"
 #include "system.h"
 
 #include <errno.h>
@@ -174,7 +175,8 @@ bool hm_mapping_parse(const char *line, size_t length, struct hm_mapping *out)
 
 /*
  * Reads the text to the first line that ends above `address`.  Only the head of a line
- * matters, so a path of any length costs no memory.
+ * matters, so a path of any length costs no memory.  The text lists the vsyscall page in
+ * the kernel's half, which the query does not know.
  */
 static HRESULT scan(uintptr_t address, struct hm_mapping *out)
 {
@@ -192,7 +194,7 @@ static HRESULT scan(uintptr_t address, struct hm_mapping *out)
 				continue;
 			}
 			if (hm_mapping_parse(head, length, out) && out->end > address)
-				return S_OK;
+				return out->start < HM_SYSTEM_END ? S_OK : S_FALSE;
 			length = 0;
 		}
 	}

@@ -195,15 +195,8 @@ static HRESULT posix_protect(const struct hm_page_source *self, void *address,
 	return hr;
 }
 
-/*
- * Gives up what a reservation has mapped too much.  Where the kernel has no room to split
- * a mapping it keeps it, and is asked again later; beyond a handful it is left, which
- * costs addresses and no memory.
- */
-static void give_up(void *address, size_t size)
+static void keep_leftover(void *address, size_t size)
 {
-	if (SUCCEEDED(unmap(address, size)))
-		return;
 	hm_lock_acquire(&leftovers.lock, HM_RANK_LEFTOVERS);
 	if (leftovers.count < MOST_LEFTOVERS)
 		leftovers.ranges[leftovers.count++] =
@@ -211,12 +204,22 @@ static void give_up(void *address, size_t size)
 	hm_lock_release(&leftovers.lock, HM_RANK_LEFTOVERS);
 }
 
+/*
+ * Gives up what a reservation has mapped too much.  Where the kernel has no room to split
+ * a mapping it keeps it, and is asked again later; beyond a handful it is left, which
+ * costs addresses and no memory.
+ */
+static void give_up(void *address, size_t size)
+{
+	if (FAILED(unmap(address, size)))
+		keep_leftover(address, size);
+}
+
 static void give_up_leftovers(void)
 {
-	struct leftover range;
-
 	while (atomic_load_explicit(&leftovers.count, memory_order_relaxed) != 0) {
-		range.size = 0;
+		struct leftover range = { .size = 0 };
+
 		hm_lock_acquire(&leftovers.lock, HM_RANK_LEFTOVERS);
 		if (leftovers.count != 0)
 			range = leftovers.ranges[--leftovers.count];
@@ -224,7 +227,7 @@ static void give_up_leftovers(void)
 		if (range.size == 0)
 			return;
 		if (FAILED(unmap(range.address, range.size))) {
-			give_up(range.address, range.size);
+			keep_leftover(range.address, range.size);
 			return;
 		}
 	}
