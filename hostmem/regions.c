@@ -202,8 +202,8 @@ bool hm_regions_previous(uintptr_t address, struct hm_region_view *out)
 /*
  * A search that finds nothing at the address may have passed the place of a region before
  * that was entered, and come to its left neighbour after that was cut off: what is split
- * is always covered, but not always by the same record.  A split counts a change between
- * the two, so a gap is believed only if the count stood still.
+ * is always covered, but not always by the same record.  Entering counts a change, and
+ * the cut comes after that, so a gap is believed only if the count stood still.
  */
 bool hm_regions_find(uintptr_t address, struct hm_region_view *out)
 {
@@ -304,7 +304,8 @@ static bool have_block(uintptr_t address)
 	return true;
 }
 
-/* Before the change: a reader that saw the old count has seen the old map. */
+/* After a change and before anything that follows from it: whoever sees what follows
+ * sees the new count. */
 static void count_change_locked(void)
 {
 	atomic_fetch_add_explicit(&directory.changes, 1, memory_order_acq_rel);
@@ -316,9 +317,9 @@ static void remove_locked(struct hm_region *region)
 	struct block *block = LOAD(directory.blocks[block_of(base)]);
 	struct hm_region *first = &block->records[granule_of(base)];
 
-	count_change_locked();
 	set_extent(region, 0, HM_REGION_NONE);
 	next_version(region);
+	count_change_locked();
 	if (region != first) {
 		struct hm_region *before = first;
 
@@ -349,7 +350,6 @@ bool hm_regions_arrive(const struct hm_region_ticket *ticket)
 
 	hm_lock_acquire(&directory.lock, HM_RANK_DIRECTORY);
 	arrived = LOAD(ticket->region->version) == ticket->version;
-	count_change_locked();
 	if (arrived)
 		hm_region_set_phase(ticket->region, HM_REGION_LIVE);
 	hm_lock_release(&directory.lock, HM_RANK_DIRECTORY);
@@ -421,7 +421,6 @@ static struct hm_region *link_locked(const struct hm_region_fields *fields,
 		*spare = NULL;
 		STORE(region->next, LOAD(first->next));
 	}
-	count_change_locked();
 	fill_locked(region, fields);
 	if (region != first) {
 		STORE(first->next, region);
@@ -429,6 +428,7 @@ static struct hm_region *link_locked(const struct hm_region_fields *fields,
 	}
 	hm_bitmap_add(&directory.used, block_of(base));
 	hm_bitmap_add(&block->starts, granule_of(base));
+	count_change_locked();
 	return region;
 }
 
@@ -503,8 +503,6 @@ HRESULT hm_regions_split(struct hm_region *region, enum hm_region_phase phase,
 		if (second != NULL)
 			(void)link_locked(second, &spares[1]);
 		*out = link_locked(first, &spares[0]);
-		/* See hm_regions_find. */
-		count_change_locked();
 		set_extent(region, first->base, phase);
 		next_version(region);
 		hm_lock_release(&directory.lock, HM_RANK_DIRECTORY);

@@ -256,13 +256,14 @@ static HRESULT reserve_exact(void *wanted, size_t size, int protection, int flag
 
 /*
  * Maps more than is needed and gives up both ends: finds a place of any alignment if there
- * is one, at the price of the room for it.
+ * is one, at the price of the room for it.  The highest place in what was mapped is kept,
+ * next to what is there already, so that the kernel can merge the two.
  */
 static HRESULT reserve_trimmed(size_t units, size_t alignment, int protection, int flags,
 			       void **out)
 {
 	size_t span = units + alignment;
-	char *address, *start;
+	char *address, *start, *end;
 	void *mapped;
 	HRESULT hr;
 
@@ -273,9 +274,11 @@ static HRESULT reserve_trimmed(size_t units, size_t alignment, int protection, i
 	if (FAILED(hr))
 		return hr;
 	address = mapped;
-	start = address + (hm_round_up((uintptr_t)mapped, alignment) - (uintptr_t)mapped);
-	if (start + units != address + span)
-		give_up(start + units, (size_t)(address + span - (start + units)));
+	end = address + span;
+	start = end - units;
+	start -= (uintptr_t)start % alignment;
+	if (start + units != end)
+		give_up(start + units, (size_t)(end - (start + units)));
 	if (start != address)
 		give_up(address, (size_t)(start - address));
 	*out = start;
@@ -288,31 +291,31 @@ static HRESULT reserve_trimmed(size_t units, size_t alignment, int protection, i
  *
  * The last place that was given is the hint for the next: it is aligned, and either free
  * again or right above what the kernel would take anyway.  If the kernel goes elsewhere
- * and off the grid, the grid below that place is most likely free, since mappings grow
- * downwards; only if not, more is mapped than needed.
+ * and off the grid (it likes the topmost hole best, whatever its ends), the grid just
+ * below its place is most likely free; only if not, more is mapped than needed.
  */
 static HRESULT reserve_units(size_t units, size_t alignment, int protection, int flags,
-			     void *hint, void **out)
+			     void *last, void **out)
 {
-	void *below;
-	HRESULT hr = map(hint, units, protection, flags, out);
+	HRESULT hr = map(last, units, protection, flags, out);
+	void *place = *out;
 
-	if (FAILED(hr) || usable(*out, units, alignment))
+	if (FAILED(hr) || usable(place, units, alignment))
 		return hr;
-	give_up(*out, units);
-	below = (void *)hm_round_down((uintptr_t)*out, alignment);
-	if (usable(below, units, alignment) &&
-	    SUCCEEDED(reserve_exact(below, units, protection, flags, out)))
+	give_up(place, units);
+	place = (void *)hm_round_down((uintptr_t)place, alignment);
+	if (usable(place, units, alignment) &&
+	    SUCCEEDED(reserve_exact(place, units, protection, flags, out)))
 		return S_OK;
 	return reserve_trimmed(units, alignment, protection, flags, out);
 }
 
 /* The tail behind the last page goes back: the region is pages long, and not units. */
 static HRESULT reserve_anywhere(size_t size, size_t alignment, int protection, int flags,
-				void *hint, void **out)
+				void *last, void **out)
 {
 	size_t units = hm_round_up(size, HM_GRANULE_SIZE);
-	HRESULT hr = reserve_units(units, alignment, protection, flags, hint, out);
+	HRESULT hr = reserve_units(units, alignment, protection, flags, last, out);
 
 	if (FAILED(hr))
 		return hr;

@@ -9,6 +9,7 @@
 #include "hostmem/metadata.h"
 #include "hostmem/regions.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 
 enum {
@@ -315,8 +316,10 @@ static BOOL HOSTMEM_CALL listen(void *state, const HostMemEvent *event)
 	struct listener *listener = state;
 
 	(void)event;
-	CHECK_SIZE(listener->magic, MAGIC);
 	atomic_fetch_add(&listener->calls, 1);
+	/* Long enough for an Unsubscribe that does not wait to come back meanwhile. */
+	(void)sched_yield();
+	CHECK_SIZE(listener->magic, MAGIC);
 	return TRUE;
 }
 

@@ -66,7 +66,7 @@ static void what_is_mapped_too_much_goes_back(void)
 		{ "the same, and a tail", 1, UNIT, 19, NONE, 0, 16, 2 },
 		{ "the grid below is taken", UNITS, UNIT, 19, 17, 53, 64, 3 },
 		{ "the same, and a tail", 1, UNIT, 19, 17, 53, 64, 4 },
-		{ "aligned after all", UNITS, UNIT, 19, 17, 64, 64, 2 },
+		{ "the highest of two places", UNITS, UNIT, 19, 17, 64, 80, 2 },
 		{ "a larger alignment", 2 * UNITS, 4 * UNIT, 80, NONE, 0, 64, 1 },
 		{ "a larger one still, taken", 2 * UNITS, 8 * UNIT, 100, 20, 144, 256,
 		  3 },
