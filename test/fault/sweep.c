@@ -47,8 +47,8 @@ static HRESULT perform(struct scene *scene, const struct scenario_call *call,
 		scene->loose = true;
 	scene_paint(scene, &after);
 	if (hr == E_FAIL) {
-		/* Half a change that could not be undone; or nothing would take the contents
-		 * of pages away, neither a mapping nor either advice. */
+		/* Half a change that could not be undone; or nothing would take the
+		 * contents of pages away, neither a mapping nor either advice. */
 		CHECK(plan->for_good);
 		CHECK(refusing_refused() - refused >= (call->kind == GRANT ? 2 : 3));
 		scene->loose = true;

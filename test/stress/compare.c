@@ -114,7 +114,7 @@ void compare_query(struct run *run, uintptr_t address)
 	same_size(run, "BaseAddress", (uintptr_t)got.BaseAddress,
 		  address - address % PAGE);
 	if (!known) {
-		/* Somebody else's, or nobody's: it may say anything but that it is ours. */
+		/* Somebody else's, or nobody's: anything but that it is ours. */
 		for (size_t i = 0; i < run->model.count; i++)
 			same_size(run, "reservations in a run of others",
 				  run->model.live[i].base - (uintptr_t)got.BaseAddress <

@@ -68,7 +68,7 @@ static inline void crowd_join(struct crowd *crowd)
 	(void)pthread_barrier_destroy(&crowd->barrier);
 }
 
-/* Each of `count` threads calls body with its struct crowd_member; returns when all have. */
+/* `count` threads call body with a struct crowd_member each; returns when all have. */
 static inline void crowd_run(unsigned count, void *(*body)(void *), void *state)
 {
 	struct crowd crowd;

@@ -58,10 +58,10 @@ static HRESULT look(struct race *race, size_t probe, MEMORY_BASIC_INFORMATION *o
 	char *base = atomic_load(&race->base);
 	HRESULT hr = faces_query(&race->faces, base + probes[probe] * PAGE, out);
 
-	out->BaseAddress = (void *)((char *)out->BaseAddress - (uintptr_t)base);
+	out->BaseAddress = (void *)((uintptr_t)out->BaseAddress - (uintptr_t)base);
 	if (out->AllocationBase != NULL)
 		out->AllocationBase =
-			(void *)((char *)out->AllocationBase - (uintptr_t)base + 1);
+			(void *)((uintptr_t)out->AllocationBase - (uintptr_t)base + 1);
 	return hr;
 }
 
@@ -241,7 +241,8 @@ static void a_query_sees_a_region_or_sees_it_free(void)
 	run_race(&race);
 }
 
-/* One becomes two, then the right one goes, then the left one, then there is one again. */
+/* One becomes two, then the right one goes, then the left one; then there is one again
+ * elsewhere. */
 static void split_and_release(struct race *race, unsigned state)
 {
 	switch (state) {

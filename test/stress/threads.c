@@ -90,6 +90,7 @@ static void clear_stage(struct stage *stage)
 	CHECK_SIZE(hm_metadata_in_use(), stage->in_use);
 }
 
+/* Written to as well, so that the system has something to do when it is released. */
 static char *reserve_committed(struct stage *stage, size_t size)
 {
 	void *out;
@@ -98,6 +99,7 @@ static char *reserve_committed(struct stage *stage, size_t size)
 	while (faces_alloc(&stage->faces, NULL, size, MEM_RESERVE | MEM_COMMIT,
 			   PAGE_READWRITE, &out) == E_OUTOFMEMORY)
 		;
+	memset(out, 1, size);
 	return out;
 }
 
@@ -110,7 +112,7 @@ static void *release_the_same(void *argument)
 		HRESULT hr;
 
 		if (self->number == 0)
-			stage->base = reserve_committed(stage, 5 * PAGE);
+			stage->base = reserve_committed(stage, 100 * PAGE);
 		crowd_meet(self);
 		hr = faces_free(&stage->faces, stage->base + self->number);
 		if (hr == HOST_E_INVALIDOPERATION)
