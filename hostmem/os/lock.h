@@ -22,11 +22,13 @@
 enum hm_rank {
 	HM_RANK_REGION = 1, /* one region: its states, and the system calls on it */
 	HM_RANK_DIRECTORY, /* address -> region, process-wide; never across a system call */
+	HM_RANK_ARENA, /* who has which granule of one arena; never across a system call */
 	HM_RANK_PARKED,    /* released regions that the system would not take */
 	HM_RANK_EXTERNAL,  /* the acquired mappings of one host */
 	HM_RANK_EVENTS,    /* the subscribers of one host */
 	HM_RANK_NOTIFY,    /* the notification callback of one host */
 	HM_RANK_HOSTS,     /* the list of hosts, process-wide */
+	HM_RANK_RETAINED,  /* released memory that one host keeps */
 	HM_RANK_MAPPINGS,  /* the open file of the process's mappings */
 	HM_RANK_LEFTOVERS, /* address space that could not be given up, process-wide */
 	HM_RANK_METADATA,  /* free metadata blocks, process-wide */

@@ -1,10 +1,9 @@
 #ifndef HOSTMEM_OS_PAGES_H
 #define HOSTMEM_OS_PAGES_H
 
-#include "abi/hresult.h"
+#include "memory.h"
 
-#include <stdbool.h>
-#include <stddef.h>
+#include <stdint.h>
 
 /*
  * Where pages come from: the one door to the system's memory.
@@ -23,15 +22,9 @@
  *     operations may run at once unless their ranges touch, which the caller prevents.
  *
  * A page is reserved (no access, no memory) or committed (with the access that was
- * asked for; zero when it becomes committed).  Access bits are a set; the empty set is
- * a committed page that nobody may touch.
+ * asked for; zero when it becomes committed).  The empty access is a committed page that
+ * nobody may touch.
  */
-enum hm_access {
-	HM_ACCESS_NONE = 0,
-	HM_ACCESS_READ = 1,
-	HM_ACCESS_WRITE = 2,
-	HM_ACCESS_EXECUTE = 4,
-};
 
 /* A run of pages that share one state, as they stood before an operation. */
 struct hm_page_run {
@@ -41,17 +34,20 @@ struct hm_page_run {
 };
 
 /*
- * Tells the run that starts at `address`; the operations that can stop half-way ask it
- * in order to put back what was there.
+ * The reservation that an operation works on, as it stood before.  run_at tells the run
+ * that starts at `address`: for operations that stop half-way and have to put back what
+ * was there, and for those that need not do what is done already.
  */
 struct hm_page_history {
 	struct hm_page_run (*run_at)(const struct hm_page_history *self, void *address);
+	uintptr_t start, end; /* of the reservation */
 };
 
 enum hm_reserve_flags {
 	HM_RESERVE_COMMITTED = 1, /* with `access`, instead of reserved */
 	HM_RESERVE_LARGE = 2,     /* huge pages; goes with COMMITTED */
 	HM_RESERVE_TOP_DOWN = 4,  /* as high as there is room */
+	HM_RESERVE_LASTING = 8,   /* will not be released, but kept and used again */
 };
 
 struct hm_page_source {
@@ -86,17 +82,25 @@ struct hm_page_source {
 	 * contents go all the same, and the range is left as inaccessible as can be had.
 	 */
 	HRESULT(*decommit)
-	(const struct hm_page_source *self, void *address, size_t size);
+	(const struct hm_page_source *self, void *address, size_t size,
+	 const struct hm_page_history *before);
 
 	/* Tells the system that the contents are not needed; advice, so it cannot fail. */
 	void (*discard)(const struct hm_page_source *self, void *address, size_t size);
 
+	/* Asks for huge pages under committed pages, where a whole one fits; advice. */
+	void (*prefer_huge)(const struct hm_page_source *self, void *address,
+			    size_t size);
+
 	/*
-	 * Gives address space back.  S_FALSE: the memory is gone as after decommit, but
-	 * the system had no room to give up the addresses; the range still belongs to the
-	 * caller, who asks again later.
+	 * Gives address space back, all of the reservation or part of it.  S_FALSE: the
+	 * memory is gone as after decommit, but the system had no room to give up the
+	 * addresses; the range still belongs to the caller, who asks again later, and then
+	 * without a history: the range was a reservation, and nothing in it is committed.
 	 */
-	HRESULT (*release)(const struct hm_page_source *self, void *address, size_t size);
+	HRESULT(*release)
+	(const struct hm_page_source *self, void *address, size_t size,
+	 const struct hm_page_history *before);
 
 	/*
 	 * Gives back what reserve has just given and nobody was told of.  Never fails: what
@@ -105,7 +109,7 @@ struct hm_page_source {
 	void (*give_up)(const struct hm_page_source *self, void *address, size_t size);
 };
 
-/* Plain mmap: each reservation is a mapping of its own. */
+/* Each reservation is a mapping of its own. */
 extern const struct hm_page_source hm_pages_posix;
 
 /* Whether the system has the page size that the rules above are written for. */

@@ -7,6 +7,12 @@
  * MADV_DONTNEED with mprotect was rejected for that: between the two a stray write
  * would silently bring a page back.
  *
+ * This is how everything was that arenas (arenapages.h) do better now; what is left for it
+ * are huge reservations, exact addresses that are in no arena, MEM_TOP_DOWN, large pages,
+ * and systems that do not let us have arenas.  Core dumps leave out what was never
+ * written of such a reservation by themselves, as long as its pages without access are
+ * fresh ones: that too speaks for mapping over.
+ *
  * mprotect walks the kernel's mappings one by one and may stop half-way when
  * vm.max_map_count is reached.  So commit and protect take the history of the range and
  * put it back.  That cannot fail for want of room, because undoing a split merges; if
@@ -20,22 +26,9 @@
 #include "largepages.h"
 #include "lock.h"
 #include "size.h"
-#include "system.h"
 
-#include <errno.h>
-#include <stdint.h>
-#include <sys/mman.h>
+#include <stdatomic.h>
 #include <unistd.h>
-
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
-
-#ifndef MADV_DONTNEED_LOCKED
-#define MADV_DONTNEED_LOCKED 24
-#endif
-
-#define RESERVED_FLAGS (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 
 #define MOST_LEFTOVERS 64
 
@@ -50,116 +43,11 @@ static struct {
 
 static _Atomic(void *) last_place; /* that reserve_anywhere gave */
 
-static HRESULT hresult_from_errno(int error)
-{
-	switch (error) {
-	case ENOMEM:
-	case EAGAIN: /* RLIMIT_MEMLOCK under mlockall */
-		return E_OUTOFMEMORY;
-	case EACCES:
-	case EPERM: /* a policy such as PR_SET_MDWE */
-		return E_ACCESSDENIED;
-	case EEXIST:
-		return HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS);
-	default:
-		return E_FAIL;
-	}
-}
-
-static int protection_from_access(unsigned access)
-{
-	int protection = PROT_NONE;
-
-	if (access & HM_ACCESS_READ)
-		protection |= PROT_READ;
-	if (access & HM_ACCESS_WRITE)
-		protection |= PROT_READ | PROT_WRITE;
-	/* PROT_EXEC alone may become execute-only, which PAGE_EXECUTE on x86-64 is not. */
-	if (access & HM_ACCESS_EXECUTE)
-		protection |= PROT_READ | PROT_EXEC;
-	return protection;
-}
-
-static void assert_range(const void *address, size_t size)
-{
-	hm_assert(size != 0 && size % HM_PAGE_SIZE == 0);
-	hm_assert((uintptr_t)address % HM_PAGE_SIZE == 0);
-	(void)address;
-	(void)size;
-}
-
-static HRESULT map(void *wanted, size_t size, int protection, int flags, void **out)
-{
-	int kept = errno;
-	void *address = hm_system.map(wanted, size, protection, flags, -1, 0);
-	HRESULT hr;
-
-	*out = NULL;
-	if (address == MAP_FAILED) {
-		hr = hresult_from_errno(errno);
-		errno = kept;
-		return hr;
-	}
-	*out = address;
-	return S_OK;
-}
-
-static HRESULT unmap(void *address, size_t size)
-{
-	int kept = errno;
-	HRESULT hr;
-
-	if (hm_system.unmap(address, size) == 0)
-		return S_OK;
-	hr = hresult_from_errno(errno);
-	errno = kept;
-	return hr;
-}
-
-static HRESULT protect(void *address, size_t size, unsigned access)
-{
-	int kept = errno;
-	HRESULT hr;
-
-	if (hm_system.protect(address, size, protection_from_access(access)) == 0)
-		return S_OK;
-	hr = hresult_from_errno(errno);
-	errno = kept;
-	return hr;
-}
-
-static bool advise(void *address, size_t size, int advice)
-{
-	int kept = errno;
-	bool taken = hm_system.advise(address, size, advice) == 0;
-
-	errno = kept;
-	return taken;
-}
-
-/*
- * Takes contents and access away.  S_FALSE: full up with mappings, the contents are gone
- * but the pages may still be touched.
- */
-static HRESULT clear(void *address, size_t size)
-{
-	void *mapped;
-
-	assert_range(address, size);
-	if (SUCCEEDED(map(address, size, PROT_NONE, RESERVED_FLAGS | MAP_FIXED, &mapped)))
-		return S_OK;
-	/* Locked pages (mlockall) go by the second advice only. */
-	if (!advise(address, size, MADV_DONTNEED) &&
-	    !advise(address, size, MADV_DONTNEED_LOCKED))
-		return E_FAIL;
-	return FAILED(protect(address, size, HM_ACCESS_NONE)) ? S_FALSE : S_OK;
-}
-
 static HRESULT posix_decommit(const struct hm_page_source *self, void *address,
-			      size_t size)
+			      size_t size, const struct hm_page_history *before)
 {
-	(void)self;
-	return FAILED(clear(address, size)) ? E_FAIL : S_OK;
+	(void)self, (void)before;
+	return FAILED(hm_memory_clear(address, size)) ? E_FAIL : S_OK;
 }
 
 /* Undoes a change that stopped half-way. */
@@ -171,8 +59,8 @@ static HRESULT restore(char *address, size_t size, const struct hm_page_history 
 
 		hm_assert(run.size != 0);
 		run.size = hm_min(run.size, size);
-		hr = run.committed ? protect(address, run.size, run.access)
-				   : clear(address, run.size);
+		hr = run.committed ? hm_memory_put_back(address, run.size, run.access)
+				   : hm_memory_clear(address, run.size);
 		if (hr != S_OK)
 			return E_FAIL;
 		address += run.size;
@@ -188,8 +76,7 @@ static HRESULT posix_protect(const struct hm_page_source *self, void *address,
 	HRESULT hr;
 
 	(void)self;
-	assert_range(address, size);
-	hr = protect(address, size, access);
+	hr = hm_memory_protect(address, size, access);
 	if (FAILED(hr) && FAILED(restore(address, size, before)))
 		return E_FAIL;
 	return hr;
@@ -211,7 +98,7 @@ static void keep_leftover(void *address, size_t size)
  */
 static void give_up(void *address, size_t size)
 {
-	if (FAILED(unmap(address, size)))
+	if (FAILED(hm_memory_unmap(address, size)))
 		keep_leftover(address, size);
 }
 
@@ -226,7 +113,7 @@ static void give_up_leftovers(void)
 		hm_lock_release(&leftovers.lock, HM_RANK_LEFTOVERS);
 		if (range.size == 0)
 			return;
-		if (FAILED(unmap(range.address, range.size))) {
+		if (FAILED(hm_memory_unmap(range.address, range.size))) {
 			keep_leftover(range.address, range.size);
 			return;
 		}
@@ -240,10 +127,10 @@ static bool usable(void *address, size_t size, size_t alignment)
 	       (uintptr_t)address % alignment == 0;
 }
 
-static HRESULT reserve_exact(void *wanted, size_t size, int protection, int flags,
+static HRESULT reserve_exact(void *wanted, size_t size, unsigned access, unsigned flags,
 			     void **out)
 {
-	HRESULT hr = map(wanted, size, protection, flags | MAP_FIXED_NOREPLACE, out);
+	HRESULT hr = hm_memory_map(wanted, size, access, flags | HM_MAP_EXACTLY, out);
 
 	/* Kernels before 4.17 take the address for a hint and may go elsewhere. */
 	if (SUCCEEDED(hr) && *out != wanted) {
@@ -259,8 +146,8 @@ static HRESULT reserve_exact(void *wanted, size_t size, int protection, int flag
  * is one, at the price of the room for it.  The highest place in what was mapped is kept,
  * next to what is there already, so that the kernel can merge the two.
  */
-static HRESULT reserve_trimmed(size_t units, size_t alignment, int protection, int flags,
-			       void **out)
+static HRESULT reserve_trimmed(size_t units, size_t alignment, unsigned access,
+			       unsigned flags, void **out)
 {
 	size_t span = units + alignment;
 	char *address, *start, *end;
@@ -270,7 +157,7 @@ static HRESULT reserve_trimmed(size_t units, size_t alignment, int protection, i
 	*out = NULL;
 	if (alignment > HM_USER_END - units)
 		return E_OUTOFMEMORY;
-	hr = map(NULL, span, protection, flags, &mapped);
+	hr = hm_memory_map(NULL, span, access, flags, &mapped);
 	if (FAILED(hr))
 		return hr;
 	address = mapped;
@@ -294,10 +181,10 @@ static HRESULT reserve_trimmed(size_t units, size_t alignment, int protection, i
  * and off the grid (it likes the topmost hole best, whatever its ends), the grid just
  * below its place is most likely free; only if not, more is mapped than needed.
  */
-static HRESULT reserve_units(size_t units, size_t alignment, int protection, int flags,
-			     void *last, void **out)
+static HRESULT reserve_units(size_t units, size_t alignment, unsigned access,
+			     unsigned flags, void *last, void **out)
 {
-	HRESULT hr = map(last, units, protection, flags, out);
+	HRESULT hr = hm_memory_map(last, units, access, flags, out);
 	void *place = *out;
 
 	if (FAILED(hr) || usable(place, units, alignment))
@@ -305,17 +192,17 @@ static HRESULT reserve_units(size_t units, size_t alignment, int protection, int
 	give_up(place, units);
 	place = (void *)hm_round_down((uintptr_t)place, alignment);
 	if (usable(place, units, alignment) &&
-	    SUCCEEDED(reserve_exact(place, units, protection, flags, out)))
+	    SUCCEEDED(reserve_exact(place, units, access, flags, out)))
 		return S_OK;
-	return reserve_trimmed(units, alignment, protection, flags, out);
+	return reserve_trimmed(units, alignment, access, flags, out);
 }
 
 /* The tail behind the last page goes back: the region is pages long, and not units. */
-static HRESULT reserve_anywhere(size_t size, size_t alignment, int protection, int flags,
-				void *last, void **out)
+static HRESULT reserve_anywhere(size_t size, size_t alignment, unsigned access,
+				unsigned flags, void *last, void **out)
 {
 	size_t units = hm_round_up(size, HM_GRANULE_SIZE);
-	HRESULT hr = reserve_units(units, alignment, protection, flags, last, out);
+	HRESULT hr = reserve_units(units, alignment, access, flags, last, out);
 
 	if (FAILED(hr))
 		return hr;
@@ -334,24 +221,19 @@ static HRESULT posix_reserve(const struct hm_page_source *self, void *wanted, si
 			     size_t alignment, unsigned flags, unsigned access,
 			     void **out)
 {
-	int protection = PROT_NONE;
-	int mapping = RESERVED_FLAGS;
+	unsigned given = flags & HM_RESERVE_COMMITTED ? access : HM_ACCESS_NONE;
+	unsigned mapping = flags & HM_RESERVE_LARGE ? HM_MAP_LARGE : 0U;
 	void *last = atomic_load_explicit(&last_place, memory_order_relaxed);
 	HRESULT hr;
 
 	(void)self;
-	assert_range(wanted, size);
 	hm_assert(wanted != NULL || hm_is_power_of_two(alignment));
-	if (flags & HM_RESERVE_COMMITTED)
-		protection = protection_from_access(access);
-	if (flags & HM_RESERVE_LARGE)
-		mapping = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB;
 	give_up_leftovers();
 	/* Without a hint the kernel takes the highest place that it knows. */
 	if (wanted != NULL)
-		hr = reserve_exact(wanted, size, protection, mapping, out);
+		hr = reserve_exact(wanted, size, given, mapping, out);
 	else
-		hr = reserve_anywhere(size, alignment, protection, mapping,
+		hr = reserve_anywhere(size, alignment, given, mapping,
 				      flags & HM_RESERVE_TOP_DOWN ? NULL : last, out);
 	/* The pool of huge pages is empty, or the kernel was built without one. */
 	if ((flags & HM_RESERVE_LARGE) && (hr == E_OUTOFMEMORY || hr == E_FAIL))
@@ -360,17 +242,16 @@ static HRESULT posix_reserve(const struct hm_page_source *self, void *wanted, si
 }
 
 static HRESULT posix_release(const struct hm_page_source *self, void *address,
-			     size_t size)
+			     size_t size, const struct hm_page_history *before)
 {
-	(void)self;
-	assert_range(address, size);
-	switch (unmap(address, size)) {
+	(void)self, (void)before;
+	switch (hm_memory_unmap(address, size)) {
 	case S_OK:
 		give_up_leftovers();
 		return S_OK;
 	case E_OUTOFMEMORY:
 		/* If even that fails, the memory waits with its addresses. */
-		(void)clear(address, size);
+		(void)hm_memory_clear(address, size);
 		return S_FALSE;
 	default:
 		return E_FAIL;
@@ -380,15 +261,20 @@ static HRESULT posix_release(const struct hm_page_source *self, void *address,
 static void posix_give_up(const struct hm_page_source *self, void *address, size_t size)
 {
 	(void)self;
-	assert_range(address, size);
 	give_up(address, size);
 }
 
 static void posix_discard(const struct hm_page_source *self, void *address, size_t size)
 {
 	(void)self;
-	assert_range(address, size);
-	(void)advise(address, size, MADV_FREE);
+	hm_memory_discard(address, size);
+}
+
+static void posix_prefer_huge(const struct hm_page_source *self, void *address,
+			      size_t size)
+{
+	(void)self;
+	hm_memory_prefer_huge(address, size);
 }
 
 static size_t posix_large_page_size(const struct hm_page_source *self)
@@ -404,6 +290,7 @@ const struct hm_page_source hm_pages_posix = {
 	.protect = posix_protect,
 	.decommit = posix_decommit,
 	.discard = posix_discard,
+	.prefer_huge = posix_prefer_huge,
 	.release = posix_release,
 	.give_up = posix_give_up,
 };
@@ -417,19 +304,19 @@ void *hm_pages_map_metadata(size_t size)
 {
 	void *address;
 
-	(void)map(NULL, size, PROT_READ | PROT_WRITE, RESERVED_FLAGS, &address);
+	(void)hm_memory_map(NULL, size, HM_ACCESS_WRITE, 0, &address);
 	return address;
 }
 
 void hm_pages_unmap_metadata(void *address, size_t size)
 {
 	/* Own whole mappings; a refusal would leave them mapped, which harms nobody. */
-	(void)unmap(address, size);
+	(void)hm_memory_unmap(address, size);
 }
 
 HRESULT hm_pages_protect_foreign(void *address, size_t size, unsigned access)
 {
-	HRESULT hr = protect(address, size, access);
+	HRESULT hr = hm_memory_protect(address, size, access);
 
 	/* EINVAL of a mapping that has rules of its own: the memory is not for us. */
 	return hr == E_FAIL ? E_ACCESSDENIED : hr;

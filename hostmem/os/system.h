@@ -17,6 +17,7 @@ struct hm_system_calls {
 	int (*unmap)(void *address, size_t size);
 	int (*protect)(void *address, size_t size, int protection);
 	int (*advise)(void *address, size_t size, int advice);
+	int (*name)(void *address, size_t size, const char *name);
 	int (*open)(const char *path, int flags);
 	long (*read)(int file, void *buffer, size_t size);
 	int (*close)(int file);

@@ -7,7 +7,19 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
+
+/* Linux 5.17. */
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#define PR_SET_VMA_ANON_NAME 0
+#endif
+
+static int system_name(void *address, size_t size, const char *name)
+{
+	return prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, address, size, name);
+}
 
 static int system_open(const char *path, int flags)
 {
@@ -29,6 +41,7 @@ struct hm_system_calls hm_system = {
 	.unmap = munmap,
 	.protect = mprotect,
 	.advise = madvise,
+	.name = system_name,
 	.open = system_open,
 	.read = system_read,
 	.close = close,
