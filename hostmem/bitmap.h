@@ -27,6 +27,15 @@ struct hm_bitmap {
 void hm_bitmap_add(struct hm_bitmap *map, uint32_t number);
 void hm_bitmap_remove(struct hm_bitmap *map, uint32_t number);
 
+/* Inline: one load answers it. */
+static inline bool hm_bitmap_has(const struct hm_bitmap *map, uint32_t number)
+{
+	uint64_t word = atomic_load_explicit(&map->bottom[number / 64],
+					     memory_order_acquire);
+
+	return (word >> (number % 64) & 1) != 0;
+}
+
 /* The largest member <= number, the smallest >= number; false if there is none. */
 bool hm_bitmap_previous(const struct hm_bitmap *map, uint32_t number, uint32_t *out);
 bool hm_bitmap_next(const struct hm_bitmap *map, uint32_t number, uint32_t *out);
