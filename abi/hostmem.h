@@ -92,14 +92,29 @@ typedef struct HostMemBudget {
 #define HOSTMEM_DEBUG_HEAP 8U /* heaps look for damage and report leaks */
 #define HOSTMEM_NO_GUARD_PAGES 16U /* does not use guard pages of the kernel for what is
 				      not committed, even where it has them */
+#define HOSTMEM_PREFER_HUGE_PAGES 32U /* asks for transparent huge pages under commits of
+					 2 MiB and more, and reserves 2 MiB and more at
+					 multiples of 2 MiB */
 
 struct uv_loop_s;
 
 /**
  * What a host is made from.
  *
- * Not in this release: HOSTMEM_MONITOR_LOOP, HOSTMEM_DEBUG_HEAP, cbRetain other than
- * 0, and what HostMemBudget says.
+ * Memory that is decommitted or released faults from then on.  cbRetain trades that for
+ * speed: reservations of at most 1 MiB that are committed read-write from end to end when
+ * they are released are kept as they are, up to so many bytes for each host, and handed
+ * out again, zeroed, to a reservation of the same size that is committed read-write at
+ * once.  Until then they can still be touched; they are told as free, are not charged,
+ * and go back to the system before its refusal becomes the host's.
+ *
+ * The environment variable HOSTMEM_PAGES, if it is `guard`, `protect` or `direct` when a
+ * host is made, says how the host takes access away from pages: with guard pages (where
+ * the kernel has them), as if HOSTMEM_NO_GUARD_PAGES was given, or with a mapping for each
+ * reservation.  It is for finding faults: all three keep every promise made here.
+ *
+ * Not in this release: HOSTMEM_MONITOR_LOOP, HOSTMEM_DEBUG_HEAP, and what HostMemBudget
+ * says.
  *
  * Source: ours.
  */
@@ -107,8 +122,8 @@ typedef struct HostMemConfig {
 	uint32_t cbSize; /* sizeof(HostMemConfig) */
 	uint32_t dwFlags; /* HOSTMEM_MONITOR_* and the flags after it */
 	const HostMemBudget *budget; /* borrowed for the call, copied; NULL = no limits */
-	size_t cbRetain; /* bytes of released memory kept for reuse; 0 = it is given back
-			    at once; either way it is inaccessible at once */
+	size_t cbRetain; /* bytes of released memory kept for reuse, see above; 0 = it is
+			    given back, and inaccessible, at once */
 	uint32_t msGateTimeout; /* ms that an allocation or VirtualProtect waits at a
 				   closed gate; 0 = 5000, UINT32_MAX = for ever */
 	struct uv_loop_s *loop; /* of HOSTMEM_MONITOR_LOOP: borrowed until the host is
@@ -726,7 +741,7 @@ HOSTMEM_DECLARE_GUID(CLSID_HostMemory);
  *
  * Not in this release: a budget with any field other than HOSTMEM_BUDGET_INIT has it
  * (limits, waits, HOSTMEM_CHARGE_RESERVE, HOSTMEM_ANNOUNCE_ALWAYS),
- * HOSTMEM_MONITOR_LOOP, HOSTMEM_DEBUG_HEAP, cbRetain other than 0: E_NOTIMPL.
+ * HOSTMEM_MONITOR_LOOP, HOSTMEM_DEBUG_HEAP: E_NOTIMPL.
  *
  * Owner:   the caller, until Release.
  * Threads: any.

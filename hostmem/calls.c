@@ -19,30 +19,34 @@
 #include "os/check.h"
 #include "os/lock.h"
 #include "os/mappings.h"
+#include "os/residents.h"
 #include "os/thread.h"
 
 #include <stddef.h>
-
-#define SLOTS 32
 
 struct slot {
 	_Alignas(64) _Atomic uint32_t inside;
 };
 
-static struct slot slots[SLOTS];
+static struct slot slots[HM_CALLS_SLOTS];
 static _Atomic uint32_t closed;
 static _Atomic uint32_t forking;
 static _Atomic uint32_t next_slot;
 static _Atomic uint32_t prepared;
 static HM_THREAD_LOCAL uint32_t own_slot; /* 1-based; 0 = none yet */
 
-static struct slot *slot_of_thread(void)
+uint32_t hm_calls_slot(void)
 {
 	if (own_slot == 0)
 		own_slot = 1 + atomic_fetch_add_explicit(&next_slot, 1,
 							 memory_order_relaxed) %
-				       SLOTS;
-	return &slots[own_slot - 1];
+				       HM_CALLS_SLOTS;
+	return own_slot - 1;
+}
+
+static struct slot *slot_of_thread(void)
+{
+	return &slots[hm_calls_slot()];
 }
 
 bool hm_calls_try_enter(void)
@@ -77,7 +81,7 @@ static void close_door(void)
 	while (atomic_exchange(&forking, 1) != 0)
 		hm_word_wait(&forking, 1);
 	atomic_store(&closed, 1);
-	for (size_t i = 0; i < SLOTS; i++) {
+	for (size_t i = 0; i < HM_CALLS_SLOTS; i++) {
 		while ((inside = atomic_load(&slots[i].inside)) != 0)
 			hm_word_wait(&slots[i].inside, inside);
 	}
@@ -94,9 +98,10 @@ static void open_door(void)
 static void after_fork_in_child(void)
 {
 	/* Counts of threads that were about to find the door closed. */
-	for (size_t i = 0; i < SLOTS; i++)
+	for (size_t i = 0; i < HM_CALLS_SLOTS; i++)
 		atomic_store(&slots[i].inside, 0);
 	hm_mappings_after_fork();
+	hm_residents_after_fork();
 	hm_hosts_after_fork();
 	open_door();
 }

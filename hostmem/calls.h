@@ -4,6 +4,7 @@
 #include "abi/hresult.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
  * Calls in flight: who is inside the library with a lock or a system call.
@@ -21,5 +22,9 @@ void hm_calls_leave(void);
 
 /* For a signal handler: false instead of waiting. */
 bool hm_calls_try_enter(void);
+
+/* A small number that this thread keeps: few threads have the same. */
+#define HM_CALLS_SLOTS 32U
+uint32_t hm_calls_slot(void);
 
 #endif

@@ -22,13 +22,12 @@
 
 static struct hm_page_run run_at(const struct hm_page_history *self, void *address)
 {
-	const struct hm_region *region =
-		hm_const_container_of(self, struct hm_region_history, history)->region;
-	struct hm_states_view states = hm_region_states(region);
-	size_t page = hm_region_page(region, (uintptr_t)address);
-	size_t limit = hm_region_page(region, hm_region_end(region)) - page;
+	const struct hm_states_view *states =
+		&hm_const_container_of(self, struct hm_region_history, history)->states;
+	uintptr_t at = (uintptr_t)address;
 	unsigned code;
-	size_t count = hm_states_run(&states, page, limit, &code);
+	size_t count = hm_states_run(states, hm_pages(at - self->start),
+				     hm_pages(self->end - at), &code);
 
 	return (struct hm_page_run){
 		.size = hm_bytes(count),
@@ -39,8 +38,12 @@ static struct hm_page_run run_at(const struct hm_page_history *self, void *addre
 
 struct hm_region_history hm_region_history(const struct hm_region *region)
 {
-	return (struct hm_region_history){ .history = { .run_at = run_at },
-					   .region = region };
+	return (struct hm_region_history){
+		.history = { .run_at = run_at,
+			     .start = hm_region_base(region),
+			     .end = hm_region_end(region) },
+		.states = hm_region_states(region),
+	};
 }
 
 bool hm_region_all_committed(const struct hm_region *region, uintptr_t address,
@@ -92,8 +95,8 @@ static HRESULT apply(struct hm_request *request, struct hm_region *region,
 		hm_states_abandon(&change);
 		return hr;
 	}
-	atomic_fetch_add_explicit(&host->committed, request->pending,
-				  memory_order_relaxed);
+	hm_prefer_huge(host, address, size);
+	hm_figures_commit(&host->figures, (ptrdiff_t)request->pending);
 	hm_request_settle(request);
 	hm_region_publish(region, &change);
 	return S_OK;
@@ -142,6 +145,26 @@ static HRESULT try_commit(struct hm_request *request, const struct hm_allocation
 	return hr;
 }
 
+/*
+ * Whether all of the range is committed with this protection already.  A commit that
+ * changes nothing is the most frequent one there is (runtimes do not keep count), so it
+ * takes no lock: what is read here stood so at one moment, and that is when the call took
+ * place.
+ */
+static bool is_done(const struct hm_host *host, const struct hm_allocation *want,
+		    uintptr_t address, size_t size)
+{
+	struct hm_region_view view;
+	unsigned code;
+
+	if (!hm_regions_find(address, &view) || view.host != host ||
+	    view.phase != HM_REGION_LIVE || size > view.end - address)
+		return false;
+	return hm_states_run(&view.states, hm_pages(address - view.base), hm_pages(size),
+			     &code) == hm_pages(size) &&
+	       code == hm_code_from_protection(want->protect) && !is_too_lax(host, want);
+}
+
 HRESULT hm_commit(struct hm_host *host, const struct hm_allocation *want, void **out)
 {
 	uintptr_t address = hm_round_down(want->address, HM_PAGE_SIZE);
@@ -150,6 +173,10 @@ HRESULT hm_commit(struct hm_host *host, const struct hm_allocation *want, void *
 	size_t need = 0;
 	HRESULT hr;
 
+	if (is_done(host, want, address, size)) {
+		*out = (void *)address;
+		return S_OK;
+	}
 	hr = hm_request_open(&request, host, HostMemCommit, want->level, (void *)address);
 	if (FAILED(hr))
 		return hr;
@@ -159,6 +186,8 @@ HRESULT hm_commit(struct hm_host *host, const struct hm_allocation *want, void *
 			break;
 		hm_calls_enter();
 		hr = try_commit(&request, want, address, size, &need);
+		if (hr == E_OUTOFMEMORY && hm_host_relieve(host))
+			hr = try_commit(&request, want, address, size, &need);
 		hm_calls_leave();
 		if (FAILED(hr))
 			hr = hm_request_refuse(&request, hm_host_result(host, hr),

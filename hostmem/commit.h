@@ -22,10 +22,10 @@ HRESULT hm_commit(struct hm_host *host, const struct hm_allocation *want, void *
  */
 HRESULT hm_reset(struct hm_host *host, const struct hm_allocation *want, void **out);
 
-/* The runs of a locked region, for an operation that may have to be undone. */
+/* The runs of a locked region as they are now; holds until its states are freed. */
 struct hm_region_history {
 	struct hm_page_history history;
-	const struct hm_region *region;
+	struct hm_states_view states;
 };
 struct hm_region_history hm_region_history(const struct hm_region *region);
 

@@ -4,7 +4,8 @@
  * The kernel knows mappings, Win32 knows allocations.  One allocation is here a run of
  * adjacent mappings of one file (an image with its segments), else a single mapping.  The
  * kernel may merge a neighbour's anonymous mapping with one of ours, so everything it says
- * is cut at the borders of our regions.
+ * is cut at the borders of our regions and arenas.  What is in an arena and in no region
+ * is free, and nobody is asked.
  *
  * The kernel is asked anew for every mapping of a run; between two questions the answer
  * may change, as it may between our answer and its use.
@@ -12,6 +13,7 @@
  * Locks: none of its own; os/mappings.h has one around its file.
  */
 #include "foreign.h"
+#include "arenas.h"
 #include "metadata.h"
 #include "os/mappings.h"
 #include "os/pages.h"
@@ -29,38 +31,46 @@ static bool same_file(const struct hm_mapping *a, const struct hm_mapping *b)
 	return a->inode != 0 && a->inode == b->inode && a->device == b->device;
 }
 
-/* The region that has an address, as far as it matters here. */
-enum owner { NOBODY, A_HOST, ARRIVING, LEAVING };
+/* Who has an address, as far as it matters here. */
+enum owner { NOBODY, A_HOST, ARRIVING, LEAVING, AN_ARENA };
 
+/* *view is that of the region, if there is one. */
 static enum owner owner_of(uintptr_t address, struct hm_region_view *view)
 {
 	if (!hm_regions_find(address, view))
-		return NOBODY;
+		return hm_arena_of(address) != NULL ? AN_ARENA : NOBODY;
 	if (view->phase == HM_REGION_ARRIVING)
 		return ARRIVING;
 	return view->phase == HM_REGION_LIVE ? A_HOST : LEAVING;
 }
 
+static void cut_at_regions(uintptr_t page, struct hm_mapping *mapping)
+{
+	struct hm_region_view view;
+
+	if (hm_regions_previous(page, &view)) {
+		uintptr_t border = page < view.end ? view.base : view.end;
+
+		mapping->start = hm_max(mapping->start, border);
+		if (page < view.end)
+			mapping->end = hm_min(mapping->end, view.end);
+	}
+	if (hm_regions_next(page + 1, &view))
+		mapping->end = hm_min(mapping->end, view.base);
+}
+
 /*
- * The mapping at a page, cut at the borders of regions, so that what is left is all in
- * one region or all in none.  S_FALSE if nothing is mapped.
+ * The mapping at a page, cut at our borders, so that what is left is all in one region or
+ * all a stranger's.  S_FALSE if nothing is mapped.
  */
 static HRESULT mapping_at(uintptr_t page, struct hm_mapping *out)
 {
-	struct hm_region_view view;
 	HRESULT hr = hm_mapping_find(page, out);
 
 	if (hr != S_OK || out->start > page)
 		return FAILED(hr) ? hr : S_FALSE;
-	if (hm_regions_previous(page, &view)) {
-		uintptr_t border = page < view.end ? view.base : view.end;
-
-		out->start = hm_max(out->start, border);
-		if (page < view.end)
-			out->end = hm_min(out->end, view.end);
-	}
-	if (hm_regions_next(page + 1, &view))
-		out->end = hm_min(out->end, view.base);
+	cut_at_regions(page, out);
+	hm_arenas_cut(page, &out->start, &out->end);
 	return S_OK;
 }
 
@@ -124,6 +134,20 @@ static HRESULT describe(uintptr_t page, const struct hm_mapping *mapping,
 	return FAILED(hr) ? hr : S_OK;
 }
 
+/* Where the free space of an arena from `at` on ends, at the latest. */
+static uintptr_t end_in_arena(uintptr_t at)
+{
+	const struct hm_arena *arena = hm_arena_of(at);
+	struct hm_region_view view;
+	uintptr_t end;
+
+	/* It may have been given back a moment ago; then the system is asked. */
+	if (arena == NULL)
+		return at;
+	end = hm_arena_reach(arena, at);
+	return hm_regions_next(at, &view) ? hm_min(end, view.base) : end;
+}
+
 /* Where the free space from `page` on ends. */
 static HRESULT end_of_free(uintptr_t page, uintptr_t *end)
 {
@@ -141,6 +165,10 @@ static HRESULT end_of_free(uintptr_t page, uintptr_t *end)
 		}
 		if (owner == A_HOST)
 			break;
+		if (owner == AN_ARENA) {
+			at = end_in_arena(at);
+			continue;
+		}
 		hr = hm_mapping_find(at, &mapping);
 		if (FAILED(hr))
 			return hr;
@@ -168,6 +196,30 @@ static HRESULT describe_free(uintptr_t page, MEMORY_BASIC_INFORMATION *out)
 	return S_OK;
 }
 
+/*
+ * Another host's memory: committed with the access that there is, as any stranger's.  The
+ * kernel is not asked, because it does not tell guarded pages from others.  S_FALSE: it
+ * has changed meanwhile.
+ */
+static HRESULT describe_others(uintptr_t page, const struct hm_region_view *view,
+			       MEMORY_BASIC_INFORMATION *out)
+{
+	unsigned code;
+	size_t count = hm_states_run(&view->states, hm_pages(page - view->base),
+				     hm_pages(view->end - page), &code);
+
+	if (count == 0)
+		return S_FALSE;
+	out->BaseAddress = (void *)page;
+	out->AllocationBase = (void *)view->base;
+	out->AllocationProtect = hm_protection_from_access(hm_access_from_code(code));
+	out->RegionSize = hm_bytes(count);
+	out->State = MEM_COMMIT;
+	out->Protect = out->AllocationProtect;
+	out->Type = MEM_PRIVATE;
+	return S_OK;
+}
+
 HRESULT hm_foreign_query(const struct hm_host *host, uintptr_t page,
 			 MEMORY_BASIC_INFORMATION *out)
 {
@@ -179,11 +231,13 @@ HRESULT hm_foreign_query(const struct hm_host *host, uintptr_t page,
 	if (page >= HM_SYSTEM_END)
 		return E_INVALIDARG;
 	owner = owner_of(page, &view);
-	if (owner == LEAVING)
+	if (owner == LEAVING || owner == AN_ARENA)
 		return describe_free(page, out);
 	if (owner == A_HOST && view.host == host)
 		return S_FALSE;
 	memset(out, 0, sizeof(*out));
+	if (owner == A_HOST)
+		return describe_others(page, &view, out);
 	hr = mapping_at(page, &mapping);
 	/* What has just come where a region is arriving is that region, most likely. */
 	if (hr == S_OK && owner == ARRIVING && mapping.inode == 0)

@@ -11,11 +11,13 @@
  * Locks: HM_RANK_HOSTS around the list of hosts, which only a fork child walks.
  */
 #include "host.h"
+#include "arenas.h"
 #include "calls.h"
 #include "metadata.h"
 #include "os/check.h"
 #include "release.h"
 #include "request.h"
+#include "tidy.h"
 
 #include <stddef.h>
 
@@ -121,6 +123,8 @@ static void end(struct hm_host *host)
 	hm_events_destroy(&host->events);
 	hm_calls_enter();
 	hm_external_destroy(&host->external);
+	hm_retained_trim(&host->retained, host->pages);
+	hm_retained_destroy(&host->retained);
 	hm_calls_leave();
 	host->destroy(host);
 }
@@ -186,16 +190,53 @@ void hm_host_usage(const struct hm_host *host, HostMemUsage *usage)
 {
 	*usage = (HostMemUsage){
 		.cbSize = sizeof(*usage),
-		.cbReserved = load_size(&host->reserved),
-		.cbCommitted = load_size(&host->committed),
 		.cbExternal = load_size(&host->external.bytes),
 		.cbCharged = load_size(&host->budget.charged),
 		.cbPeakCharged = load_size(&host->budget.peak),
-		.cRegions = load_count(&host->regions),
+		.cbRetained = load_size(&host->retained.bytes),
 		.cRefusedBudget = load_count(&host->refused_budget),
 		.cRefusedCallback = load_count(&host->refused_callback),
 		.cFailedOs = load_count(&host->failed_os),
 	};
+	hm_figures_read(&host->figures, &usage->cbReserved, &usage->cbCommitted,
+			&usage->cRegions);
+}
+
+/* Takes a retained run from some host of the process; where it came from, or NULL. */
+static const struct hm_page_source *take_retained(uintptr_t *base, size_t *size)
+{
+	const struct hm_page_source *pages = NULL;
+
+	hm_lock_acquire(&hosts.lock, HM_RANK_HOSTS);
+	for (struct hm_host *host = hosts.first; host != NULL; host = host->next) {
+		if (!hm_retained_pop(&host->retained, base, size))
+			continue;
+		pages = host->pages;
+		break;
+	}
+	hm_lock_release(&hosts.lock, HM_RANK_HOSTS);
+	return pages;
+}
+
+bool hm_hosts_drop_retained(void)
+{
+	const struct hm_page_source *pages;
+	uintptr_t base;
+	size_t size;
+	bool any = false;
+
+	for (; (pages = take_retained(&base, &size)) != NULL; any = true)
+		pages->give_up(pages, (void *)base, size);
+	return any;
+}
+
+bool hm_host_relieve(struct hm_host *host)
+{
+	bool any = hm_hosts_drop_retained();
+
+	any |= hm_tidy(host->pages);
+	any |= hm_arenas_trim();
+	return any;
 }
 
 void hm_hosts_after_fork(void)

@@ -6,7 +6,9 @@
 #include "budget.h"
 #include "events.h"
 #include "external.h"
+#include "figures.h"
 #include "notify.h"
+#include "retained.h"
 
 #include "abi/hostmem.h"
 
@@ -29,6 +31,7 @@ enum hm_host_state {
 struct hm_host {
 	const struct hm_page_source *pages; /* borrowed; lives as long as the process */
 	bool strict_execute;
+	bool huge_pages;                       /* are preferred, where whole ones fit */
 	void (*destroy)(struct hm_host *host); /* frees the object around it */
 
 	_Atomic uint32_t references; /* of callers; stays at UINT32_MAX once there */
@@ -39,9 +42,9 @@ struct hm_host {
 	struct hm_events events;
 	struct hm_external external;
 	struct hm_notify notify;
+	struct hm_retained retained;
 
-	_Atomic size_t reserved, committed;
-	_Atomic uint64_t regions;
+	struct hm_figures figures;
 	_Atomic uint64_t refused_budget, refused_callback, failed_os;
 	_Atomic uint32_t suspensions; /* SuspensionStarting without its end */
 
@@ -73,6 +76,14 @@ HRESULT hm_host_result(struct hm_host *host, HRESULT hr);
 HRESULT hm_host_shut_down(struct hm_host *host);
 
 void hm_host_usage(const struct hm_host *host, HostMemUsage *usage);
+
+/*
+ * Gives back what all hosts retain; and that and whatever else is held ready for later,
+ * before the system's refusal is passed on.  Whether there was anything.  Between
+ * hm_calls_enter and hm_calls_leave, without a lock.
+ */
+bool hm_hosts_drop_retained(void);
+bool hm_host_relieve(struct hm_host *host);
 
 /* In a fork child: other threads' calls in flight will never end, forget them. */
 void hm_hosts_after_fork(void);

@@ -1,6 +1,10 @@
 ## The library and the host module.
 
 rules_sources = \
+	%D%/arenapages.c \
+	%D%/arenapages.h \
+	%D%/arenas.c \
+	%D%/arenas.h \
 	%D%/arguments.c \
 	%D%/arguments.h \
 	%D%/bitmap.c \
@@ -11,24 +15,38 @@ rules_sources = \
 	%D%/calls.h \
 	%D%/commit.c \
 	%D%/commit.h \
+	%D%/committing.c \
+	%D%/committing.h \
 	%D%/events.c \
 	%D%/events.h \
+	%D%/extents.c \
+	%D%/extents.h \
 	%D%/external.c \
 	%D%/external.h \
+	%D%/figures.c \
+	%D%/figures.h \
 	%D%/foreign.c \
 	%D%/foreign.h \
+	%D%/granules.c \
+	%D%/granules.h \
 	%D%/host.c \
 	%D%/host.h \
+	%D%/lending.c \
+	%D%/lending.h \
 	%D%/mapping.c \
 	%D%/mapping.h \
 	%D%/metadata.c \
 	%D%/metadata.h \
 	%D%/notify.c \
 	%D%/notify.h \
+	%D%/opening.c \
+	%D%/opening.h \
 	%D%/pagestates.c \
 	%D%/pagestates.h \
 	%D%/parked.c \
 	%D%/parked.h \
+	%D%/places.c \
+	%D%/places.h \
 	%D%/protect.c \
 	%D%/protect.h \
 	%D%/protection.c \
@@ -42,7 +60,11 @@ rules_sources = \
 	%D%/request.c \
 	%D%/request.h \
 	%D%/reserve.c \
-	%D%/reserve.h
+	%D%/reserve.h \
+	%D%/retained.c \
+	%D%/retained.h \
+	%D%/tidy.c \
+	%D%/tidy.h
 
 com_sources = \
 	%D%/com/control.c \
@@ -68,9 +90,15 @@ os_sources = \
 	%D%/os/lock_linux.c \
 	%D%/os/mappings.h \
 	%D%/os/mappings_linux.c \
+	%D%/os/memory.h \
+	%D%/os/memory_posix.c \
 	%D%/os/pages.h \
 	%D%/os/pages_posix.c \
+	%D%/os/residents.h \
+	%D%/os/residents_linux.c \
 	%D%/os/size.h \
+	%D%/os/spare.h \
+	%D%/os/spare_posix.c \
 	%D%/os/system.h \
 	%D%/os/system_posix.c \
 	%D%/os/thread.h \

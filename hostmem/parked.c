@@ -62,7 +62,7 @@ void hm_unpark(const struct hm_page_source *pages)
 		/* Whoever is given the addresses next may take the record out. */
 		hm_region_set_phase(region, HM_REGION_LEAVING);
 		ticket.version = hm_region_version(region);
-		if (pages->release(pages, (void *)base, size) != S_OK) {
+		if (pages->release(pages, (void *)base, size, NULL) != S_OK) {
 			hm_park(region);
 			return;
 		}

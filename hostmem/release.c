@@ -18,19 +18,36 @@
  * Locks: the region's, across the system call; callbacks after it.
  */
 #include "release.h"
+#include "arenapages.h"
 #include "calls.h"
 #include "commit.h"
 #include "os/check.h"
 #include "os/size.h"
 #include "parked.h"
 #include "regions.h"
+#include "tidy.h"
 
 #define NOT_AT_BASE HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS)
 
 static void uncommit(struct hm_host *host, size_t bytes)
 {
-	atomic_fetch_sub_explicit(&host->committed, bytes, memory_order_relaxed);
+	if (bytes == 0)
+		return;
+	hm_figures_commit(&host->figures, -(ptrdiff_t)bytes);
 	hm_budget_refund(&host->budget, bytes);
+}
+
+/* A host that has given everything back is at rest; there is time to tidy up after it. */
+static void tidy_at_rest(const struct hm_host *host)
+{
+	if (atomic_load_explicit(&host->budget.charged, memory_order_relaxed) == 0)
+		hm_tidy_at_rest(host->pages);
+}
+
+static void after_giving_back(const struct hm_host *host)
+{
+	hm_unpark(host->pages);
+	tidy_at_rest(host);
 }
 
 static bool is_at_base(const struct hm_region *region, uintptr_t address)
@@ -41,8 +58,9 @@ static bool is_at_base(const struct hm_region *region, uintptr_t address)
 static HRESULT decommit_locked(struct hm_host *host, struct hm_region *region,
 			       uintptr_t address, size_t size, size_t *freed)
 {
-	size_t committed;
+	struct hm_region_history before = hm_region_history(region);
 	struct hm_states_change change;
+	size_t committed;
 	HRESULT hr;
 
 	if (address + size > hm_region_end(region) ||
@@ -54,7 +72,7 @@ static HRESULT decommit_locked(struct hm_host *host, struct hm_region *region,
 	if (!hm_region_prepare(region, address, size, HM_STATE_RESERVED, HM_NEED_TO_FREE,
 			       &change))
 		return E_OUTOFMEMORY;
-	hr = host->pages->decommit(host->pages, (void *)address, size);
+	hr = host->pages->decommit(host->pages, (void *)address, size, &before.history);
 	if (FAILED(hr)) {
 		hm_states_abandon(&change);
 		return hr;
@@ -90,6 +108,8 @@ HRESULT hm_decommit(struct hm_host *host, uintptr_t address, size_t size)
 			hr = decommit_locked(host, region, start, bytes, &freed);
 		hm_regions_unlock(region);
 	}
+	if (freed != 0)
+		tidy_at_rest(host);
 	hm_calls_leave();
 	hr = hm_host_result(host, hr);
 	hm_request_announce_free(&request, HostMemDecommit, (void *)start, freed);
@@ -97,13 +117,37 @@ HRESULT hm_decommit(struct hm_host *host, uintptr_t address, size_t size)
 	return hr;
 }
 
+/*
+ * Whether what is released is worth keeping: a whole region, all of it committed read-write,
+ * in ordinary granules.
+ */
+static bool is_retainable(const struct hm_host *host, uintptr_t base, size_t size,
+			  const struct hm_region_history *before)
+{
+	struct hm_page_run run;
+
+	if (!hm_retained_wants(&host->retained, size) || before->history.start != base ||
+	    before->history.end != base + size)
+		return false;
+	run = before->history.run_at(&before->history, (void *)base);
+	return run.size == size && run.committed &&
+	       run.access == (HM_ACCESS_READ | HM_ACCESS_WRITE) &&
+	       hm_pages_are_ordinary(host->pages, base, size);
+}
+
 /* The last of a LEAVING region: the system takes the addresses, the record goes. */
 static HRESULT leave(struct hm_host *host, struct hm_region *region, uintptr_t base,
-		     size_t size)
+		     size_t size, const struct hm_region_history *before)
 {
 	struct hm_region_ticket ticket = { region, hm_region_version(region) };
-	HRESULT hr = host->pages->release(host->pages, (void *)base, size);
+	HRESULT hr;
 
+	if (is_retainable(host, base, size, before)) {
+		hm_regions_remove(&ticket);
+		hm_retained_put(&host->retained, host->pages, base, size);
+		return S_OK;
+	}
+	hr = host->pages->release(host->pages, (void *)base, size, &before->history);
 	if (hr == S_OK)
 		hm_regions_remove(&ticket);
 	else
@@ -111,27 +155,21 @@ static HRESULT leave(struct hm_host *host, struct hm_region *region, uintptr_t b
 	return FAILED(hr) ? hr : S_OK;
 }
 
-/* Makes a locked region leave, its states included. */
-static void start_leaving(struct hm_region *region)
-{
-	struct hm_states_view states = hm_region_states(region);
-
-	hm_region_set_phase(region, HM_REGION_LEAVING);
-	hm_states_free(states.root, states.levels);
-}
-
 static HRESULT release_locked(struct hm_host *host, struct hm_region *region,
 			      size_t *freed)
 {
+	struct hm_region_history before = hm_region_history(region);
 	uintptr_t base = hm_region_base(region);
 	size_t size = hm_region_end(region) - base;
+	HRESULT hr;
 
 	*freed = hm_region_committed(region, base, size);
-	start_leaving(region);
+	hm_region_set_phase(region, HM_REGION_LEAVING);
 	uncommit(host, *freed);
-	atomic_fetch_sub_explicit(&host->reserved, size, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&host->regions, 1, memory_order_relaxed);
-	return leave(host, region, base, size);
+	hm_figures_reserve(&host->figures, -(ptrdiff_t)size, -1);
+	hr = leave(host, region, base, size, &before);
+	hm_states_free(before.states.root, before.states.levels);
+	return hr;
 }
 
 HRESULT hm_release(struct hm_host *host, uintptr_t address)
@@ -155,7 +193,7 @@ HRESULT hm_release(struct hm_host *host, uintptr_t address)
 		hm_regions_unlock(region);
 	}
 	if (SUCCEEDED(hr))
-		hm_unpark(host->pages);
+		after_giving_back(host);
 	hm_calls_leave();
 	hr = hm_host_result(host, hr);
 	hm_request_announce_free(&request, HostMemRelease, (void *)base, freed);
@@ -208,16 +246,15 @@ static HRESULT split(struct hm_host *host, struct hm_region *region, uintptr_t a
 				      behind != end ? &right : NULL, hole);
 	if (FAILED(hr) && behind != end)
 		hm_states_free(right.states, hm_states_levels(hm_pages(end - behind)));
-	if (SUCCEEDED(hr) && address == base) {
+	if (SUCCEEDED(hr) && address == base)
 		*hole = region;
-		start_leaving(region);
-	}
 	return hr;
 }
 
 static HRESULT release_part_locked(struct hm_host *host, struct hm_region *region,
 				   uintptr_t address, size_t size, size_t *freed)
 {
+	struct hm_region_history before = hm_region_history(region);
 	size_t committed = hm_region_committed(region, address, size);
 	bool in_the_middle = address != hm_region_base(region) &&
 			     address + size != hm_region_end(region);
@@ -228,10 +265,12 @@ static HRESULT release_part_locked(struct hm_host *host, struct hm_region *regio
 		return hr;
 	*freed = committed;
 	uncommit(host, committed);
-	atomic_fetch_sub_explicit(&host->reserved, size, memory_order_relaxed);
-	if (in_the_middle)
-		atomic_fetch_add_explicit(&host->regions, 1, memory_order_relaxed);
-	return leave(host, hole, address, size);
+	hm_figures_reserve(&host->figures, -(ptrdiff_t)size, in_the_middle ? 1 : 0);
+	hr = leave(host, hole, address, size, &before);
+	/* At the front it is the old record that leaves, with its states. */
+	if (hole == region)
+		hm_states_free(before.states.root, before.states.levels);
+	return hr;
 }
 
 HRESULT hm_release_range(struct hm_host *host, uintptr_t address, size_t size)
@@ -261,7 +300,7 @@ HRESULT hm_release_range(struct hm_host *host, uintptr_t address, size_t size)
 		hm_regions_unlock(region);
 	}
 	if (SUCCEEDED(hr))
-		hm_unpark(host->pages);
+		after_giving_back(host);
 	hm_calls_leave();
 	hr = hm_host_result(host, hr);
 	hm_request_announce_free(&request, HostMemRelease, (void *)address, freed);

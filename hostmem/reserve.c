@@ -68,20 +68,23 @@ static bool first_states(const struct hm_allocation *want, size_t pages,
 	return true;
 }
 
-static unsigned system_flags(const struct hm_allocation *want)
+/* Whether the host may have retained such memory, or will retain it later. */
+static bool is_retained(const struct hm_host *host, const struct hm_allocation *want,
+			size_t size)
+{
+	return commits(want) && want->address == 0 &&
+	       !(want->type & (MEM_LARGE_PAGES | MEM_TOP_DOWN)) &&
+	       want->protect == PAGE_READWRITE &&
+	       hm_retained_wants(&host->retained, size);
+}
+
+static unsigned system_flags(const struct hm_host *host, const struct hm_allocation *want,
+			     size_t size)
 {
 	return (commits(want) ? HM_RESERVE_COMMITTED : 0U) |
 	       (want->type & MEM_LARGE_PAGES ? HM_RESERVE_LARGE : 0U) |
-	       (want->type & MEM_TOP_DOWN ? HM_RESERVE_TOP_DOWN : 0U);
-}
-
-/* Adds a region to the host's figures, or takes it off again. */
-static void account(struct hm_host *host, size_t reserved, size_t committed,
-		    uint64_t regions)
-{
-	atomic_fetch_add_explicit(&host->reserved, reserved, memory_order_relaxed);
-	atomic_fetch_add_explicit(&host->committed, committed, memory_order_relaxed);
-	atomic_fetch_add_explicit(&host->regions, regions, memory_order_relaxed);
+	       (want->type & MEM_TOP_DOWN ? HM_RESERVE_TOP_DOWN : 0U) |
+	       (is_retained(host, want, size) ? HM_RESERVE_LASTING : 0U);
 }
 
 static struct hm_region_fields fields_of(struct hm_host *host,
@@ -111,15 +114,58 @@ static HRESULT enter(struct hm_request *request, const struct hm_region_fields *
 	struct hm_region_ticket ticket;
 	HRESULT hr;
 
-	account(host, size, charge, 1);
+	hm_figures_reserve(&host->figures, (ptrdiff_t)size, 1);
+	if (charge != 0)
+		hm_figures_commit(&host->figures, (ptrdiff_t)charge);
 	hm_request_settle(request);
 	if (arriving->region != NULL && hm_regions_arrive(arriving))
 		return S_OK;
 	hr = hm_regions_enter(fields, exact, &ticket);
 	if (FAILED(hr)) {
 		hm_request_unsettle(request, charge);
-		account(host, -size, -charge, UINT64_MAX);
+		hm_figures_commit(&host->figures, -(ptrdiff_t)charge);
+		hm_figures_reserve(&host->figures, -(ptrdiff_t)size, -1);
 	}
+	return hr;
+}
+
+void hm_prefer_huge(struct hm_host *host, uintptr_t address, size_t size)
+{
+	if (host->huge_pages && size >= HM_HUGE_SIZE)
+		host->pages->prefer_huge(host->pages, (void *)address, size);
+}
+
+/* A reservation in which huge pages may be wanted begins where one can. */
+static size_t alignment_of(const struct hm_host *host, const struct hm_allocation *want,
+			   size_t size)
+{
+	return host->huge_pages && size >= HM_HUGE_SIZE
+		       ? hm_max(want->alignment, HM_HUGE_SIZE)
+		       : want->alignment;
+}
+
+static unsigned first_access(const struct hm_allocation *want)
+{
+	return commits(want) ? hm_access_from_code(hm_code_from_protection(want->protect))
+			     : HM_ACCESS_NONE;
+}
+
+/* Enters what was given at fields->base, or gives it up. */
+static HRESULT enter_or_give_up(struct hm_request *request,
+				struct hm_region_fields *fields,
+				const struct hm_region_ticket *arriving, bool exact,
+				void **out)
+{
+	const struct hm_page_source *pages = request->host->pages;
+	HRESULT hr;
+
+	fields->phase = HM_REGION_LIVE;
+	hr = enter(request, fields, arriving, exact);
+	if (SUCCEEDED(hr)) {
+		*out = (void *)fields->base;
+		return hr;
+	}
+	pages->give_up(pages, (void *)fields->base, fields->end - fields->base);
 	return hr;
 }
 
@@ -131,30 +177,60 @@ static HRESULT ask_system(struct hm_request *request, const struct hm_allocation
 	struct hm_region_ticket arriving = { NULL, 0 };
 	size_t size = fields->end - fields->base;
 	bool exact = want->address != 0;
-	unsigned access = HM_ACCESS_NONE;
+	void *given;
 	HRESULT hr;
 
-	if (commits(want))
-		access = hm_access_from_code(hm_code_from_protection(want->protect));
 	if (exact) {
 		hr = hm_regions_enter(fields, true, &arriving);
 		if (FAILED(hr))
 			return hr;
 	}
-	hr = pages->reserve(pages, (void *)fields->base, size, want->alignment,
-			    system_flags(want), access, out);
+	hr = pages->reserve(pages, (void *)fields->base, size,
+			    alignment_of(request->host, want, size),
+			    system_flags(request->host, want, size), first_access(want),
+			    &given);
 	if (SUCCEEDED(hr)) {
-		fields->base = (uintptr_t)*out;
+		if (commits(want))
+			hm_prefer_huge(request->host, (uintptr_t)given, size);
+		fields->base = (uintptr_t)given;
 		fields->end = fields->base + size;
-		fields->phase = HM_REGION_LIVE;
-		hr = enter(request, fields, &arriving, exact);
-		if (SUCCEEDED(hr))
-			return hr;
-		pages->give_up(pages, *out, size);
-		*out = NULL;
+		hr = enter_or_give_up(request, fields, &arriving, exact, out);
 	}
-	if (arriving.region != NULL)
+	if (FAILED(hr) && arriving.region != NULL)
 		hm_regions_remove(&arriving);
+	return hr;
+}
+
+/* Hands out retained memory, if some fits what is wanted; S_FALSE if not. */
+static HRESULT reuse(struct hm_request *request, const struct hm_allocation *want,
+		     struct hm_region_fields *fields, void **out)
+{
+	const struct hm_region_ticket none = { NULL, 0 };
+	struct hm_host *host = request->host;
+	size_t size = fields->end - fields->base;
+
+	if (!is_retained(host, want, size) ||
+	    !hm_retained_take(&host->retained, host->pages, size, want->alignment,
+			      &fields->base))
+		return S_FALSE;
+	fields->end = fields->base + size;
+	return enter_or_give_up(request, fields, &none, false, out);
+}
+
+static HRESULT try_take(struct hm_request *request, const struct hm_allocation *want,
+			uintptr_t base, size_t size, void **out)
+{
+	struct hm_region_fields fields = fields_of(request->host, want, base, size,
+						   HM_REGION_ARRIVING);
+	HRESULT hr;
+
+	if (!first_states(want, hm_pages(size), &fields.states))
+		return E_OUTOFMEMORY;
+	hr = reuse(request, want, &fields, out);
+	if (hr == S_FALSE)
+		hr = ask_system(request, want, &fields, out);
+	if (FAILED(hr))
+		hm_states_free(fields.states, hm_states_levels(hm_pages(size)));
 	return hr;
 }
 
@@ -162,17 +238,18 @@ static HRESULT ask_system(struct hm_request *request, const struct hm_allocation
 static HRESULT take(struct hm_request *request, const struct hm_allocation *want,
 		    uintptr_t base, size_t size, void **out)
 {
-	struct hm_region_fields fields = fields_of(request->host, want, base, size,
-						   HM_REGION_ARRIVING);
-	HRESULT hr = E_OUTOFMEMORY;
+	bool relieved = false;
+	HRESULT hr;
 
 	hm_calls_enter();
 	hm_unpark(request->host->pages);
-	if (first_states(want, hm_pages(size), &fields.states)) {
-		hr = ask_system(request, want, &fields, out);
-		if (FAILED(hr))
-			hm_states_free(fields.states, hm_states_levels(hm_pages(size)));
-	}
+	hr = try_take(request, want, base, size, out);
+	if (hr == E_OUTOFMEMORY)
+		relieved = hm_host_relieve(request->host);
+	else if (hr == NO_ROOM)
+		relieved = hm_hosts_drop_retained();
+	if (relieved)
+		hr = try_take(request, want, base, size, out);
 	hm_calls_leave();
 	return hr;
 }

@@ -12,6 +12,12 @@ struct hm_allocation {
 	EMemoryCriticalLevel level;
 };
 
+/* From so many bytes on huge pages are asked for, and places where they fit. */
+#define HM_HUGE_SIZE ((size_t)2 << 20)
+
+/* Asks for huge pages under what has just been committed, if the host wants them. */
+void hm_prefer_huge(struct hm_host *host, uintptr_t address, size_t size);
+
 /*
  * MEM_RESERVE, with or without MEM_COMMIT.
  *

@@ -9,6 +9,7 @@
  * release cannot do is E_NOTIMPL there, and never silently left out.
  */
 #include "object.h"
+#include "hostmem/arenapages.h"
 #include "hostmem/calls.h"
 #include "hostmem/metadata.h"
 
@@ -115,7 +116,7 @@ static HRESULT read_config(const HostMemConfig *config, HostMemConfig *out)
 	};
 	const DWORD monitors = HOSTMEM_MONITOR_LOOP | HOSTMEM_MONITOR_OFF;
 	const DWORD known = monitors | HOSTMEM_STRICT_EXECUTE | HOSTMEM_DEBUG_HEAP |
-			    HOSTMEM_NO_GUARD_PAGES;
+			    HOSTMEM_NO_GUARD_PAGES | HOSTMEM_PREFER_HUGE_PAGES;
 	HRESULT hr;
 
 	if (config != NULL) {
@@ -131,8 +132,7 @@ static HRESULT read_config(const HostMemConfig *config, HostMemConfig *out)
 	hr = read_budget(out->budget);
 	if (FAILED(hr))
 		return hr;
-	if ((out->dwFlags & (HOSTMEM_MONITOR_LOOP | HOSTMEM_DEBUG_HEAP)) ||
-	    out->cbRetain != 0)
+	if (out->dwFlags & (HOSTMEM_MONITOR_LOOP | HOSTMEM_DEBUG_HEAP))
 		return E_NOTIMPL;
 	return S_OK;
 }
@@ -159,6 +159,11 @@ static struct host_object *host_object_new(const HostMemConfig *config)
 	hm_calls_enter();
 	if (hm_metadata_prepare())
 		object = hm_metadata_alloc(sizeof(*object));
+	if (object != NULL &&
+	    !hm_retained_init(&object->host.retained, config->cbRetain)) {
+		hm_metadata_free(object, sizeof(*object));
+		object = NULL;
+	}
 	hm_calls_leave();
 	if (object == NULL)
 		return NULL;
@@ -168,8 +173,10 @@ static struct host_object *host_object_new(const HostMemConfig *config)
 	object->IHostMemoryControl_iface.lpVtbl = &host_memory_control_vtbl;
 	object->IHostMemorySimulator_iface.lpVtbl = &host_memory_simulator_vtbl;
 	object->IHostMemoryPages_iface.lpVtbl = &host_memory_pages_vtbl;
-	hm_host_init(&object->host, &hm_pages_posix, host_object_destroy);
+	hm_host_init(&object->host, hm_pages_choose(config->dwFlags),
+		     host_object_destroy);
 	object->host.strict_execute = (config->dwFlags & HOSTMEM_STRICT_EXECUTE) != 0;
+	object->host.huge_pages = (config->dwFlags & HOSTMEM_PREFER_HUGE_PAGES) != 0;
 	return object;
 }
 

@@ -1,0 +1,268 @@
+/*
+ * The page source of most hosts: arenas for what they serve well, a mapping of its own for
+ * the rest.
+ *
+ * Which of the two a range is told by its address: it lies in an arena and is not lent, or
+ * it does not.  So a host may have both, and which arenas it takes from matters only when
+ * it reserves.
+ *
+ * Locks: none but those inside places.c; the caller has the reservation's.
+ */
+#include "arenapages.h"
+#include "committing.h"
+#include "lending.h"
+#include "opening.h"
+#include "os/container.h"
+
+#include "abi/hostmem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The most that is committed here by the reservation itself, and the most that is
+ * reserved; above, a mapping of its own costs less than the guards, or hardly more. */
+#define LARGEST_COMMITTED ((size_t)256 << 10)
+#define LARGEST ((size_t)1 << 30)
+
+#define DIRECT (&hm_pages_posix)
+
+struct arena_source {
+	struct hm_page_source source;
+	struct hm_arenas *arenas;
+};
+
+static struct hm_arenas *arenas_of(const struct hm_page_source *self)
+{
+	return hm_const_container_of(self, struct arena_source, source)->arenas;
+}
+
+static HRESULT arena_commit(const struct hm_page_source *self, void *address, size_t size,
+			    unsigned access, const struct hm_page_history *before)
+{
+	struct hm_arena *arena = hm_arena_of((uintptr_t)address);
+
+	(void)self;
+	if (arena == NULL)
+		return DIRECT->commit(DIRECT, address, size, access, before);
+	return hm_commit_in(arena, (uintptr_t)address, size, access, before);
+}
+
+static HRESULT arena_protect(const struct hm_page_source *self, void *address,
+			     size_t size, unsigned access,
+			     const struct hm_page_history *before)
+{
+	struct hm_arena *arena = hm_arena_of((uintptr_t)address);
+
+	(void)self;
+	if (arena == NULL)
+		return DIRECT->protect(DIRECT, address, size, access, before);
+	return hm_protect_in(arena, (uintptr_t)address, size, access, before);
+}
+
+static HRESULT arena_decommit(const struct hm_page_source *self, void *address,
+			      size_t size, const struct hm_page_history *before)
+{
+	struct hm_arena *arena = hm_arena_of((uintptr_t)address);
+
+	(void)self;
+	if (arena == NULL)
+		return DIRECT->decommit(DIRECT, address, size, before);
+	return hm_decommit_in(arena, (uintptr_t)address, size, before);
+}
+
+static HRESULT arena_release(const struct hm_page_source *self, void *address,
+			     size_t size, const struct hm_page_history *before)
+{
+	struct hm_arena *arena = hm_arena_of((uintptr_t)address);
+
+	(void)self;
+	if (arena == NULL)
+		return DIRECT->release(DIRECT, address, size, before);
+	return hm_release_in(arena, (uintptr_t)address, size, before);
+}
+
+static void arena_give_up(const struct hm_page_source *self, void *address, size_t size)
+{
+	struct hm_arena *arena = hm_arena_of((uintptr_t)address);
+
+	(void)self;
+	/* What cannot be shut stays taken: that costs addresses, and no memory. */
+	if (arena == NULL)
+		DIRECT->give_up(DIRECT, address, size);
+	else
+		(void)hm_release_in(arena, (uintptr_t)address, size, NULL);
+}
+
+static void arena_discard(const struct hm_page_source *self, void *address, size_t size)
+{
+	(void)self;
+	hm_memory_discard(address, size);
+}
+
+static void arena_prefer_huge(const struct hm_page_source *self, void *address,
+			      size_t size)
+{
+	(void)self;
+	hm_memory_prefer_huge(address, size);
+}
+
+/* ---- Reserving ---- */
+
+/* The history of a reservation that has just begun. */
+static struct hm_page_run all_reserved(const struct hm_page_history *self, void *address)
+{
+	return (struct hm_page_run){ .size = self->end - (uintptr_t)address };
+}
+
+/* Commits what has just been taken, if that is wanted; what it does not get, it gives
+ * back. */
+static HRESULT furnish(const struct hm_place *place, size_t size, unsigned flags,
+		       unsigned access, void **out)
+{
+	uintptr_t base = hm_place_start(place);
+	struct hm_page_history before = { all_reserved, base, base + size };
+	HRESULT hr = S_OK;
+
+	if (flags & HM_RESERVE_COMMITTED)
+		hr = hm_commit_in(place->arena, base, size, access, &before);
+	if (SUCCEEDED(hr))
+		*out = (void *)base;
+	else
+		hm_give(place);
+	return hr;
+}
+
+static bool is_for_arenas(size_t size, size_t alignment, unsigned flags)
+{
+	if ((flags & (HM_RESERVE_LARGE | HM_RESERVE_TOP_DOWN)) || size > LARGEST ||
+	    alignment > LARGEST)
+		return false;
+	return !(flags & HM_RESERVE_COMMITTED) || (flags & HM_RESERVE_LASTING) ||
+	       size <= LARGEST_COMMITTED;
+}
+
+static HRESULT reserve_anywhere(const struct hm_page_source *self, size_t size,
+				size_t alignment, unsigned flags, unsigned access,
+				void **out)
+{
+	size_t count = hm_round_up(size, HM_GRANULE_SIZE) >> HM_GRANULE_SHIFT;
+	struct hm_place place;
+	bool crowded;
+
+	if (!is_for_arenas(size, alignment, flags) ||
+	    !hm_place_take(arenas_of(self), (uint32_t)count,
+			   (uint32_t)(alignment >> HM_GRANULE_SHIFT), count < HM_WINDOW,
+			   &place, &crowded))
+		return DIRECT->reserve(DIRECT, NULL, size, alignment, flags, access, out);
+	if (crowded && !(flags & HM_RESERVE_COMMITTED))
+		hm_open_ahead(&place);
+	return furnish(&place, size, flags, access, out);
+}
+
+/* Whether an exact place can be taken in one of our own arenas. */
+static bool is_inside(const struct hm_page_source *self, uintptr_t base, size_t size,
+		      unsigned flags, struct hm_place *out)
+{
+	struct hm_arena *arena = hm_arena_of(base);
+
+	if (arena == NULL || arena->set != arenas_of(self) ||
+	    (flags & HM_RESERVE_LARGE) || hm_arena_reach(arena, base) < base + size)
+		return false;
+	*out = hm_place_of(arena, base, size);
+	return true;
+}
+
+static HRESULT reserve_exactly(const struct hm_page_source *self, void *wanted,
+			       size_t size, unsigned flags, unsigned access, void **out)
+{
+	struct hm_place place;
+	struct hm_loan loan;
+	HRESULT hr;
+
+	if (is_inside(self, (uintptr_t)wanted, size, flags, &place)) {
+		if (!hm_place_take_exactly(&place))
+			return HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS);
+		return furnish(&place, size, flags, access, out);
+	}
+	hr = hm_lend((uintptr_t)wanted, size, &loan);
+	if (FAILED(hr))
+		return hr;
+	hr = DIRECT->reserve(DIRECT, wanted, size, HM_GRANULE_SIZE, flags, access, out);
+	if (FAILED(hr))
+		hm_take_back(&loan);
+	return hr;
+}
+
+static HRESULT arena_reserve(const struct hm_page_source *self, void *wanted, size_t size,
+			     size_t alignment, unsigned flags, unsigned access,
+			     void **out)
+{
+	*out = NULL;
+	if (wanted != NULL)
+		return reserve_exactly(self, wanted, size, flags, access, out);
+	return reserve_anywhere(self, size, alignment, flags, access, out);
+}
+
+static size_t arena_large_page_size(const struct hm_page_source *self)
+{
+	(void)self;
+	return DIRECT->large_page_size(DIRECT);
+}
+
+#define OPERATIONS \
+	{ \
+		.large_page_size = arena_large_page_size, .reserve = arena_reserve, \
+		.commit = arena_commit, .protect = arena_protect, \
+		.decommit = arena_decommit, .discard = arena_discard, \
+		.prefer_huge = arena_prefer_huge, .release = arena_release, \
+		.give_up = arena_give_up, \
+	}
+
+static const struct arena_source with_guards = { OPERATIONS, &hm_arenas_with_guards };
+static const struct arena_source without_guards = { OPERATIONS,
+						    &hm_arenas_without_guards };
+
+const struct hm_page_source *const hm_pages_with_guards = &with_guards.source;
+const struct hm_page_source *const hm_pages_without_guards = &without_guards.source;
+
+static bool is_forced(const char *way)
+{
+	const char *wanted = getenv("HOSTMEM_PAGES");
+
+	return wanted != NULL && strcmp(wanted, way) == 0;
+}
+
+const struct hm_page_source *hm_pages_choose(uint32_t flags)
+{
+	if (is_forced("direct") || hm_memory_is_counted())
+		return DIRECT;
+	if ((flags & HOSTMEM_NO_GUARD_PAGES) || is_forced("protect") ||
+	    !hm_memory_has_guards())
+		return hm_pages_without_guards;
+	return hm_pages_with_guards;
+}
+
+struct hm_arenas *hm_pages_arenas(const struct hm_page_source *source)
+{
+	if (source == hm_pages_with_guards || source == hm_pages_without_guards)
+		return arenas_of(source);
+	return NULL;
+}
+
+bool hm_pages_are_ordinary(const struct hm_page_source *source, uintptr_t base,
+			   size_t size)
+{
+	const struct hm_arenas *arenas = hm_pages_arenas(source);
+	struct hm_arena *arena;
+	struct hm_place place;
+
+	if (arenas == NULL || base % HM_GRANULE_SIZE != 0)
+		return false;
+	arena = hm_arena_of(base);
+	if (arena == NULL || arena->set != arenas)
+		return false;
+	place = hm_place_of(arena, base, size);
+	return place.count ==
+		       hm_place_whole(arena, base, size, base, base + size).count &&
+	       hm_place_seen(&place) == HM_SOME_OPEN;
+}

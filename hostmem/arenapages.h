@@ -1,0 +1,30 @@
+#ifndef HOSTMEM_ARENAPAGES_H
+#define HOSTMEM_ARENAPAGES_H
+
+#include "arenas.h"
+#include "os/pages.h"
+
+/*
+ * Where the pages of a host come from: os/pages.h's contract, kept with arenas.
+ *
+ * What arenas are not for is passed on to hm_pages_posix: more than 256 KiB committed by
+ * the reservation itself, more than 1 GiB, MEM_TOP_DOWN, large pages, addresses of the
+ * caller's choice that are in no arena, and whatever the system gives no arena for.
+ */
+extern const struct hm_page_source *const hm_pages_with_guards;
+extern const struct hm_page_source *const hm_pages_without_guards;
+
+/* The source for a host with these HOSTMEM_* flags. */
+const struct hm_page_source *hm_pages_choose(uint32_t flags);
+
+/* The arenas of a source; NULL if it has none. */
+struct hm_arenas *hm_pages_arenas(const struct hm_page_source *source);
+
+/*
+ * Whether the range is granules of an arena as they are when the source has reserved and
+ * committed them: then it may be handed out again as it is.
+ */
+bool hm_pages_are_ordinary(const struct hm_page_source *source, uintptr_t base,
+			   size_t size);
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * Lending arena space: see lending.h.
+ *
+ * The granules are taken first, so that nobody else can have them, and unmapped then.  Who
+ * looks at them in between, before they are marked, sees free arena space; after that he
+ * asks the system, which says that nothing is there, or what the reservation has mapped.
+ *
+ * Locks: the arenas', inside places.c.
+ */
+#include "lending.h"
+#include "os/memory.h"
+
+#define NO_ROOM HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS)
+
+/* No arena is smaller, or begins in between. */
+#define STEP HM_ARENA_SMALLEST
+
+/* Takes what the arena has of [base, end) and has not lent before. */
+static HRESULT take_part(struct hm_arena *arena, uintptr_t base, uintptr_t end,
+			 struct hm_loan *loan)
+{
+	uintptr_t stop = hm_min(end, hm_arena_reach(arena, base));
+	struct hm_place *part = &loan->parts[loan->count];
+
+	if (loan->count == HM_MOST_LENDERS)
+		return NO_ROOM;
+	*part = hm_place_of(arena, base, stop - base);
+	if (!hm_place_take_exactly(part))
+		return NO_ROOM;
+	loan->count++;
+	return S_OK;
+}
+
+static HRESULT take_all(uintptr_t base, uintptr_t end, struct hm_loan *loan)
+{
+	HRESULT hr = S_OK;
+
+	for (uintptr_t at = base; at < end && SUCCEEDED(hr);) {
+		struct hm_arena *arena = hm_arena_at(at);
+
+		if (arena == NULL) {
+			at = hm_round_down(at, STEP) + STEP;
+		} else if (hm_arena_of(at) == NULL) {
+			at += HM_GRANULE_SIZE;
+		} else {
+			uintptr_t reach = hm_arena_reach(arena, at);
+
+			hr = take_part(arena, at, end, loan);
+			at = reach;
+		}
+	}
+	return hr;
+}
+
+HRESULT hm_lend(uintptr_t base, size_t size, struct hm_loan *loan)
+{
+	HRESULT hr;
+
+	loan->count = 0;
+	hr = take_all(base, base + size, loan);
+	if (FAILED(hr)) {
+		for (unsigned i = 0; i < loan->count; i++)
+			hm_place_give(&loan->parts[i], NULL);
+		return hr;
+	}
+	for (unsigned i = 0; i < loan->count; i++) {
+		const struct hm_place *part = &loan->parts[i];
+
+		hm_place_set(part, HM_GRANULE_LENT);
+		/* What stays mapped makes the reservation fail, and is taken back then. */
+		(void)hm_memory_unmap((void *)hm_place_start(part), hm_place_size(part));
+	}
+	return S_OK;
+}
+
+void hm_take_back(const struct hm_loan *loan)
+{
+	for (unsigned i = 0; i < loan->count; i++) {
+		const struct hm_place *part = &loan->parts[i];
+		void *wanted = (void *)hm_place_start(part);
+		void *address;
+
+		/* It stays lent where others were quicker, or the system has no room. */
+		if (FAILED(hm_memory_map(wanted, hm_place_size(part), HM_ACCESS_NONE,
+					 HM_MAP_EXACTLY, &address)))
+			continue;
+		if (address != wanted) {
+			(void)hm_memory_unmap(address, hm_place_size(part));
+			continue;
+		}
+		hm_memory_dump(address, hm_place_size(part), false);
+		hm_place_set(part, HM_GRANULE_BLANK);
+		hm_place_give(part, NULL);
+	}
+}
