@@ -12,6 +12,7 @@
 #include "committing.h"
 #include "lending.h"
 #include "opening.h"
+#include "shelf.h"
 #include "os/container.h"
 
 #include "abi/hostmem.h"
@@ -141,21 +142,39 @@ static bool is_for_arenas(size_t size, size_t alignment, unsigned flags)
 	       size <= LARGEST_COMMITTED;
 }
 
+/* Takes granules; small ones are open, or soon will be. */
+static bool take_place(struct hm_arenas *arenas, size_t size, size_t alignment,
+		       bool committed, struct hm_place *out)
+{
+	size_t count = hm_round_up(size, HM_GRANULE_SIZE) >> HM_GRANULE_SHIFT;
+	uintptr_t granule = 0;
+	bool crowded;
+
+	if (count == 1 && alignment == HM_GRANULE_SIZE)
+		granule = hm_shelf_take(arenas);
+	if (granule != 0) {
+		*out = hm_place_of(hm_arena_at(granule), granule, HM_GRANULE_SIZE);
+		return true;
+	}
+	if (!hm_place_take(arenas, (uint32_t)count,
+			   (uint32_t)(alignment >> HM_GRANULE_SHIFT), count < HM_WINDOW,
+			   out, &crowded))
+		return false;
+	if (crowded && !committed)
+		hm_open_ahead(out);
+	return true;
+}
+
 static HRESULT reserve_anywhere(const struct hm_page_source *self, size_t size,
 				size_t alignment, unsigned flags, unsigned access,
 				void **out)
 {
-	size_t count = hm_round_up(size, HM_GRANULE_SIZE) >> HM_GRANULE_SHIFT;
 	struct hm_place place;
-	bool crowded;
 
 	if (!is_for_arenas(size, alignment, flags) ||
-	    !hm_place_take(arenas_of(self), (uint32_t)count,
-			   (uint32_t)(alignment >> HM_GRANULE_SHIFT), count < HM_WINDOW,
-			   &place, &crowded))
+	    !take_place(arenas_of(self), size, alignment,
+			(flags & HM_RESERVE_COMMITTED) != 0, &place))
 		return DIRECT->reserve(DIRECT, NULL, size, alignment, flags, access, out);
-	if (crowded && !(flags & HM_RESERVE_COMMITTED))
-		hm_open_ahead(&place);
 	return furnish(&place, size, flags, access, out);
 }
 
@@ -179,6 +198,8 @@ static HRESULT reserve_exactly(const struct hm_page_source *self, void *wanted,
 	struct hm_loan loan;
 	HRESULT hr;
 
+	(void)hm_shelves_clear(&hm_arenas_with_guards);
+	(void)hm_shelves_clear(&hm_arenas_without_guards);
 	if (is_inside(self, (uintptr_t)wanted, size, flags, &place)) {
 		if (!hm_place_take_exactly(&place))
 			return HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS);
@@ -265,4 +286,18 @@ bool hm_pages_are_ordinary(const struct hm_page_source *source, uintptr_t base,
 	return place.count ==
 		       hm_place_whole(arena, base, size, base, base + size).count &&
 	       hm_place_seen(&place) == HM_SOME_OPEN;
+}
+
+bool hm_pages_take(const struct hm_page_source *source, size_t size, size_t alignment,
+		   uintptr_t *base)
+{
+	struct hm_arenas *arenas = hm_pages_arenas(source);
+	struct hm_place place;
+
+	if (arenas == NULL || size >= HM_WINDOW * HM_GRANULE_SIZE ||
+	    alignment > HM_ARENA_SMALLEST ||
+	    !take_place(arenas, size, alignment, false, &place))
+		return false;
+	*base = hm_place_start(&place);
+	return true;
 }

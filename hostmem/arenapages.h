@@ -21,6 +21,13 @@ const struct hm_page_source *hm_pages_choose(uint32_t flags);
 struct hm_arenas *hm_pages_arenas(const struct hm_page_source *source);
 
 /*
+ * Takes address space for a small reservation, if there is some in an arena; false: ask
+ * `reserve`, which may have other ways, and knows why not.
+ */
+bool hm_pages_take(const struct hm_page_source *source, size_t size, size_t alignment,
+		   uintptr_t *base);
+
+/*
  * Whether the range is granules of an arena as they are when the source has reserved and
  * committed them: then it may be handed out again as it is.
  */

@@ -167,13 +167,19 @@ static size_t power_of_two_within(size_t size)
 	return (size_t)1 << (63 - __builtin_clzll(size));
 }
 
+static size_t power_of_two_from(size_t size)
+{
+	return power_of_two_within(2 * size - 1);
+}
+
 /* The space and its size; 0 = none that would hold `needed` bytes. */
 static uintptr_t find_space(struct hm_arenas *set, size_t needed, size_t *size)
 {
 	size_t share = hm_memory_space() / SHARE;
 	uintptr_t base;
 
-	needed = hm_max(needed, HM_ARENA_SMALLEST);
+	/* An arena is at a multiple of its size. */
+	needed = power_of_two_from(hm_max(needed, HM_ARENA_SMALLEST));
 	*size = hm_max(PEEK(set->largest), needed);
 	if (share < needed)
 		return 0;
@@ -249,7 +255,7 @@ void hm_arena_unmap_locked(struct hm_arena *arena)
 	hm_arena_unlock(arena);
 	hm_pages_posix.give_up(&hm_pages_posix, (void *)base, size);
 	/* If its books cannot be made zero again, the record is not used again either. */
-	if (hm_memory_drop(&arena->book, sizeof(arena->book)))
+	if (hm_memory_drop(&arena->book, hm_round_up(sizeof(arena->book), HM_PAGE_SIZE)))
 		STORE(arena->phase, HM_ARENA_NONE);
 }
 

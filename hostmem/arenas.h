@@ -49,6 +49,12 @@ struct hm_arena {
 };
 
 #define HM_ARENA_HOMES 8U
+#define HM_SHELF_ROOM 4U
+
+/* See shelf.h. */
+struct hm_shelf {
+	_Alignas(64) _Atomic uintptr_t granules[HM_SHELF_ROOM];
+};
 
 struct hm_arenas {
 	bool guards; /* access is taken away with guard pages */
@@ -57,6 +63,7 @@ struct hm_arenas {
 	_Atomic size_t largest;    /* bytes of an arena that the system may give */
 	_Atomic uint32_t idle;     /* arenas in which nothing is taken */
 	_Atomic uint32_t openings; /* since they were last tidied, see tidy.h */
+	struct hm_shelf shelves[HM_ARENA_HOMES];
 	_Atomic uint32_t apart;    /* granules that are set apart, see committing.c */
 };
 

@@ -22,6 +22,7 @@
 #include "committing.h"
 #include "opening.h"
 #include "os/check.h"
+#include "shelf.h"
 
 #define MOST_APART 1024U
 
@@ -209,6 +210,15 @@ static void straighten(const struct hm_place *whole)
 		hm_place_set(whole, HM_GRANULE_OPEN);
 }
 
+/* Whether a range is a whole reservation that has one granule, and has it to itself. */
+static bool is_single(struct hm_arena *arena, uintptr_t address, size_t size,
+		      struct bounds bounds)
+{
+	return size <= HM_GRANULE_SIZE && address == bounds.start &&
+	       address + size == bounds.end && address % HM_GRANULE_SIZE == 0 &&
+	       hm_place_whole(arena, address, size, bounds.start, bounds.end).count == 1;
+}
+
 HRESULT hm_release_in(struct hm_arena *arena, uintptr_t address, size_t size,
 		      const struct hm_page_history *before)
 {
@@ -224,6 +234,9 @@ HRESULT hm_release_in(struct hm_arena *arena, uintptr_t address, size_t size,
 		if (hr == S_OK && arena->set->guards)
 			straighten(&place);
 	}
+	if (hr == S_OK && is_single(arena, address, size, bounds) &&
+	    hm_shelf_put(arena->set, address))
+		return S_OK;
 	/* What is only held the second time has been counted the first time. */
 	if (hr == S_OK || before != NULL)
 		hm_leave(arena, address, size, bounds.start, bounds.end, hr != S_OK);

@@ -17,6 +17,7 @@
 #include "os/check.h"
 #include "release.h"
 #include "request.h"
+#include "shelf.h"
 #include "tidy.h"
 
 #include <stddef.h>
@@ -235,6 +236,8 @@ bool hm_host_relieve(struct hm_host *host)
 	bool any = hm_hosts_drop_retained();
 
 	any |= hm_tidy(host->pages);
+	any |= hm_shelves_clear(&hm_arenas_with_guards);
+	any |= hm_shelves_clear(&hm_arenas_without_guards);
 	any |= hm_arenas_trim();
 	return any;
 }

@@ -63,6 +63,8 @@ rules_sources = \
 	%D%/reserve.h \
 	%D%/retained.c \
 	%D%/retained.h \
+	%D%/shelf.c \
+	%D%/shelf.h \
 	%D%/tidy.c \
 	%D%/tidy.h
 

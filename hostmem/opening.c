@@ -119,11 +119,17 @@ static bool is_blank(const struct hm_arena *arena, uint32_t granule)
 }
 
 /*
- * A blank run, with what of its window is blank and belongs to the reservation.  Without
- * guards it is the run alone: being in core dumps sets it apart from the blank memory
- * beside it, and a mapping that need not be split and merged is changed four times as
- * fast.
+ * Whether a blank run is opened with what is beside it.  Without guards it is opened alone:
+ * being in core dumps sets it apart from the blank memory beside it, and a mapping that
+ * need not be split and merged is changed four times as fast.  So it is under RLIMIT_DATA,
+ * which counts what is writable whether it is committed or not.
  */
+static bool opens_wide(const struct hm_place *run)
+{
+	return run->arena->set->guards && hm_memory_writable() == SIZE_MAX;
+}
+
+/* A blank run, with what of its window is blank and belongs to the reservation. */
 static struct hm_place unit_of(const struct hm_place *run, uint32_t first, uint32_t end)
 {
 	struct hm_place unit = *run;
@@ -131,7 +137,7 @@ static struct hm_place unit_of(const struct hm_place *run, uint32_t first, uint3
 	uint32_t low = (uint32_t)hm_max(window, first);
 	uint32_t high = (uint32_t)hm_min(window + HM_WINDOW, end);
 
-	if (run->count >= HM_MANY || !run->arena->set->guards)
+	if (run->count >= HM_MANY)
 		return unit;
 	for (; unit.first > low && is_blank(unit.arena, unit.first - 1); unit.count++)
 		unit.first--;
@@ -146,17 +152,18 @@ static struct hm_place unit_of(const struct hm_place *run, uint32_t first, uint3
 static HRESULT open_run(const struct hm_place *run, uint32_t first, uint32_t end,
 			uintptr_t start, uintptr_t stop)
 {
-	struct hm_place own = unit_of(run, first, end);
-	struct hm_place wide = own;
+	bool wide = opens_wide(run);
+	struct hm_place own = wide ? unit_of(run, first, end) : *run;
+	struct hm_place place = own;
 	struct hm_place beside;
 	HRESULT hr;
 
-	hm_place_widen(&wide, first, end);
-	hr = open_place(&wide, start, stop);
-	beside = (struct hm_place){ own.arena, wide.first, own.first - wide.first };
+	hm_place_widen(&place, first, end, wide);
+	hr = open_place(&place, start, stop);
+	beside = (struct hm_place){ own.arena, place.first, own.first - place.first };
 	hm_place_give(&beside, NULL);
 	beside.first = own.first + own.count;
-	beside.count = wide.first + wide.count - beside.first;
+	beside.count = place.first + place.count - beside.first;
 	hm_place_give(&beside, NULL);
 	return hr;
 }

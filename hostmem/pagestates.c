@@ -172,6 +172,9 @@ static size_t word_committed(uint64_t word)
 {
 	uint64_t any = word | word >> 1 | word >> 2 | word >> 3;
 
+	/* Without the processor's help counting bits is a call. */
+	if (any == 0)
+		return 0;
 	return (size_t)__builtin_popcountll(any & EVERY_CODE);
 }
 

@@ -12,10 +12,8 @@
 
 #include <stddef.h>
 
-static struct {
-	struct hm_lock lock;
-	_Atomic(struct hm_region *) first; /* linked by hm_region_link */
-} parked;
+static struct hm_lock lock;
+_Atomic(struct hm_region *) hm_parked; /* linked by hm_region_link */
 
 static struct hm_region *next_of(struct hm_region *region)
 {
@@ -26,31 +24,31 @@ static struct hm_region *next_of(struct hm_region *region)
 void hm_park(struct hm_region *region)
 {
 	hm_region_set_phase(region, HM_REGION_PARKED);
-	hm_lock_acquire(&parked.lock, HM_RANK_PARKED);
+	hm_lock_acquire(&lock, HM_RANK_PARKED);
 	atomic_store_explicit(hm_region_link(region),
-			      (uintptr_t)atomic_load_explicit(&parked.first,
+			      (uintptr_t)atomic_load_explicit(&hm_parked,
 							      memory_order_relaxed),
 			      memory_order_relaxed);
-	atomic_store_explicit(&parked.first, region, memory_order_relaxed);
-	hm_lock_release(&parked.lock, HM_RANK_PARKED);
+	atomic_store_explicit(&hm_parked, region, memory_order_relaxed);
+	hm_lock_release(&lock, HM_RANK_PARKED);
 }
 
 static struct hm_region *take(void)
 {
 	struct hm_region *region;
 
-	if (atomic_load_explicit(&parked.first, memory_order_relaxed) == NULL)
+	if (atomic_load_explicit(&hm_parked, memory_order_relaxed) == NULL)
 		return NULL;
-	hm_lock_acquire(&parked.lock, HM_RANK_PARKED);
-	region = atomic_load_explicit(&parked.first, memory_order_relaxed);
+	hm_lock_acquire(&lock, HM_RANK_PARKED);
+	region = atomic_load_explicit(&hm_parked, memory_order_relaxed);
 	if (region != NULL)
-		atomic_store_explicit(&parked.first, next_of(region),
+		atomic_store_explicit(&hm_parked, next_of(region),
 				      memory_order_relaxed);
-	hm_lock_release(&parked.lock, HM_RANK_PARKED);
+	hm_lock_release(&lock, HM_RANK_PARKED);
 	return region;
 }
 
-void hm_unpark(const struct hm_page_source *pages)
+void hm_unpark_all(const struct hm_page_source *pages)
 {
 	struct hm_region *region;
 

@@ -238,7 +238,7 @@ bool hm_place_take_open(struct hm_arena *arena, uint32_t from, struct hm_place *
 	return taken;
 }
 
-void hm_place_widen(struct hm_place *place, uint32_t first, uint32_t end)
+void hm_place_widen(struct hm_place *place, uint32_t first, uint32_t end, bool wide)
 {
 	struct hm_arena *arena = place->arena;
 	struct hm_extents *extents = &arena->book.extents;
@@ -249,10 +249,10 @@ void hm_place_widen(struct hm_place *place, uint32_t first, uint32_t end)
 
 	hm_lock_acquire(&arena->lock, HM_RANK_ARENA);
 	uncount_locked(arena, first);
-	if (place->first == first && arena->set->guards)
+	if (wide && place->first == first)
 		taken = hm_extents_take_below(extents, HM_EXTENT_BLANK, first, low);
 	place->first -= taken;
-	if (last == end && arena->set->guards)
+	if (wide && last == end)
 		taken += hm_extents_take_above(extents, HM_EXTENT_BLANK, end,
 					       high < extents->count ? high
 								     : extents->count);

@@ -66,12 +66,12 @@ bool hm_place_take_exactly(const struct hm_place *place);
 bool hm_place_take_open(struct hm_arena *arena, uint32_t from, struct hm_place *out);
 
 /*
- * Where there are guards: takes in addition the free blank granules beside the place that
- * are in the same window as its first and its last; those below only if it begins at
- * granule `first`, those above only if it ends before granule `end`, which are the
- * reservation's.
+ * The place, which is blank, is about to be opened: `wide`, the free blank granules beside
+ * it are taken in addition that are in the same window as its first and its last; those
+ * below only if it begins at granule `first`, those above only if it ends before granule
+ * `end`, which are the reservation's.
  */
-void hm_place_widen(struct hm_place *place, uint32_t first, uint32_t end);
+void hm_place_widen(struct hm_place *place, uint32_t first, uint32_t end, bool wide);
 
 /*
  * Gives granules back, whose states tell what they are now.  If so many open ones are free

@@ -69,6 +69,20 @@ static HRESULT protect_locked(struct hm_host *host, struct hm_region *region,
 	return S_OK;
 }
 
+/* Once more, after what was held ready for later has been given back. */
+static HRESULT protect_again(struct hm_host *host, uintptr_t start, size_t size,
+			     DWORD protect, DWORD *old)
+{
+	struct hm_region *region = hm_regions_lock(host, start);
+	HRESULT hr = BAD_ADDRESS;
+
+	if (region != NULL) {
+		hr = protect_locked(host, region, start, size, protect, old);
+		hm_regions_unlock(region);
+	}
+	return hr;
+}
+
 HRESULT hm_protect(struct hm_host *host, uintptr_t address, size_t size, DWORD protect,
 		   DWORD *old)
 {
@@ -82,6 +96,8 @@ HRESULT hm_protect(struct hm_host *host, uintptr_t address, size_t size, DWORD p
 	if (region != NULL) {
 		hr = protect_locked(host, region, start, bytes, protect, old);
 		hm_regions_unlock(region);
+		if (hr == E_OUTOFMEMORY && hm_host_relieve(host))
+			hr = protect_again(host, start, bytes, protect, old);
 	} else if (host->strict_execute && hm_protection_writes_and_executes(protect)) {
 		hr = E_ACCESSDENIED;
 	} else {

@@ -349,6 +349,6 @@ void hm_release_everything(struct hm_host *host, struct hm_request *request)
 						 size);
 	} while (more);
 	hm_calls_enter();
-	hm_unpark(host->pages);
+	after_giving_back(host);
 	hm_calls_leave();
 }

@@ -14,6 +14,7 @@
  * Locks: none across the system call; entering the map takes the directory's.
  */
 #include "reserve.h"
+#include "arenapages.h"
 #include "calls.h"
 #include "os/check.h"
 #include "os/size.h"
@@ -24,22 +25,24 @@
 
 #define NO_ROOM HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS)
 
-/* What there is no way to give. */
-static HRESULT policy(const struct hm_host *host, const struct hm_allocation *want)
+static HRESULT large_pages(const struct hm_host *host, const struct hm_allocation *want)
 {
-	size_t large;
+	size_t large = host->pages->large_page_size(host->pages);
 
-	if (host->strict_execute && hm_protection_writes_and_executes(want->protect))
-		return E_ACCESSDENIED;
-	if (want->type & (MEM_PHYSICAL | MEM_WRITE_WATCH))
-		return HRESULT_FROM_WIN32(ERROR_NOT_SUPPORTED);
-	if (!(want->type & MEM_LARGE_PAGES))
-		return S_OK;
-	large = host->pages->large_page_size(host->pages);
 	if (large == 0)
 		return HRESULT_FROM_WIN32(ERROR_PRIVILEGE_NOT_HELD);
 	return want->address % large == 0 && want->size % large == 0 ? S_OK
 								     : E_INVALIDARG;
+}
+
+/* What there is no way to give. */
+static HRESULT policy(const struct hm_host *host, const struct hm_allocation *want)
+{
+	if (host->strict_execute && hm_protection_writes_and_executes(want->protect))
+		return E_ACCESSDENIED;
+	if (want->type & (MEM_PHYSICAL | MEM_WRITE_WATCH))
+		return HRESULT_FROM_WIN32(ERROR_NOT_SUPPORTED);
+	return want->type & MEM_LARGE_PAGES ? large_pages(host, want) : S_OK;
 }
 
 static bool commits(const struct hm_allocation *want)
@@ -254,12 +257,41 @@ static HRESULT take(struct hm_request *request, const struct hm_allocation *want
 	return hr;
 }
 
+/*
+ * The plain reservation: small, anywhere, nothing to charge, so nobody is asked or told.
+ * Runtimes make them by the million, and a request would cost as much again.  false: it
+ * has to be made with all that belongs to it.
+ */
+static bool reserve_plainly(struct hm_host *host, const struct hm_allocation *want,
+			    size_t size, void **out)
+{
+	struct hm_region_fields fields;
+	struct hm_region_ticket ticket;
+	uintptr_t base;
+
+	if (want->type != MEM_RESERVE || want->address != 0 ||
+	    !hm_pages_take(host->pages, size, want->alignment, &base))
+		return false;
+	fields = fields_of(host, want, base, size, HM_REGION_LIVE);
+	fields.states = hm_states_uniform(hm_states_levels(hm_pages(size)),
+					  HM_STATE_RESERVED);
+	hm_figures_reserve(&host->figures, (ptrdiff_t)size, 1);
+	if (SUCCEEDED(hm_regions_enter(&fields, false, &ticket))) {
+		*out = (void *)base;
+		return true;
+	}
+	hm_figures_reserve(&host->figures, -(ptrdiff_t)size, -1);
+	host->pages->give_up(host->pages, (void *)base, size);
+	return false;
+}
+
 HRESULT hm_reserve(struct hm_host *host, const struct hm_allocation *want, void **out)
 {
 	uintptr_t base = hm_round_down(want->address, HM_GRANULE_SIZE);
 	uintptr_t end = hm_round_up(want->address + want->size, HM_PAGE_SIZE);
 	size_t size = end - base;
 	struct hm_request request;
+	bool done;
 	HRESULT hr;
 
 	if (want->address != 0 && hm_regions_units_in_use(base, end))
@@ -267,6 +299,12 @@ HRESULT hm_reserve(struct hm_host *host, const struct hm_allocation *want, void 
 	hr = policy(host, want);
 	if (FAILED(hr))
 		return hr;
+	hm_calls_enter();
+	hm_unpark(host->pages);
+	done = reserve_plainly(host, want, size, out);
+	hm_calls_leave();
+	if (done)
+		return S_OK;
 	hr = hm_request_open(&request, host,
 			     commits(want) ? HostMemCommit : HostMemReserve, want->level,
 			     (void *)base);

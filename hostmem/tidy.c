@@ -14,6 +14,7 @@
 #include "arenapages.h"
 #include "opening.h"
 #include "regions.h"
+#include "shelf.h"
 
 /* Fewer are not worth the walk: each is a mapping or two. */
 #define FEW 3U
@@ -100,6 +101,7 @@ bool hm_tidy(const struct hm_page_source *pages)
 	/* What was looked through since nothing has been opened has not changed for it. */
 	if (set == NULL || atomic_exchange(&set->openings, 0) == 0)
 		return false;
+	(void)hm_shelves_clear(set);
 	arena = atomic_load_explicit(&set->first, memory_order_acquire);
 	for (; arena != NULL; arena = arena->next_in_set) {
 		any |= close_free(arena);

@@ -1,21 +1,28 @@
 /*
  * Locks on futex words.
  *
- * The three-state scheme: a free lock is taken by one compare-and-swap and given back
- * by one exchange; the kernel is asked only when somebody waits.  Two is stored by
- * everybody who has waited, because it cannot know whether it was the last.
+ * The three-state scheme: a free lock is taken by one compare-and-swap; the kernel is asked
+ * only when somebody waits.  Two is stored by everybody who has waited, because he cannot
+ * know whether he was the last.
+ *
+ * Giving a lock back is a plain store, and not the exchange that is usual, because that
+ * costs as much as taking it, and most locks here are held for a few dozen instructions.
+ * The price: who comes to sleep just between our look at the word and our store is not
+ * woken.  So nobody sleeps longer than a millisecond without looking again.
  *
  * pthread_mutex_t was the alternative: ten times the size, and a fork child may not
  * even re-initialise one that another thread held.
  */
 #include "lock.h"
 #include "check.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <stddef.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifdef HM_CHECKED
@@ -49,24 +56,25 @@ static inline void rank_pop(enum hm_rank rank)
 }
 #endif
 
-static void futex(const _Atomic uint32_t *word, int operation, uint32_t value)
+static void futex(const _Atomic uint32_t *word, int operation, uint32_t value,
+		  const struct timespec *timeout)
 {
 	int kept = errno;
 
 	/* A failed wait is a reason to look again, which every caller does. */
-	(void)syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL,
-		      0);
+	(void)syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, timeout,
+		      NULL, 0);
 	errno = kept;
 }
 
 void hm_word_wait(const _Atomic uint32_t *word, uint32_t value)
 {
-	futex(word, FUTEX_WAIT, value);
+	futex(word, FUTEX_WAIT, value, NULL);
 }
 
 void hm_word_wake_all(const _Atomic uint32_t *word)
 {
-	futex(word, FUTEX_WAKE, INT_MAX);
+	futex(word, FUTEX_WAKE, INT_MAX, NULL);
 }
 
 bool hm_lock_try(struct hm_lock *lock, enum hm_rank rank)
@@ -81,22 +89,50 @@ bool hm_lock_try(struct hm_lock *lock, enum hm_rank rank)
 	return true;
 }
 
+/* As long as most locks are held; beyond that the holder is in the kernel, or has lost his
+ * processor. */
+static bool wait_awake(const struct hm_lock *lock)
+{
+	for (unsigned i = 0; i < 100; i++) {
+		if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0)
+			return true;
+		hm_thread_relax();
+	}
+	return false;
+}
+
+static void acquire_slowly(struct hm_lock *lock)
+{
+	static const struct timespec a_while = { .tv_nsec = 1000000 };
+	uint32_t expected = 0;
+
+	if (wait_awake(lock) &&
+	    atomic_compare_exchange_strong_explicit(&lock->word, &expected, 1,
+						    memory_order_acquire,
+						    memory_order_relaxed))
+		return;
+	while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0)
+		futex(&lock->word, FUTEX_WAIT, 2, &a_while);
+}
+
 void hm_lock_acquire(struct hm_lock *lock, enum hm_rank rank)
 {
 	uint32_t expected = 0;
 
 	rank_push(rank);
-	if (atomic_compare_exchange_strong_explicit(&lock->word, &expected, 1,
-						    memory_order_acquire,
-						    memory_order_relaxed))
-		return;
-	while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0)
-		futex(&lock->word, FUTEX_WAIT, 2);
+	if (!atomic_compare_exchange_strong_explicit(&lock->word, &expected, 1,
+						     memory_order_acquire,
+						     memory_order_relaxed))
+		acquire_slowly(lock);
 }
 
 void hm_lock_release(struct hm_lock *lock, enum hm_rank rank)
 {
 	rank_pop(rank);
-	if (atomic_exchange_explicit(&lock->word, 0, memory_order_release) == 2)
-		futex(&lock->word, FUTEX_WAKE, 1);
+	if (atomic_load_explicit(&lock->word, memory_order_relaxed) != 2) {
+		atomic_store_explicit(&lock->word, 0, memory_order_release);
+		return;
+	}
+	atomic_store_explicit(&lock->word, 0, memory_order_release);
+	futex(&lock->word, FUTEX_WAKE, 1, NULL);
 }

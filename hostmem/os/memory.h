@@ -92,8 +92,10 @@ void hm_memory_set_apart(void *address, size_t size, bool apart);
  */
 void hm_memory_keep_mergeable(void *address);
 
-/* Bytes of address space the process may have; SIZE_MAX = as much as there is. */
+/* Bytes of address space, and of writable memory whether it is used or not, that the
+ * process may have; SIZE_MAX = as much as there is. */
 size_t hm_memory_space(void);
+size_t hm_memory_writable(void);
 
 /* Whether the system promises no more than it has (overcommit_memory=2), so that access
  * to memory has to be paid for whether it is used or not. */

@@ -290,13 +290,23 @@ void hm_memory_keep_mergeable(void *address)
 	(void)hm_memory_drop(address, HM_PAGE_SIZE);
 }
 
-size_t hm_memory_space(void)
+static size_t limit_of(__rlimit_resource_t resource)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+	if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
 		return SIZE_MAX;
 	return limit.rlim_cur;
+}
+
+size_t hm_memory_space(void)
+{
+	return limit_of(RLIMIT_AS);
+}
+
+size_t hm_memory_writable(void)
+{
+	return limit_of(RLIMIT_DATA);
 }
 
 bool hm_memory_is_counted(void)

@@ -14,6 +14,14 @@
 
 void hm_thread_yield(void);
 
+/* Between two looks at a word that another processor is about to change. */
+static inline void hm_thread_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#endif
+}
+
 /*
  * Runs `prepare` before, `parent` and `child` after every fork of this process.
  * E_OUTOFMEMORY if the system has no room for the three pointers.
