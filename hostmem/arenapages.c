@@ -142,27 +142,24 @@ static bool is_for_arenas(size_t size, size_t alignment, unsigned flags)
 	       size <= LARGEST_COMMITTED;
 }
 
-/* Takes granules; small ones are open, or soon will be. */
-static bool take_place(struct hm_arenas *arenas, size_t size, size_t alignment,
-		       bool committed, struct hm_place *out)
+/* Takes granules; small ones are open, or soon will be.  Their address; 0 = none. */
+static uintptr_t take(struct hm_arenas *arenas, size_t size, size_t alignment,
+		      bool committed)
 {
-	size_t count = hm_round_up(size, HM_GRANULE_SIZE) >> HM_GRANULE_SHIFT;
-	uintptr_t granule = 0;
+	uint32_t count = (uint32_t)(hm_round_up(size, HM_GRANULE_SIZE) >>
+				    HM_GRANULE_SHIFT);
+	uint32_t unit = (uint32_t)(alignment >> HM_GRANULE_SHIFT);
+	uintptr_t base = hm_shelf_take(arenas, count, unit);
+	struct hm_place place;
 	bool crowded;
 
-	if (count == 1 && alignment == HM_GRANULE_SIZE)
-		granule = hm_shelf_take(arenas);
-	if (granule != 0) {
-		*out = hm_place_of(hm_arena_at(granule), granule, HM_GRANULE_SIZE);
-		return true;
-	}
-	if (!hm_place_take(arenas, (uint32_t)count,
-			   (uint32_t)(alignment >> HM_GRANULE_SHIFT), count < HM_WINDOW,
-			   out, &crowded))
-		return false;
+	if (base != 0)
+		return base;
+	if (!hm_place_take(arenas, count, unit, count < HM_WINDOW, &place, &crowded))
+		return 0;
 	if (crowded && !committed)
-		hm_open_ahead(out);
-	return true;
+		hm_open_ahead(&place);
+	return hm_place_start(&place);
 }
 
 static HRESULT reserve_anywhere(const struct hm_page_source *self, size_t size,
@@ -170,12 +167,20 @@ static HRESULT reserve_anywhere(const struct hm_page_source *self, size_t size,
 				void **out)
 {
 	struct hm_place place;
+	uintptr_t base = 0;
+	HRESULT hr;
 
-	if (!is_for_arenas(size, alignment, flags) ||
-	    !take_place(arenas_of(self), size, alignment,
-			(flags & HM_RESERVE_COMMITTED) != 0, &place))
+	if (is_for_arenas(size, alignment, flags))
+		base = take(arenas_of(self), size, alignment,
+			    (flags & HM_RESERVE_COMMITTED) != 0);
+	if (base == 0)
 		return DIRECT->reserve(DIRECT, NULL, size, alignment, flags, access, out);
-	return furnish(&place, size, flags, access, out);
+	place = hm_place_of(hm_arena_at(base), base, size);
+	hr = furnish(&place, size, flags, access, out);
+	/* A policy may forbid to make memory executable later on, and allow it at once. */
+	if (hr == E_ACCESSDENIED)
+		hr = DIRECT->reserve(DIRECT, NULL, size, alignment, flags, access, out);
+	return hr;
 }
 
 /* Whether an exact place can be taken in one of our own arenas. */
@@ -292,12 +297,9 @@ bool hm_pages_take(const struct hm_page_source *source, size_t size, size_t alig
 		   uintptr_t *base)
 {
 	struct hm_arenas *arenas = hm_pages_arenas(source);
-	struct hm_place place;
 
-	if (arenas == NULL || size >= HM_WINDOW * HM_GRANULE_SIZE ||
-	    alignment > HM_ARENA_SMALLEST ||
-	    !take_place(arenas, size, alignment, false, &place))
+	if (arenas == NULL || !is_for_arenas(size, alignment, 0))
 		return false;
-	*base = hm_place_start(&place);
-	return true;
+	*base = take(arenas, size, alignment, false);
+	return *base != 0;
 }

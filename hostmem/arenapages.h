@@ -21,8 +21,8 @@ const struct hm_page_source *hm_pages_choose(uint32_t flags);
 struct hm_arenas *hm_pages_arenas(const struct hm_page_source *source);
 
 /*
- * Takes address space for a small reservation, if there is some in an arena; false: ask
- * `reserve`, which may have other ways, and knows why not.
+ * Takes address space for a reservation without committed pages, if an arena has it; false:
+ * ask `reserve`, which has other ways, and knows why not.
  */
 bool hm_pages_take(const struct hm_page_source *source, size_t size, size_t alignment,
 		   uintptr_t *base);

@@ -158,8 +158,10 @@ static uintptr_t map_space(size_t size)
 					  HM_ACCESS_NONE, &address)))
 		return 0;
 	hm_memory_dump(address, size, false);
-	hm_memory_keep_mergeable(address);
-	return (uintptr_t)address;
+	if (hm_memory_keep_mergeable(address))
+		return (uintptr_t)address;
+	hm_pages_posix.give_up(&hm_pages_posix, address, size);
+	return 0;
 }
 
 static size_t power_of_two_within(size_t size)

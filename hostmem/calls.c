@@ -20,7 +20,6 @@
 #include "os/lock.h"
 #include "os/mappings.h"
 #include "os/residents.h"
-#include "os/thread.h"
 
 #include <stddef.h>
 
@@ -33,15 +32,15 @@ static _Atomic uint32_t closed;
 static _Atomic uint32_t forking;
 static _Atomic uint32_t next_slot;
 static _Atomic uint32_t prepared;
-static HM_THREAD_LOCAL uint32_t own_slot; /* 1-based; 0 = none yet */
+HM_THREAD_LOCAL uint32_t hm_calls_own_slot;
 
-uint32_t hm_calls_slot(void)
+uint32_t hm_calls_choose_slot(void)
 {
-	if (own_slot == 0)
-		own_slot = 1 + atomic_fetch_add_explicit(&next_slot, 1,
-							 memory_order_relaxed) %
-				       HM_CALLS_SLOTS;
-	return own_slot - 1;
+	uint32_t slot = atomic_fetch_add_explicit(&next_slot, 1, memory_order_relaxed) %
+			HM_CALLS_SLOTS;
+
+	hm_calls_own_slot = slot + 1;
+	return slot;
 }
 
 static struct slot *slot_of_thread(void)

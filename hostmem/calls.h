@@ -1,6 +1,8 @@
 #ifndef HOSTMEM_CALLS_H
 #define HOSTMEM_CALLS_H
 
+#include "os/thread.h"
+
 #include "abi/hresult.h"
 
 #include <stdbool.h>
@@ -25,6 +27,12 @@ bool hm_calls_try_enter(void);
 
 /* A small number that this thread keeps: few threads have the same. */
 #define HM_CALLS_SLOTS 32U
-uint32_t hm_calls_slot(void);
+extern HM_THREAD_LOCAL uint32_t hm_calls_own_slot; /* 1-based; 0 = none yet */
+uint32_t hm_calls_choose_slot(void);
+
+static inline uint32_t hm_calls_slot(void)
+{
+	return hm_calls_own_slot != 0 ? hm_calls_own_slot - 1 : hm_calls_choose_slot();
+}
 
 #endif

@@ -198,25 +198,29 @@ HRESULT hm_decommit_in(struct hm_arena *arena, uintptr_t address, size_t size,
  * Makes odd granules ordinary again; where the system will not, they stay odd.  A page
  * that was never committed may have no guard yet, only no access.
  */
-static void straighten(const struct hm_place *whole)
+static void straighten(struct hm_arena *arena, uintptr_t address, size_t size,
+		       struct bounds bounds)
 {
-	void *start = (void *)hm_place_start(whole);
+	struct hm_place whole = hm_place_whole(arena, address, size, bounds.start,
+					       bounds.end);
+	void *start = (void *)hm_place_start(&whole);
 
-	if (whole->count == 0 || !(hm_place_seen(whole) & HM_SOME_ODD))
+	if (whole.count == 0 || !(hm_place_seen(&whole) & HM_SOME_ODD))
 		return;
-	hm_rejoin(whole);
-	if (SUCCEEDED(hm_memory_guard(start, hm_place_size(whole))) &&
-	    SUCCEEDED(hm_memory_put_back(start, hm_place_size(whole), HM_ACCESS_OPEN)))
-		hm_place_set(whole, HM_GRANULE_OPEN);
+	hm_rejoin(&whole);
+	if (SUCCEEDED(hm_memory_guard(start, hm_place_size(&whole))) &&
+	    SUCCEEDED(hm_memory_put_back(start, hm_place_size(&whole), HM_ACCESS_OPEN)))
+		hm_place_set(&whole, HM_GRANULE_OPEN);
 }
 
-/* Whether a range is a whole reservation that has one granule, and has it to itself. */
-static bool is_single(struct hm_arena *arena, uintptr_t address, size_t size,
-		      struct bounds bounds)
+/* Whether a range is a whole reservation that has its granules to itself. */
+static bool is_alone(const struct hm_place *place, uintptr_t address, size_t size,
+		     struct bounds bounds)
 {
-	return size <= HM_GRANULE_SIZE && address == bounds.start &&
-	       address + size == bounds.end && address % HM_GRANULE_SIZE == 0 &&
-	       hm_place_whole(arena, address, size, bounds.start, bounds.end).count == 1;
+	return address == bounds.start && address + size == bounds.end &&
+	       address % HM_GRANULE_SIZE == 0 &&
+	       !hm_place_is_shared(place->arena, place->first) &&
+	       !hm_place_is_shared(place->arena, place->first + place->count - 1);
 }
 
 HRESULT hm_release_in(struct hm_arena *arena, uintptr_t address, size_t size,
@@ -230,12 +234,13 @@ HRESULT hm_release_in(struct hm_arena *arena, uintptr_t address, size_t size,
 		bounds = (struct bounds){ before->start, before->end };
 	if (hm_place_seen(&place) & HM_SOME_OPEN) {
 		hr = close_or_shut(arena, address, size, bounds, before);
-		place = hm_place_whole(arena, address, size, bounds.start, bounds.end);
+		/* Contents that stay wait with their addresses. */
+		if (FAILED(hr))
+			hr = S_FALSE;
 		if (hr == S_OK && arena->set->guards)
-			straighten(&place);
+			straighten(arena, address, size, bounds);
 	}
-	if (hr == S_OK && is_single(arena, address, size, bounds) &&
-	    hm_shelf_put(arena->set, address))
+	if (hr == S_OK && is_alone(&place, address, size, bounds) && hm_shelf_put(&place))
 		return S_OK;
 	/* What is only held the second time has been counted the first time. */
 	if (hr == S_OK || before != NULL)

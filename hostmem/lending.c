@@ -52,6 +52,14 @@ static HRESULT take_all(uintptr_t base, uintptr_t end, struct hm_loan *loan)
 	return hr;
 }
 
+/* Gives back what was only taken, from part `first` on. */
+static void give_parts(struct hm_loan *loan, unsigned first)
+{
+	for (unsigned i = first; i < loan->count; i++)
+		hm_place_give(&loan->parts[i], NULL);
+	loan->count = first;
+}
+
 HRESULT hm_lend(uintptr_t base, size_t size, struct hm_loan *loan)
 {
 	HRESULT hr;
@@ -59,16 +67,19 @@ HRESULT hm_lend(uintptr_t base, size_t size, struct hm_loan *loan)
 	loan->count = 0;
 	hr = take_all(base, base + size, loan);
 	if (FAILED(hr)) {
-		for (unsigned i = 0; i < loan->count; i++)
-			hm_place_give(&loan->parts[i], NULL);
+		give_parts(loan, 0);
 		return hr;
 	}
 	for (unsigned i = 0; i < loan->count; i++) {
 		const struct hm_place *part = &loan->parts[i];
 
+		if (FAILED(hm_memory_unmap((void *)hm_place_start(part),
+					   hm_place_size(part)))) {
+			give_parts(loan, i);
+			hm_take_back(loan);
+			return E_OUTOFMEMORY;
+		}
 		hm_place_set(part, HM_GRANULE_LENT);
-		/* What stays mapped makes the reservation fail, and is taken back then. */
-		(void)hm_memory_unmap((void *)hm_place_start(part), hm_place_size(part));
 	}
 	return S_OK;
 }

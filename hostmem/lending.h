@@ -24,7 +24,8 @@ struct hm_loan {
 /*
  * Gives up what arenas have in [base, base + size).
  * HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS): a granule of it is taken, or more arenas than
- * HM_MOST_LENDERS are in it; then nothing is lent.
+ * HM_MOST_LENDERS are in it; E_OUTOFMEMORY: the system has no room to unmap it.  Then
+ * nothing is lent.
  */
 HRESULT hm_lend(uintptr_t base, size_t size, struct hm_loan *loan);
 

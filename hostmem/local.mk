@@ -17,6 +17,9 @@ rules_sources = \
 	%D%/commit.h \
 	%D%/committing.c \
 	%D%/committing.h \
+	%D%/directory.c \
+	%D%/directory.h \
+	%D%/entering.c \
 	%D%/events.c \
 	%D%/events.h \
 	%D%/extents.c \

@@ -1,17 +1,24 @@
 /*
- * The library's own memory: power-of-two blocks cut from spans that the system maps.
+ * The library's own memory: power-of-two blocks, and tables of any size, cut from spans
+ * that the system maps.
  *
- * Nothing is ever given back to the system.  Records must stay readable (metadata.h),
- * and a span list that only grows can be walked without a lock, which is how
- * VirtualProtect of "foreign" memory finds out that it is ours.  What a program has
- * needed once is small beside what it described: 64 bytes a region, 128 bytes for each
- * 256 pages whose states differ.
+ * Nothing that was handed out is ever given back to the system.  Records must stay
+ * readable (metadata.h), and a span list that only grows can be walked without a lock,
+ * which is how VirtualProtect of "foreign" memory finds out that it is ours.  What a
+ * program has needed once is small beside what it described: 64 bytes a region, 128 bytes
+ * for each 256 pages whose states differ.
+ *
+ * Each span is twice as large as the one before, up to a limit: a small program has a
+ * small one, and a million regions need two dozen.  What is not yet cut is not touched,
+ * so it costs addresses only, and is zero when a table is cut from it.
  *
  * Giving memory back must not fail for want of memory, so a few typed blocks are set
  * aside for the calls that do.
  *
  * Locks: one (HM_RANK_METADATA), the innermost; not held while the system maps a span.
- * The link of a free block is written atomically, because a late reader may look at it.
+ * The link of a free block is written atomically, because a late reader may look at it;
+ * with release, so that one who takes it for what stood there before it was freed also
+ * sees that the version has moved.
  */
 #include "metadata.h"
 #include "os/check.h"
@@ -23,13 +30,19 @@
 
 #define SMALLEST 64U
 #define POWERS 27 /* 64 bytes .. 4 GiB */
-#define FIRST_SPAN ((size_t)256 << 10)
+#define FIRST_SPAN ((size_t)64 << 10)
 #define LARGEST_SPAN ((size_t)4 << 20)
+#define SMALL_SPAN ((size_t)16 << 10) /* when there is no memory for a larger one */
 #define SET_ASIDE 64U
 
 struct span {
 	struct span *next;
 	uintptr_t start, end;
+};
+
+/* What is left of a span, never touched yet. */
+struct rest {
+	char *start, *end;
 };
 
 struct block {
@@ -45,11 +58,11 @@ static struct {
 	struct hm_lock lock;
 	struct pool general[POWERS];
 	struct pool typed[HM_METADATA_TYPED_KINDS];
-	char *cut, *end; /* what is left of the newest span */
+	struct rest rest;
 	size_t next_span;
 	_Atomic size_t in_use;
 	_Atomic(struct span *) spans;
-} metadata;
+} metadata = { .next_span = FIRST_SPAN };
 
 static const size_t typed_size[HM_METADATA_TYPED_KINDS] = {
 	[HM_METADATA_STATES] = 128,
@@ -60,7 +73,7 @@ static void push(struct pool *pool, void *memory)
 {
 	struct block *block = memory;
 
-	atomic_store_explicit(&block->next, (uintptr_t)pool->free, memory_order_relaxed);
+	atomic_store_explicit(&block->next, (uintptr_t)pool->free, memory_order_release);
 	pool->free = block;
 	pool->count++;
 }
@@ -75,26 +88,6 @@ static void *pop(struct pool *pool)
 	return block;
 }
 
-void *hm_metadata_map_forever(size_t size)
-{
-	size_t whole = hm_round_up(size + sizeof(struct span), HM_PAGE_SIZE);
-	char *memory = hm_pages_map_metadata(whole);
-	struct span *span;
-
-	if (memory == NULL)
-		return NULL;
-	/* The header sits at the end, so that what is handed out is page aligned. */
-	span = (struct span *)(void *)(memory + whole - SMALLEST);
-	span->start = (uintptr_t)memory;
-	span->end = span->start + whole;
-	span->next = atomic_load_explicit(&metadata.spans, memory_order_acquire);
-	while (!atomic_compare_exchange_weak_explicit(&metadata.spans, &span->next, span,
-						      memory_order_release,
-						      memory_order_acquire))
-		;
-	return memory;
-}
-
 bool hm_metadata_overlaps(uintptr_t address, size_t size)
 {
 	const struct span *span = atomic_load_explicit(&metadata.spans,
@@ -107,53 +100,99 @@ bool hm_metadata_overlaps(uintptr_t address, size_t size)
 	return false;
 }
 
-/* Cuts `size` bytes from the newest span; NULL if it has no room. */
-static void *cut_locked(size_t size)
+/* Cuts `size` bytes, a multiple of SMALLEST: whole pages from the end, which is and stays
+ * the end of a page, other sizes from the start.  NULL if there is no room. */
+static void *cut(struct rest *rest, size_t size, bool whole_pages)
 {
-	char *block = metadata.cut;
+	char *start = rest->start;
 
-	if ((size_t)(metadata.end - metadata.cut) < size)
+	if (whole_pages)
+		size = hm_round_up(size, HM_PAGE_SIZE);
+	if ((size_t)(rest->end - rest->start) < size)
 		return NULL;
-	metadata.cut += size;
-	return block;
+	if (whole_pages) {
+		rest->end -= size;
+		return rest->end;
+	}
+	rest->start += size;
+	return start;
 }
 
-/* What the old span still has goes to the free lists, so that nothing is lost. */
-static void retire_span_locked(void)
+/* What is left of a span goes to the free lists, so that nothing is lost. */
+static void retire_locked(struct rest *rest)
 {
 	for (unsigned power = POWERS; power-- > 0;) {
-		size_t size = (size_t)SMALLEST << power;
+		void *block;
 
-		while ((size_t)(metadata.end - metadata.cut) >= size)
-			push(&metadata.general[power], cut_locked(size));
+		while ((block = cut(rest, (size_t)SMALLEST << power, false)) != NULL)
+			push(&metadata.general[power], block);
 	}
 }
 
-/* Maps a new span, not holding the lock meanwhile, and cuts a block from it. */
-static void *grow(size_t size)
+/* Enters a new span in the list and cuts from it.  Of what is left of this one and of the
+ * one before, the larger is what is cut from next. */
+static void *begin_span_locked(void *memory, size_t whole, size_t size, bool whole_pages)
 {
-	size_t span = hm_max(hm_max(metadata.next_span, FIRST_SPAN), size + SMALLEST);
-	char *memory;
-	void *block;
+	struct span *span = memory;
+	struct rest rest = { (char *)memory + SMALLEST, (char *)memory + whole };
+	struct rest other = metadata.rest;
+	void *block = cut(&rest, size, whole_pages);
 
-	hm_lock_release(&metadata.lock, HM_RANK_METADATA);
-	span = hm_round_up(span, HM_PAGE_SIZE);
-	memory = hm_metadata_map_forever(span - SMALLEST);
-	if (memory == NULL && span > HM_PAGE_SIZE * 4 && size <= HM_PAGE_SIZE * 2) {
-		/* Little is left: a small span may still be had. */
-		span = HM_PAGE_SIZE * 4;
-		memory = hm_metadata_map_forever(span - SMALLEST);
+	span->start = (uintptr_t)memory;
+	span->end = span->start + whole;
+	span->next = atomic_load_explicit(&metadata.spans, memory_order_relaxed);
+	atomic_store_explicit(&metadata.spans, span, memory_order_release);
+	if (rest.end - rest.start > other.end - other.start) {
+		metadata.rest = rest;
+		retire_locked(&other);
+	} else {
+		retire_locked(&rest);
 	}
-	hm_lock_acquire(&metadata.lock, HM_RANK_METADATA);
-	if (memory == NULL)
-		return NULL;
-	retire_span_locked();
-	metadata.cut = memory;
-	metadata.end = memory + span - SMALLEST;
-	metadata.next_span = hm_min(span * 2, LARGEST_SPAN);
-	block = cut_locked(size);
 	hm_assert(block != NULL);
 	return block;
+}
+
+/* Maps a new span, not holding the lock meanwhile, and cuts `size` bytes from it. */
+static void *grow(size_t size, bool whole_pages)
+{
+	size_t least = hm_round_up(size, HM_PAGE_SIZE) + HM_PAGE_SIZE;
+	size_t whole = hm_max(metadata.next_span, least);
+	void *memory, *block;
+
+	hm_lock_release(&metadata.lock, HM_RANK_METADATA);
+	memory = hm_pages_map_metadata(whole);
+	if (memory == NULL && whole > hm_max(SMALL_SPAN, least)) {
+		/* Little is left: a small span may still be had. */
+		whole = hm_max(SMALL_SPAN, least);
+		memory = hm_pages_map_metadata(whole);
+	}
+	hm_lock_acquire(&metadata.lock, HM_RANK_METADATA);
+	block = cut(&metadata.rest, size, whole_pages);
+	if (block != NULL && memory != NULL) {
+		/* Others have mapped one meanwhile, and nobody has seen this one. */
+		hm_lock_release(&metadata.lock, HM_RANK_METADATA);
+		hm_pages_unmap_metadata(memory, whole);
+		hm_lock_acquire(&metadata.lock, HM_RANK_METADATA);
+	}
+	if (block != NULL || memory == NULL)
+		return block;
+	if (whole >= metadata.next_span)
+		metadata.next_span = hm_min(whole * 2, LARGEST_SPAN);
+	return begin_span_locked(memory, whole, size, whole_pages);
+}
+
+void *hm_metadata_map_forever(size_t size)
+{
+	size_t bytes = hm_round_up(size, SMALLEST);
+	bool whole_pages = size >= HM_PAGE_SIZE;
+	void *memory;
+
+	hm_lock_acquire(&metadata.lock, HM_RANK_METADATA);
+	memory = cut(&metadata.rest, bytes, whole_pages);
+	if (memory == NULL)
+		memory = grow(bytes, whole_pages);
+	hm_lock_release(&metadata.lock, HM_RANK_METADATA);
+	return memory;
 }
 
 static void *take(struct pool *pool, size_t size, size_t set_aside)
@@ -164,9 +203,9 @@ static void *take(struct pool *pool, size_t size, size_t set_aside)
 	if (pool->count > set_aside)
 		block = pop(pool);
 	if (block == NULL)
-		block = cut_locked(size);
+		block = cut(&metadata.rest, size, false);
 	if (block == NULL)
-		block = grow(size);
+		block = grow(size, false);
 	if (block != NULL)
 		atomic_fetch_add_explicit(&metadata.in_use, size, memory_order_relaxed);
 	hm_lock_release(&metadata.lock, HM_RANK_METADATA);

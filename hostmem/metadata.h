@@ -44,7 +44,8 @@ size_t hm_metadata_in_use(void);
 /* Whether a page of [address, address + size) holds records of ours. */
 bool hm_metadata_overlaps(uintptr_t address, size_t size);
 
-/* A span for the directory, zeroed and never given back; counted for overlaps only. */
+/* A table, zeroed, untouched and never given back; counted for overlaps only.  It is
+ * 64-byte aligned, and from a page on it has pages of its own.  NULL = no memory. */
 void *hm_metadata_map_forever(size_t size);
 
 #endif

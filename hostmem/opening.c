@@ -119,14 +119,16 @@ static bool is_blank(const struct hm_arena *arena, uint32_t granule)
 }
 
 /*
- * Whether a blank run is opened with what is beside it.  Without guards it is opened alone:
- * being in core dumps sets it apart from the blank memory beside it, and a mapping that
- * need not be split and merged is changed four times as fast.  So it is under RLIMIT_DATA,
- * which counts what is writable whether it is committed or not.
+ * Whether a blank run is opened with what is beside it.  Many granules are not, as guards
+ * would cost more than the mapping.  Without guards none are: being in core dumps sets them
+ * apart from the blank memory beside them, and a mapping that need not be split and merged
+ * is changed four times as fast.  So it is under RLIMIT_DATA, which counts what is writable
+ * whether it is committed or not.
  */
 static bool opens_wide(const struct hm_place *run)
 {
-	return run->arena->set->guards && hm_memory_writable() == SIZE_MAX;
+	return run->count < HM_MANY && run->arena->set->guards &&
+	       hm_memory_writable() == SIZE_MAX;
 }
 
 /* A blank run, with what of its window is blank and belongs to the reservation. */
@@ -137,8 +139,6 @@ static struct hm_place unit_of(const struct hm_place *run, uint32_t first, uint3
 	uint32_t low = (uint32_t)hm_max(window, first);
 	uint32_t high = (uint32_t)hm_min(window + HM_WINDOW, end);
 
-	if (run->count >= HM_MANY)
-		return unit;
 	for (; unit.first > low && is_blank(unit.arena, unit.first - 1); unit.count++)
 		unit.first--;
 	while (unit.first + unit.count < high &&

@@ -42,8 +42,7 @@ static struct hm_region *take(void)
 	hm_lock_acquire(&lock, HM_RANK_PARKED);
 	region = atomic_load_explicit(&hm_parked, memory_order_relaxed);
 	if (region != NULL)
-		atomic_store_explicit(&hm_parked, next_of(region),
-				      memory_order_relaxed);
+		atomic_store_explicit(&hm_parked, next_of(region), memory_order_relaxed);
 	hm_lock_release(&lock, HM_RANK_PARKED);
 	return region;
 }

@@ -44,11 +44,6 @@ struct hm_place hm_place_next_run(struct hm_place *rest, enum hm_granule_state *
 	return run;
 }
 
-static bool is_shared(const struct hm_arena *arena, uint32_t granule)
-{
-	return PEEK(arena->book.tenants[granule]) != 0;
-}
-
 struct hm_place hm_place_whole(struct hm_arena *arena, uintptr_t address, size_t size,
 			       uintptr_t start, uintptr_t end)
 {
@@ -56,12 +51,12 @@ struct hm_place hm_place_whole(struct hm_arena *arena, uintptr_t address, size_t
 	uintptr_t behind = address + size;
 
 	if (address % HM_GRANULE_SIZE != 0 &&
-	    (address != start || is_shared(arena, place.first))) {
+	    (address != start || hm_place_is_shared(arena, place.first))) {
 		place.first++;
 		place.count--;
 	}
 	if (place.count != 0 && behind % HM_GRANULE_SIZE != 0 &&
-	    (behind != end || is_shared(arena, place.first + place.count - 1)))
+	    (behind != end || hm_place_is_shared(arena, place.first + place.count - 1)))
 		place.count--;
 	return place;
 }
@@ -219,13 +214,13 @@ bool hm_place_take_open(struct hm_arena *arena, uint32_t from, struct hm_place *
 {
 	struct hm_extents *extents = &arena->book.extents;
 	struct hm_extent extent;
-	bool taken = false;
+	bool was_free, taken = false;
 
 	if (!hm_arena_lock(arena))
 		return false;
+	was_free = hm_arena_is_free_locked(arena);
 	/* One that is free altogether is left to those who unmap it. */
-	while (!taken && !hm_arena_is_free_locked(arena) &&
-	       hm_extents_next(extents, from, &extent)) {
+	while (!taken && !was_free && hm_extents_next(extents, from, &extent)) {
 		taken = extent.kind == HM_EXTENT_OPEN &&
 			hm_extents_take_at(extents, extent.first, extent.count);
 		from = extent.first + extent.count;
@@ -234,7 +229,7 @@ bool hm_place_take_open(struct hm_arena *arena, uint32_t from, struct hm_place *
 		arena->open_room -= extent.count;
 		*out = (struct hm_place){ arena, extent.first, extent.count };
 	}
-	finish(arena, false);
+	finish(arena, was_free);
 	return taken;
 }
 

@@ -38,6 +38,13 @@ static inline void hm_place_set(const struct hm_place *place, enum hm_granule_st
 	hm_granules_set(&place->arena->book.granules, place->first, place->count, state);
 }
 
+/* Whether another reservation has pages in a granule beside the one that asks. */
+static inline bool hm_place_is_shared(const struct hm_arena *arena, uint32_t granule)
+{
+	return atomic_load_explicit(&arena->book.tenants[granule],
+				    memory_order_relaxed) != 0;
+}
+
 /* The granules of [address, address + size), which is in the arena. */
 struct hm_place hm_place_of(struct hm_arena *arena, uintptr_t address, size_t size);
 

@@ -103,6 +103,10 @@ struct hm_region_fields {
 	enum hm_region_phase phase; /* ARRIVING, LIVE or LEAVING */
 };
 
+/* Makes the memory that a region at `base` takes in the map, for those who cannot have
+ * hm_regions_enter fail for want of it later on; false = there is none. */
+bool hm_regions_make_room(uintptr_t base);
+
 /*
  * Enters a region where the system has just given addresses, or, ARRIVING, where it will
  * be asked for them; `exact` = where the caller wanted it.

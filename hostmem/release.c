@@ -172,30 +172,40 @@ static HRESULT release_locked(struct hm_host *host, struct hm_region *region,
 	return hr;
 }
 
-HRESULT hm_release(struct hm_host *host, uintptr_t address)
+/* *base and *freed are for those who listen. */
+static HRESULT release_at(struct hm_host *host, uintptr_t address, uintptr_t *base,
+			  size_t *freed)
 {
-	struct hm_request request;
+	HRESULT hr = HOST_E_INVALIDOPERATION;
 	struct hm_region *region;
-	uintptr_t base = 0;
-	size_t freed = 0;
-	HRESULT hr = hm_request_open(&request, host, HostMemRelease, eTaskCritical, NULL);
 
-	if (FAILED(hr))
-		return hr;
 	hm_calls_enter();
 	region = hm_regions_lock(host, address);
-	if (region == NULL) {
-		hr = HOST_E_INVALIDOPERATION;
-	} else {
-		base = hm_region_base(region);
-		hr = is_at_base(region, address) ? release_locked(host, region, &freed)
+	if (region != NULL) {
+		*base = hm_region_base(region);
+		hr = is_at_base(region, address) ? release_locked(host, region, freed)
 						 : NOT_AT_BASE;
 		hm_regions_unlock(region);
 	}
 	if (SUCCEEDED(hr))
 		after_giving_back(host);
 	hm_calls_leave();
-	hr = hm_host_result(host, hr);
+	return hm_host_result(host, hr);
+}
+
+HRESULT hm_release(struct hm_host *host, uintptr_t address)
+{
+	struct hm_request request;
+	uintptr_t base = 0;
+	size_t freed = 0;
+	HRESULT hr;
+
+	if (!hm_events_wanted(&host->events))
+		return release_at(host, address, &base, &freed);
+	hr = hm_request_open(&request, host, HostMemRelease, eTaskCritical, NULL);
+	if (FAILED(hr))
+		return hr;
+	hr = release_at(host, address, &base, &freed);
 	hm_request_announce_free(&request, HostMemRelease, (void *)base, freed);
 	hm_request_close(&request);
 	return hr;

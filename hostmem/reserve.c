@@ -117,6 +117,9 @@ static HRESULT enter(struct hm_request *request, const struct hm_region_fields *
 	struct hm_region_ticket ticket;
 	HRESULT hr;
 
+	/* First, so that nothing was ever counted that could not be had. */
+	if (!hm_regions_make_room(fields->base))
+		return E_OUTOFMEMORY;
 	hm_figures_reserve(&host->figures, (ptrdiff_t)size, 1);
 	if (charge != 0)
 		hm_figures_commit(&host->figures, (ptrdiff_t)charge);
@@ -257,54 +260,13 @@ static HRESULT take(struct hm_request *request, const struct hm_allocation *want
 	return hr;
 }
 
-/*
- * The plain reservation: small, anywhere, nothing to charge, so nobody is asked or told.
- * Runtimes make them by the million, and a request would cost as much again.  false: it
- * has to be made with all that belongs to it.
- */
-static bool reserve_plainly(struct hm_host *host, const struct hm_allocation *want,
-			    size_t size, void **out)
+/* The reservation with all that belongs to it. */
+static HRESULT reserve_asking(struct hm_host *host, const struct hm_allocation *want,
+			      uintptr_t base, size_t size, void **out)
 {
-	struct hm_region_fields fields;
-	struct hm_region_ticket ticket;
-	uintptr_t base;
-
-	if (want->type != MEM_RESERVE || want->address != 0 ||
-	    !hm_pages_take(host->pages, size, want->alignment, &base))
-		return false;
-	fields = fields_of(host, want, base, size, HM_REGION_LIVE);
-	fields.states = hm_states_uniform(hm_states_levels(hm_pages(size)),
-					  HM_STATE_RESERVED);
-	hm_figures_reserve(&host->figures, (ptrdiff_t)size, 1);
-	if (SUCCEEDED(hm_regions_enter(&fields, false, &ticket))) {
-		*out = (void *)base;
-		return true;
-	}
-	hm_figures_reserve(&host->figures, -(ptrdiff_t)size, -1);
-	host->pages->give_up(host->pages, (void *)base, size);
-	return false;
-}
-
-HRESULT hm_reserve(struct hm_host *host, const struct hm_allocation *want, void **out)
-{
-	uintptr_t base = hm_round_down(want->address, HM_GRANULE_SIZE);
-	uintptr_t end = hm_round_up(want->address + want->size, HM_PAGE_SIZE);
-	size_t size = end - base;
 	struct hm_request request;
-	bool done;
 	HRESULT hr;
 
-	if (want->address != 0 && hm_regions_units_in_use(base, end))
-		return NO_ROOM;
-	hr = policy(host, want);
-	if (FAILED(hr))
-		return hr;
-	hm_calls_enter();
-	hm_unpark(host->pages);
-	done = reserve_plainly(host, want, size, out);
-	hm_calls_leave();
-	if (done)
-		return S_OK;
 	hr = hm_request_open(&request, host,
 			     commits(want) ? HostMemCommit : HostMemReserve, want->level,
 			     (void *)base);
@@ -319,6 +281,62 @@ HRESULT hm_reserve(struct hm_host *host, const struct hm_allocation *want, void 
 	}
 	hm_request_close(&request);
 	return hr;
+}
+
+/* Makes a live region of reserved pages; false = no memory for it. */
+static bool enter_plainly(struct hm_host *host, const struct hm_allocation *want,
+			  uintptr_t base, size_t size)
+{
+	struct hm_region_fields fields = fields_of(host, want, base, size,
+						   HM_REGION_LIVE);
+	struct hm_region_ticket ticket;
+
+	fields.states = hm_states_uniform(hm_states_levels(hm_pages(size)),
+					  HM_STATE_RESERVED);
+	hm_figures_reserve(&host->figures, (ptrdiff_t)size, 1);
+	if (SUCCEEDED(hm_regions_enter(&fields, false, &ticket)))
+		return true;
+	hm_figures_reserve(&host->figures, -(ptrdiff_t)size, -1);
+	host->pages->give_up(host->pages, (void *)base, size);
+	return false;
+}
+
+/*
+ * The plain reservation: anywhere, nothing to charge, so nobody is asked or told.  Runtimes
+ * make them by the million, and a request would cost as much again.  false: it has to be
+ * made with all that belongs to it.
+ */
+static bool reserve_plainly(struct hm_host *host, const struct hm_allocation *want,
+			    size_t size, void **out)
+{
+	uintptr_t base;
+	bool done;
+
+	hm_calls_enter();
+	hm_unpark(host->pages);
+	done = hm_pages_take(host->pages, size, alignment_of(host, want, size), &base) &&
+	       enter_plainly(host, want, base, size);
+	hm_calls_leave();
+	if (done)
+		*out = (void *)base;
+	return done;
+}
+
+HRESULT hm_reserve(struct hm_host *host, const struct hm_allocation *want, void **out)
+{
+	uintptr_t base = hm_round_down(want->address, HM_GRANULE_SIZE);
+	uintptr_t end = hm_round_up(want->address + want->size, HM_PAGE_SIZE);
+	HRESULT hr;
+
+	if (want->address != 0 && hm_regions_units_in_use(base, end))
+		return NO_ROOM;
+	hr = policy(host, want);
+	if (FAILED(hr))
+		return hr;
+	if (want->type == MEM_RESERVE && base == 0 &&
+	    reserve_plainly(host, want, end, out))
+		return S_OK;
+	return reserve_asking(host, want, base, end - base, out);
 }
 
 bool hm_reserve_probe(struct hm_host *host, uintptr_t start, size_t size)

@@ -190,11 +190,12 @@ bool hm_retained_take(struct hm_retained *retained, const struct hm_page_source 
 	hm_lock_release(&retained->lock, HM_RANK_RETAINED);
 	if (i == 0)
 		return false;
+	if (!hm_residents_zero((void *)run.base, run.size)) {
+		pages->give_up(pages, (void *)run.base, run.size);
+		return false;
+	}
 	*base = run.base;
-	if (hm_residents_zero((void *)run.base, run.size))
-		return true;
-	pages->give_up(pages, (void *)run.base, run.size);
-	return false;
+	return true;
 }
 
 void hm_retained_trim(struct hm_retained *retained, const struct hm_page_source *pages)

@@ -44,7 +44,8 @@ static inline bool hm_retained_wants(const struct hm_retained *retained, size_t 
 void hm_retained_put(struct hm_retained *retained, const struct hm_page_source *pages,
 		     uintptr_t base, size_t size);
 
-/* A run of that very size and alignment, all zero; false if there is none. */
+/* A run of that very size and alignment, all zero; false, and *base as it was, if there is
+ * none. */
 bool hm_retained_take(struct hm_retained *retained, const struct hm_page_source *pages,
 		      size_t size, size_t alignment, uintptr_t *base);
 

@@ -1,69 +1,104 @@
 /*
- * Shelves: words that each hold the address of a granule, or nothing.
+ * Shelves: words that each name a place, or nothing.
  *
- * Taking a granule from an arena and giving it back costs two locks, and the structure of
- * its free space; a word costs one exchange.  Four words are enough for what a runtime
+ * Taking a place from an arena and giving it back costs two locks, and the structure of the
+ * arena's free space; a word costs one exchange.  Four words are enough for what a runtime
  * does in one breath, and few enough to look through.
+ *
+ * A word has the number of the first granule in the address space, and the count of
+ * granules below it.
  */
 #include "shelf.h"
 #include "calls.h"
 #include "opening.h"
+
+#define COUNT_BITS 17
+#define COUNT_MASK ((UINT64_C(1) << COUNT_BITS) - 1)
+
+_Static_assert(HM_EXTENTS_MOST <= COUNT_MASK, "a count has room");
 
 static struct hm_shelf *own_shelf(struct hm_arenas *set)
 {
 	return &set->shelves[hm_calls_slot() % HM_ARENA_HOMES];
 }
 
-bool hm_shelf_put(struct hm_arenas *set, uintptr_t granule)
+static uint64_t word_of(const struct hm_place *place)
 {
-	struct hm_shelf *shelf = own_shelf(set);
+	return (uint64_t)(hm_place_start(place) >> HM_GRANULE_SHIFT) << COUNT_BITS |
+	       place->count;
+}
+
+static uintptr_t start_of(uint64_t word)
+{
+	return (uintptr_t)(word >> COUNT_BITS) << HM_GRANULE_SHIFT;
+}
+
+static size_t size_of(uint64_t word)
+{
+	return (size_t)(word & COUNT_MASK) << HM_GRANULE_SHIFT;
+}
+
+static uint64_t peek(const struct hm_shelf *shelf, unsigned i)
+{
+	return atomic_load_explicit(&shelf->places[i], memory_order_relaxed);
+}
+
+static bool change(struct hm_shelf *shelf, unsigned i, uint64_t from, uint64_t to)
+{
+	return atomic_compare_exchange_strong_explicit(&shelf->places[i], &from, to,
+						       memory_order_acq_rel,
+						       memory_order_relaxed);
+}
+
+bool hm_shelf_put(const struct hm_place *place)
+{
+	struct hm_shelf *shelf = own_shelf(place->arena->set);
 
 	for (unsigned i = 0; i < HM_SHELF_ROOM; i++) {
-		uintptr_t nothing = 0;
-
-		if (atomic_load_explicit(&shelf->granules[i], memory_order_relaxed) == 0 &&
-		    atomic_compare_exchange_strong_explicit(
-			    &shelf->granules[i], &nothing, granule, memory_order_release,
-			    memory_order_relaxed))
+		if (peek(shelf, i) == 0 && change(shelf, i, 0, word_of(place)))
 			return true;
 	}
 	return false;
 }
 
-static uintptr_t take_from(struct hm_shelf *shelf)
+uintptr_t hm_shelf_take(struct hm_arenas *set, uint32_t count, uint32_t alignment)
 {
-	for (unsigned i = HM_SHELF_ROOM; i-- > 0;) {
-		uintptr_t granule;
+	struct hm_shelf *shelf = own_shelf(set);
 
-		if (atomic_load_explicit(&shelf->granules[i], memory_order_relaxed) == 0)
-			continue;
-		granule = atomic_exchange_explicit(&shelf->granules[i], 0,
-						   memory_order_acquire);
-		if (granule != 0)
-			return granule;
+	for (unsigned i = 0; i < HM_SHELF_ROOM; i++) {
+		uint64_t word = peek(shelf, i);
+
+		if ((word & COUNT_MASK) == count &&
+		    (word >> COUNT_BITS & (alignment - 1)) == 0 &&
+		    change(shelf, i, word, 0))
+			return start_of(word);
 	}
 	return 0;
 }
 
-uintptr_t hm_shelf_take(struct hm_arenas *set)
+static bool clear(struct hm_shelf *shelf)
 {
-	return take_from(own_shelf(set));
+	bool any = false;
+
+	for (unsigned i = 0; i < HM_SHELF_ROOM; i++) {
+		uint64_t word = peek(shelf, i);
+		struct hm_place place;
+
+		if (word == 0 || !change(shelf, i, word, 0))
+			continue;
+		place = hm_place_of(hm_arena_at(start_of(word)), start_of(word),
+				    size_of(word));
+		hm_give(&place);
+		any = true;
+	}
+	return any;
 }
 
 bool hm_shelves_clear(struct hm_arenas *set)
 {
 	bool any = false;
 
-	for (unsigned i = 0; i < HM_ARENA_HOMES; i++) {
-		uintptr_t granule;
-
-		while ((granule = take_from(&set->shelves[i])) != 0) {
-			struct hm_place place = hm_place_of(hm_arena_at(granule), granule,
-							    HM_GRANULE_SIZE);
-
-			hm_give(&place);
-			any = true;
-		}
-	}
+	for (unsigned i = 0; i < HM_ARENA_HOMES; i++)
+		any |= clear(&set->shelves[i]);
 	return any;
 }

@@ -4,20 +4,21 @@
 #include "places.h"
 
 /*
- * A shelf: a few single granules that were given back a moment ago and will be wanted in
- * the next.  To their arena they are taken, so whatever needs to know what is really free
- * clears the shelves first.
+ * A shelf: a few places that were given back a moment ago and will be wanted in the next.
+ * To their arena they are taken, so whatever needs to know what is really free clears the
+ * shelves first.
  *
  * Threads have shelves as they have arenas where they look first.  No locks.
  */
 
-/* Puts a granule that its owner has done with on the shelf; false: it is full. */
-bool hm_shelf_put(struct hm_arenas *set, uintptr_t granule);
+/* Puts a place that its owner has done with on the shelf; false: it is full. */
+bool hm_shelf_put(const struct hm_place *place);
 
-/* Takes the granule put there last, or nearly so; 0 if there is none. */
-uintptr_t hm_shelf_take(struct hm_arenas *set);
+/* Takes a place of that many granules, at a multiple of `alignment` granules, which is a
+ * power of two; its address, or 0 if there is none. */
+uintptr_t hm_shelf_take(struct hm_arenas *set, uint32_t count, uint32_t alignment);
 
-/* Gives all granules on all shelves of the set back to their arenas; whether there were
+/* Gives all places on all shelves of the set back to their arenas; whether there were
  * any. */
 bool hm_shelves_clear(struct hm_arenas *set);
 

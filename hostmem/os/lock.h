@@ -39,18 +39,64 @@ struct hm_lock {
 	_Atomic uint32_t word; /* 0 free, 1 held, 2 held and somebody may sleep */
 };
 
-void hm_lock_acquire(struct hm_lock *lock, enum hm_rank rank);
-bool hm_lock_try(struct hm_lock *lock, enum hm_rank rank);
-void hm_lock_release(struct hm_lock *lock, enum hm_rank rank);
-
-/* Aborts in a checked build if this thread holds any lock. */
+/* What checked builds know of each thread; aborts if it holds any lock. */
 #ifdef HM_CHECKED
+void hm_lock_push_rank(enum hm_rank rank);
+void hm_lock_pop_rank(enum hm_rank rank);
 void hm_lock_assert_none_held(void);
 #else
+static inline void hm_lock_push_rank(enum hm_rank rank)
+{
+	(void)rank;
+}
+
+static inline void hm_lock_pop_rank(enum hm_rank rank)
+{
+	(void)rank;
+}
+
 static inline void hm_lock_assert_none_held(void)
 {
 }
 #endif
+
+/* When the lock is not to be had at once, or somebody may sleep. */
+void hm_lock_acquire_slowly(struct hm_lock *lock);
+void hm_lock_wake_one(struct hm_lock *lock);
+
+static inline bool hm_lock_try(struct hm_lock *lock, enum hm_rank rank)
+{
+	uint32_t expected = 0;
+
+	if (!atomic_compare_exchange_strong_explicit(&lock->word, &expected, 1,
+						     memory_order_acquire,
+						     memory_order_relaxed))
+		return false;
+	hm_lock_push_rank(rank);
+	return true;
+}
+
+static inline void hm_lock_acquire(struct hm_lock *lock, enum hm_rank rank)
+{
+	uint32_t expected = 0;
+
+	hm_lock_push_rank(rank);
+	if (!atomic_compare_exchange_strong_explicit(&lock->word, &expected, 1,
+						     memory_order_acquire,
+						     memory_order_relaxed))
+		hm_lock_acquire_slowly(lock);
+}
+
+/* A plain store; see lock_linux.c for why that will do. */
+static inline void hm_lock_release(struct hm_lock *lock, enum hm_rank rank)
+{
+	uint32_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
+
+	hm_lock_pop_rank(rank);
+	atomic_store_explicit(&lock->word, 0, memory_order_release);
+	if (word == 2)
+		hm_lock_wake_one(lock);
+}
 
 /* Sleeps while *word == value; may return early, so the caller looks again. */
 void hm_word_wait(const _Atomic uint32_t *word, uint32_t value);

@@ -28,13 +28,13 @@
 #ifdef HM_CHECKED
 static _Thread_local unsigned ranks_held;
 
-static void rank_push(enum hm_rank rank)
+void hm_lock_push_rank(enum hm_rank rank)
 {
 	hm_assert((ranks_held >> rank) == 0);
 	ranks_held |= 1U << rank;
 }
 
-static void rank_pop(enum hm_rank rank)
+void hm_lock_pop_rank(enum hm_rank rank)
 {
 	hm_assert((ranks_held & (1U << rank)) != 0);
 	ranks_held &= ~(1U << rank);
@@ -43,16 +43,6 @@ static void rank_pop(enum hm_rank rank)
 void hm_lock_assert_none_held(void)
 {
 	hm_assert(ranks_held == 0);
-}
-#else
-static inline void rank_push(enum hm_rank rank)
-{
-	(void)rank;
-}
-
-static inline void rank_pop(enum hm_rank rank)
-{
-	(void)rank;
 }
 #endif
 
@@ -77,18 +67,6 @@ void hm_word_wake_all(const _Atomic uint32_t *word)
 	futex(word, FUTEX_WAKE, INT_MAX, NULL);
 }
 
-bool hm_lock_try(struct hm_lock *lock, enum hm_rank rank)
-{
-	uint32_t expected = 0;
-
-	if (!atomic_compare_exchange_strong_explicit(&lock->word, &expected, 1,
-						     memory_order_acquire,
-						     memory_order_relaxed))
-		return false;
-	rank_push(rank);
-	return true;
-}
-
 /* As long as most locks are held; beyond that the holder is in the kernel, or has lost his
  * processor. */
 static bool wait_awake(const struct hm_lock *lock)
@@ -101,7 +79,7 @@ static bool wait_awake(const struct hm_lock *lock)
 	return false;
 }
 
-static void acquire_slowly(struct hm_lock *lock)
+void hm_lock_acquire_slowly(struct hm_lock *lock)
 {
 	static const struct timespec a_while = { .tv_nsec = 1000000 };
 	uint32_t expected = 0;
@@ -115,24 +93,7 @@ static void acquire_slowly(struct hm_lock *lock)
 		futex(&lock->word, FUTEX_WAIT, 2, &a_while);
 }
 
-void hm_lock_acquire(struct hm_lock *lock, enum hm_rank rank)
+void hm_lock_wake_one(struct hm_lock *lock)
 {
-	uint32_t expected = 0;
-
-	rank_push(rank);
-	if (!atomic_compare_exchange_strong_explicit(&lock->word, &expected, 1,
-						     memory_order_acquire,
-						     memory_order_relaxed))
-		acquire_slowly(lock);
-}
-
-void hm_lock_release(struct hm_lock *lock, enum hm_rank rank)
-{
-	rank_pop(rank);
-	if (atomic_load_explicit(&lock->word, memory_order_relaxed) != 2) {
-		atomic_store_explicit(&lock->word, 0, memory_order_release);
-		return;
-	}
-	atomic_store_explicit(&lock->word, 0, memory_order_release);
 	futex(&lock->word, FUTEX_WAKE, 1, NULL);
 }

@@ -88,9 +88,10 @@ void hm_memory_set_apart(void *address, size_t size, bool apart);
 /*
  * Makes what is split off a fresh mapping later mergeable for good.  Linux merges
  * neighbours that were both written only if they were one mapping when it was written
- * first; so this writes to it, and leaves it as it was.
+ * first; so this writes to it, and leaves it as it was.  Where it cannot be had, nothing
+ * happens; false: a page of it is accessible now.
  */
-void hm_memory_keep_mergeable(void *address);
+bool hm_memory_keep_mergeable(void *address);
 
 /* Bytes of address space, and of writable memory whether it is used or not, that the
  * process may have; SIZE_MAX = as much as there is. */

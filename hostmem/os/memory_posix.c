@@ -281,13 +281,15 @@ void hm_memory_prefer_huge(void *address, size_t size)
 		(void)advise((void *)start, end - start, MADV_HUGEPAGE);
 }
 
-void hm_memory_keep_mergeable(void *address)
+bool hm_memory_keep_mergeable(void *address)
 {
 	if (FAILED(protect(address, HM_PAGE_SIZE, HM_ACCESS_WRITE)))
-		return;
+		return true;
 	*(volatile char *)address = 0;
-	(void)protect(address, HM_PAGE_SIZE, HM_ACCESS_NONE);
+	if (FAILED(hm_memory_put_back(address, HM_PAGE_SIZE, HM_ACCESS_NONE)))
+		return false;
 	(void)hm_memory_drop(address, HM_PAGE_SIZE);
+	return true;
 }
 
 static size_t limit_of(__rlimit_resource_t resource)

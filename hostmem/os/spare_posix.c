@@ -24,19 +24,19 @@
 
 enum state { NOT_MADE, KEPT, USED, CHANGING };
 
-static _Atomic int state;
+static _Atomic unsigned state;
 static char *pages; /* written by whoever has made the state CHANGING */
 
-static bool change_from(enum state from)
+static bool change_from(unsigned from)
 {
-	int expected = from;
+	unsigned expected = from;
 
 	return atomic_compare_exchange_strong_explicit(&state, &expected, CHANGING,
 						       memory_order_acquire,
 						       memory_order_relaxed);
 }
 
-static void change_to(enum state to)
+static void change_to(unsigned to)
 {
 	atomic_store_explicit(&state, to, memory_order_release);
 }
