@@ -64,7 +64,7 @@ struct hm_arenas {
 	_Atomic uint32_t idle;     /* arenas in which nothing is taken */
 	_Atomic uint32_t openings; /* since they were last tidied, see tidy.h */
 	struct hm_shelf shelves[HM_ARENA_HOMES];
-	_Atomic uint32_t apart; /* granules that are set apart, see committing.c */
+	_Atomic uint32_t apart; /* granules that are set apart, see opening.c */
 };
 
 extern struct hm_arenas hm_arenas_with_guards, hm_arenas_without_guards;

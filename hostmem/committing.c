@@ -11,20 +11,12 @@
  * also covers what the kernel would not do as usual: no guards on locked pages (mlockall),
  * no room for one more mapping.
  *
- * Granules set apart.  Where whole granules go from read-only to read-write and back, as
- * under a compiler that writes code, the kernel would split their mapping from its
- * neighbours and merge it with them again each time, which is most of what such a change
- * costs.  So when they come back for the first time they are set apart, until they are
- * released; only so many, since each is a mapping of its own.
- *
  * Locks: none but those inside places.c; the caller has the reservation's.
  */
 #include "committing.h"
 #include "opening.h"
 #include "os/check.h"
 #include "shelf.h"
-
-#define MOST_APART 1024U
 
 /* Takes contents and access away; S_FALSE: the contents only, see hm_memory_clear. */
 static HRESULT shut(struct hm_arena *arena, uintptr_t address, size_t size)
@@ -106,23 +98,6 @@ HRESULT hm_commit_in(struct hm_arena *arena, uintptr_t address, size_t size,
 	return FAILED(restore(arena, address, size, before)) ? E_FAIL : hr;
 }
 
-/* Sets whole granules apart that go back to read-write, unless there are too many. */
-static void set_apart(const struct hm_place *place)
-{
-	struct hm_arenas *set = place->arena->set;
-	struct hm_granules *granules = &place->arena->book.granules;
-
-	if (hm_granules_any_apart(granules, place->first, place->count) ||
-	    atomic_load_explicit(&set->apart, memory_order_relaxed) >= MOST_APART)
-		return;
-	hm_memory_set_apart((void *)hm_place_start(place), hm_place_size(place), true);
-	atomic_fetch_add_explicit(&set->apart,
-				  hm_granules_set_apart(granules, place->first,
-							place->count, true),
-				  memory_order_relaxed);
-	atomic_fetch_add_explicit(&set->openings, 1, memory_order_relaxed);
-}
-
 HRESULT hm_protect_in(struct hm_arena *arena, uintptr_t address, size_t size,
 		      unsigned access, const struct hm_page_history *before)
 {
@@ -131,8 +106,8 @@ HRESULT hm_protect_in(struct hm_arena *arena, uintptr_t address, size_t size,
 					       before->end);
 	HRESULT hr;
 
-	if (arena->set->guards && access == HM_ACCESS_OPEN && whole.count == place.count)
-		set_apart(&place);
+	if (access == HM_ACCESS_OPEN && whole.count == place.count)
+		hm_set_apart(&place);
 	hr = change_access(&place, address, size, access);
 	if (FAILED(hr) && FAILED(restore(arena, address, size, before)))
 		return E_FAIL;

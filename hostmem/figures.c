@@ -2,13 +2,13 @@
  * Figures in lines.
  *
  * Pages and regions are counted in one word, so that a reservation is one addition: pages
- * below bit 36, which is all that there can be in 2^47 bytes, regions above.  A line may go
+ * below bit 36, with a sign, which is enough for 2^47 bytes, regions above.  A line may go
  * below zero, where one thread reserves and another releases; the sum is right because
  * words wrap around.
  *
- * A reader who comes to a line before a reservation and to another one after its release
- * would find less than nothing; so he adds up until he gets the same twice, and takes
- * nothing for less than nothing.
+ * A reader who comes to a line before a reservation and to another one after its release,
+ * or after that of a part of it, would find less than nothing; so he adds up until he gets
+ * the same twice, and takes nothing for less than nothing.
  *
  * No locks.
  */
@@ -17,6 +17,7 @@
 #include "os/size.h"
 
 #define REGION_SHIFT 36
+#define SIGN (UINT64_C(1) << (REGION_SHIFT - 1)) /* of the pages */
 #define ATTEMPTS 4
 
 static struct hm_figures_line *own_line(struct hm_figures *figures)
@@ -67,6 +68,7 @@ void hm_figures_read(const struct hm_figures *figures, size_t *reserved,
 		     size_t *committed, uint64_t *regions)
 {
 	struct sums sums = add_up(figures);
+	uint64_t pages;
 
 	for (unsigned i = 0; i < ATTEMPTS; i++) {
 		struct sums again = add_up(figures);
@@ -76,8 +78,9 @@ void hm_figures_read(const struct hm_figures *figures, size_t *reserved,
 			break;
 		sums = again;
 	}
-	sums.reservations = at_least_nothing(sums.reservations);
-	*regions = sums.reservations >> REGION_SHIFT;
-	*reserved = hm_bytes(sums.reservations & ((UINT64_C(1) << REGION_SHIFT) - 1));
+	/* Fewer pages than none have borrowed from the regions. */
+	pages = ((sums.reservations + SIGN) & (2 * SIGN - 1)) - SIGN;
+	*regions = at_least_nothing(sums.reservations - pages) >> REGION_SHIFT;
+	*reserved = hm_bytes(at_least_nothing(pages));
 	*committed = at_least_nothing(sums.committed);
 }

@@ -31,7 +31,7 @@ struct hm_granules {
 	/* A word whose bit is not set here is blank: a large reservation that was never
 	 * used is looked through in no time. */
 	_Atomic uint64_t touched[HM_GRANULE_WORDS / 64];
-	_Atomic uint64_t apart[HM_GRANULE_WORDS]; /* see committing.c */
+	_Atomic uint64_t apart[HM_GRANULE_WORDS]; /* see opening.c */
 };
 
 /* What is among some granules: a set. */

@@ -16,17 +16,43 @@
  * granules are opened without their window, and closed instead of guarded: a fresh blank
  * mapping over them gives back the kernel's tables too.
  *
+ * Granules set apart.  Where the access of whole granules goes back and forth, as under a
+ * compiler that writes code, or in every commit where there are no guards, the kernel would
+ * split their mapping from its neighbours and merge it with them again each time, which is
+ * most of what such a change costs.  So they are set apart until they are released, or
+ * closed.  Only so many are, since each is a mapping of its own.
+ *
  * Locks: none; see places.c for the arena's.
  */
 #include "opening.h"
 #include "os/memory.h"
+
+#define MOST_APART 1024U
 
 static void *start_of(const struct hm_place *place)
 {
 	return (void *)hm_place_start(place);
 }
 
-/* ---- Closing ---- */
+/* ---- Setting apart ---- */
+
+void hm_set_apart(const struct hm_place *place)
+{
+	struct hm_arenas *set = place->arena->set;
+	struct hm_granules *granules = &place->arena->book.granules;
+
+	if (atomic_load_explicit(&set->apart, memory_order_relaxed) >= MOST_APART ||
+	    hm_granules_any_apart(granules, place->first, place->count))
+		return;
+	hm_memory_set_apart(start_of(place), hm_place_size(place),
+			    place->first % 2 == 0 ? HM_APART_ONE_WAY
+						  : HM_APART_OTHER_WAY);
+	atomic_fetch_add_explicit(&set->apart,
+				  hm_granules_set_apart(granules, place->first,
+							place->count, true),
+				  memory_order_relaxed);
+	atomic_fetch_add_explicit(&set->openings, 1, memory_order_relaxed);
+}
 
 /* Counts the granules of a place that are not set apart any more; whether there were any. */
 static bool count_joined(const struct hm_place *place)
@@ -46,8 +72,10 @@ static bool count_joined(const struct hm_place *place)
 void hm_rejoin(const struct hm_place *place)
 {
 	if (count_joined(place))
-		hm_memory_set_apart(start_of(place), hm_place_size(place), false);
+		hm_memory_set_apart(start_of(place), hm_place_size(place), HM_APART_NOT);
 }
+
+/* ---- Closing ---- */
 
 bool hm_close(const struct hm_place *place)
 {
@@ -109,6 +137,8 @@ static HRESULT open_place(const struct hm_place *place, uintptr_t start, uintptr
 	}
 	atomic_fetch_add_explicit(&place->arena->set->openings, 1, memory_order_relaxed);
 	hm_memory_dump((void *)low, high - low, true);
+	if (!place->arena->set->guards)
+		hm_set_apart(place);
 	hm_place_set(place, HM_GRANULE_OPEN);
 	return S_OK;
 }

@@ -22,7 +22,9 @@
 HRESULT hm_open(struct hm_arena *arena, uintptr_t address, size_t size, uintptr_t start,
 		uintptr_t end);
 
-/* Ends that granules of a place are set apart. */
+/* Has the kernel keep the mapping of a place apart from its neighbours, unless there are
+ * too many such already; and ends that. */
+void hm_set_apart(const struct hm_place *place);
 void hm_rejoin(const struct hm_place *place);
 
 /* Opens what has just been taken, and what is free beside it; it may stay as it is. */

@@ -101,8 +101,8 @@ uint32_t hm_request_holds(const struct hm_host *host)
 	return holds;
 }
 
-static HostMemEvent event_of(struct hm_request *request, HostMemEventType type,
-			     size_t size)
+static void fill_event(struct hm_request *request, HostMemEventType type, size_t size,
+		       HostMemEvent *event)
 {
 	struct hm_host *host = request->host;
 
@@ -110,20 +110,21 @@ static HostMemEvent event_of(struct hm_request *request, HostMemEventType type,
 		request->number = 1 +
 				  atomic_fetch_add_explicit(&host->events.last_request, 1,
 							    memory_order_relaxed);
-	return (HostMemEvent){
-		.cbSize = sizeof(HostMemEvent),
-		.type = type,
-		.operation = request->operation,
-		.level = request->level,
-		.attempt = request->attempt,
-		.request = request->number,
-		.size = size,
-		.address = request->address,
-		.cbCharged = atomic_load_explicit(&host->budget.charged,
-						  memory_order_relaxed),
-		.cbLimit = host->budget.limit,
-		.cbPeak = atomic_load_explicit(&host->budget.peak, memory_order_relaxed),
-	};
+	event->cbSize = sizeof(*event);
+	event->type = type;
+	event->operation = request->operation;
+	event->level = request->level;
+	event->reason = HostMemNoReason;
+	event->result = S_OK;
+	event->announced = FALSE;
+	event->attempt = request->attempt;
+	event->request = request->number;
+	event->size = size;
+	event->address = request->address;
+	event->cbCharged = atomic_load_explicit(&host->budget.charged,
+						memory_order_relaxed);
+	event->cbLimit = host->budget.limit;
+	event->cbPeak = atomic_load_explicit(&host->budget.peak, memory_order_relaxed);
 }
 
 static BOOL call(struct hm_request *request, struct hm_subscriber *subscriber,
@@ -156,7 +157,7 @@ static bool announce(struct hm_request *request, size_t size, bool refusable)
 		if (!(s->mask & HM_EVENT_BIT(HostMemEventAllocate)) ||
 		    hm_request_is_running(s))
 			continue;
-		event = event_of(request, HostMemEventAllocate, size);
+		fill_event(request, HostMemEventAllocate, size, &event);
 		if (s->cookie > request->asked_up_to)
 			request->asked_up_to = s->cookie;
 		if (!call(request, s, &event) && refusable)
@@ -182,7 +183,7 @@ static void announce_failure(struct hm_request *request, size_t size, HRESULT hr
 			continue;
 		if (reason == HostMemByCallback && asks && !asked)
 			continue;
-		event = event_of(request, HostMemEventFailure, size);
+		fill_event(request, HostMemEventFailure, size, &event);
 		event.reason = reason;
 		event.result = hr;
 		event.announced = asked;
@@ -294,7 +295,7 @@ void hm_request_announce_free(struct hm_request *request, HostMemOperation opera
 		if (!(s->mask & HM_EVENT_BIT(HostMemEventFree)) ||
 		    hm_request_is_running(s))
 			continue;
-		event = event_of(request, HostMemEventFree, size);
+		fill_event(request, HostMemEventFree, size, &event);
 		(void)call(request, s, &event);
 	}
 }

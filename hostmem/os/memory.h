@@ -81,9 +81,11 @@ void hm_memory_prefer_huge(void *address, size_t size);
 
 /*
  * Sets a range apart from its neighbours, so that the system does not merge their mappings
- * though they are alike; or ends that.  Advice.
+ * though they are alike; or ends that.  Advice.  There are two ways to be apart, so that
+ * two neighbours can be apart from each other.
  */
-void hm_memory_set_apart(void *address, size_t size, bool apart);
+enum hm_apart { HM_APART_NOT, HM_APART_ONE_WAY, HM_APART_OTHER_WAY };
+void hm_memory_set_apart(void *address, size_t size, enum hm_apart apart);
 
 /*
  * Makes what is split off a fresh mapping later mergeable for good.  Linux merges

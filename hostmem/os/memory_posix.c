@@ -267,9 +267,15 @@ void hm_memory_dump(void *address, size_t size, bool included)
  * How a mapping is read ahead matters for files only.  That it is a property of the mapping
  * is what counts: the kernel merges those that have the same ones.
  */
-void hm_memory_set_apart(void *address, size_t size, bool apart)
+void hm_memory_set_apart(void *address, size_t size, enum hm_apart apart)
 {
-	(void)advise(address, size, apart ? MADV_RANDOM : MADV_NORMAL);
+	static const int advice[] = {
+		[HM_APART_NOT] = MADV_NORMAL,
+		[HM_APART_ONE_WAY] = MADV_RANDOM,
+		[HM_APART_OTHER_WAY] = MADV_SEQUENTIAL,
+	};
+
+	(void)advise(address, size, advice[apart]);
 }
 
 void hm_memory_prefer_huge(void *address, size_t size)
