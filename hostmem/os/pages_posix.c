@@ -32,6 +32,9 @@
 
 #define MOST_LEFTOVERS 64
 
+/* From so many bytes of tables on, huge pages pay. */
+#define MANY_TABLES ((size_t)2 << 20)
+
 static struct {
 	struct hm_lock lock;
 	_Atomic size_t count;
@@ -305,6 +308,9 @@ void *hm_pages_map_metadata(size_t size)
 	void *address;
 
 	(void)hm_memory_map(NULL, size, HM_ACCESS_WRITE, 0, &address);
+	/* Much of it is looked through at random, where each page is a miss of its own. */
+	if (address != NULL && size >= MANY_TABLES)
+		hm_memory_prefer_huge(address, size);
 	return address;
 }
 
