@@ -103,8 +103,8 @@ struct uv_loop_s;
  *
  * Memory that is decommitted or released faults from then on.  cbRetain trades that for
  * speed: reservations of at most 1 MiB that are committed read-write from end to end when
- * they are released are kept as they are, up to so many bytes for each host, and handed
- * out again, zeroed, to a reservation of the same size that is committed read-write at
+ * they are released are kept as they are, up to so many bytes for each host and one for
+ * each 64 KiB of them, and handed out again, zeroed, to a reservation of the same size that is committed read-write at
  * once.  Until then they can still be touched; they are told as free, are not charged,
  * and go back to the system before its refusal becomes the host's.
  *

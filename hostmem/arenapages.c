@@ -14,6 +14,7 @@
 #include "opening.h"
 #include "shelf.h"
 #include "os/container.h"
+#include "os/thread.h"
 
 #include "abi/hostmem.h"
 
@@ -26,6 +27,9 @@
 #define LARGEST ((size_t)1 << 30)
 
 #define DIRECT (&hm_pages_posix)
+
+/* To take an exact place that others have for a moment. */
+#define ATTEMPTS 8U
 
 struct arena_source {
 	struct hm_page_source source;
@@ -82,6 +86,27 @@ static HRESULT arena_release(const struct hm_page_source *self, void *address,
 	return hm_release_in(arena, (uintptr_t)address, size, before);
 }
 
+static void arena_divide(const struct hm_page_source *self, void *address, size_t size,
+			 const struct hm_page_history *before)
+{
+	struct hm_arena *arena = hm_arena_of((uintptr_t)address);
+
+	(void)self;
+	if (arena != NULL)
+		hm_divide(arena, (uintptr_t)address, size, before->start, before->end);
+}
+
+static void arena_unite(const struct hm_page_source *self, void *address, size_t size,
+			const struct hm_page_history *before)
+{
+	struct hm_arena *arena = hm_arena_of((uintptr_t)address);
+
+	(void)self;
+	if (arena != NULL)
+		hm_place_reunite(arena, (uintptr_t)address, size, before->start,
+				 before->end);
+}
+
 static void arena_give_up(const struct hm_page_source *self, void *address, size_t size)
 {
 	struct hm_arena *arena = hm_arena_of((uintptr_t)address);
@@ -133,9 +158,11 @@ static HRESULT furnish(const struct hm_place *place, size_t size, unsigned flags
 	return hr;
 }
 
-static bool is_for_arenas(size_t size, size_t alignment, unsigned flags)
+static bool is_for_arenas(const struct hm_page_source *self, size_t size,
+			  size_t alignment, unsigned flags)
 {
-	if ((flags & (HM_RESERVE_LARGE | HM_RESERVE_TOP_DOWN)) || size > LARGEST ||
+	if (arenas_of(self) == NULL ||
+	    (flags & (HM_RESERVE_LARGE | HM_RESERVE_TOP_DOWN)) || size > LARGEST ||
 	    alignment > LARGEST)
 		return false;
 	return !(flags & HM_RESERVE_COMMITTED) || (flags & HM_RESERVE_LASTING) ||
@@ -170,7 +197,7 @@ static HRESULT reserve_anywhere(const struct hm_page_source *self, size_t size,
 	uintptr_t base = 0;
 	HRESULT hr;
 
-	if (is_for_arenas(size, alignment, flags))
+	if (is_for_arenas(self, size, alignment, flags))
 		base = take(arenas_of(self), size, alignment,
 			    (flags & HM_RESERVE_COMMITTED) != 0);
 	if (base == 0)
@@ -184,39 +211,82 @@ static HRESULT reserve_anywhere(const struct hm_page_source *self, size_t size,
 }
 
 /* Whether an exact place can be taken in one of our own arenas. */
-static bool is_inside(const struct hm_page_source *self, uintptr_t base, size_t size,
-		      unsigned flags, struct hm_place *out)
+static bool is_inside(const struct hm_page_source *self, const struct hm_arena *arena,
+		      uintptr_t base, size_t size, unsigned flags)
 {
-	struct hm_arena *arena = hm_arena_of(base);
+	return arena != NULL && arena->set == arenas_of(self) &&
+	       !(flags & HM_RESERVE_LARGE) && hm_arena_reach(arena, base) >= base + size;
+}
 
-	if (arena == NULL || arena->set != arenas_of(self) ||
-	    (flags & HM_RESERVE_LARGE) || hm_arena_reach(arena, base) < base + size)
-		return false;
-	*out = hm_place_of(arena, base, size);
-	return true;
+/*
+ * Takes the place; no region is there, that has been looked up.  What is not free all the
+ * same is on a shelf, or has been taken for a moment by somebody who opens or tidies.
+ */
+static bool take_exactly(struct hm_arena *arena, uintptr_t base, size_t size,
+			 struct hm_place *out)
+{
+	for (unsigned i = 0; i < ATTEMPTS; i++) {
+		if (hm_place_take_at(arena, base, size, out))
+			return true;
+		(void)hm_shelves_clear(&hm_arenas_with_guards);
+		(void)hm_shelves_clear(&hm_arenas_without_guards);
+		if (i != 0)
+			hm_thread_yield();
+	}
+	return false;
+}
+
+/* Where arenas cannot make it, they give up what they have there. */
+static HRESULT reserve_on_loan(void *wanted, size_t size, unsigned flags, unsigned access,
+			       struct hm_loan *loan, void **out)
+{
+	HRESULT hr;
+
+	(void)hm_shelves_clear(&hm_arenas_with_guards);
+	(void)hm_shelves_clear(&hm_arenas_without_guards);
+	hr = hm_lend((uintptr_t)wanted, size, loan);
+	if (FAILED(hr))
+		return hr;
+	hr = DIRECT->reserve(DIRECT, wanted, size, HM_GRANULE_SIZE, flags, access, out);
+	if (FAILED(hr))
+		hm_take_back(loan);
+	return hr;
 }
 
 static HRESULT reserve_exactly(const struct hm_page_source *self, void *wanted,
 			       size_t size, unsigned flags, unsigned access, void **out)
 {
+	uintptr_t base = (uintptr_t)wanted;
+	struct hm_arena *arena = hm_arena_of(base);
 	struct hm_place place;
 	struct hm_loan loan;
-	HRESULT hr;
 
-	(void)hm_shelves_clear(&hm_arenas_with_guards);
-	(void)hm_shelves_clear(&hm_arenas_without_guards);
-	if (is_inside(self, (uintptr_t)wanted, size, flags, &place)) {
-		if (!hm_place_take_exactly(&place))
-			return HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS);
-		return furnish(&place, size, flags, access, out);
+	if (!is_inside(self, arena, base, size, flags))
+		return reserve_on_loan(wanted, size, flags, access, &loan, out);
+	if (!take_exactly(arena, base, size, &place))
+		return HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS);
+	return furnish(&place, size, flags, access, out);
+}
+
+static bool arena_probe(const struct hm_page_source *self, uintptr_t base, size_t size)
+{
+	struct hm_arena *arena = hm_arena_of(base);
+	struct hm_place place;
+	struct hm_loan loan;
+	void *address;
+
+	if (is_inside(self, arena, base, size, 0)) {
+		if (!take_exactly(arena, base, size, &place))
+			return false;
+		hm_give(&place);
+		return true;
 	}
-	hr = hm_lend((uintptr_t)wanted, size, &loan);
-	if (FAILED(hr))
-		return hr;
-	hr = DIRECT->reserve(DIRECT, wanted, size, HM_GRANULE_SIZE, flags, access, out);
-	if (FAILED(hr))
-		hm_take_back(&loan);
-	return hr;
+	if (FAILED(reserve_on_loan((void *)base, size, 0, HM_ACCESS_NONE, &loan,
+				   &address)))
+		return false;
+	DIRECT->give_up(DIRECT, address, size);
+	hm_take_back(&loan);
+	return true;
 }
 
 static HRESULT arena_reserve(const struct hm_page_source *self, void *wanted, size_t size,
@@ -240,7 +310,8 @@ static size_t arena_large_page_size(const struct hm_page_source *self)
 		.large_page_size = arena_large_page_size, .reserve = arena_reserve, \
 		.commit = arena_commit, .protect = arena_protect, \
 		.decommit = arena_decommit, .discard = arena_discard, \
-		.prefer_huge = arena_prefer_huge, .release = arena_release, \
+		.prefer_huge = arena_prefer_huge, .divide = arena_divide, \
+		.unite = arena_unite, .release = arena_release, \
 		.give_up = arena_give_up, \
 	}
 
@@ -248,8 +319,11 @@ static const struct arena_source with_guards = { OPERATIONS, &hm_arenas_with_gua
 static const struct arena_source without_guards = { OPERATIONS,
 						    &hm_arenas_without_guards };
 
+static const struct arena_source direct = { OPERATIONS, NULL };
+
 const struct hm_page_source *const hm_pages_with_guards = &with_guards.source;
 const struct hm_page_source *const hm_pages_without_guards = &without_guards.source;
+const struct hm_page_source *const hm_pages_without_arenas = &direct.source;
 
 static bool is_forced(const char *way)
 {
@@ -261,7 +335,7 @@ static bool is_forced(const char *way)
 const struct hm_page_source *hm_pages_choose(uint32_t flags)
 {
 	if (is_forced("direct") || hm_memory_is_counted())
-		return DIRECT;
+		return hm_pages_without_arenas;
 	if ((flags & HOSTMEM_NO_GUARD_PAGES) || is_forced("protect") ||
 	    !hm_memory_has_guards())
 		return hm_pages_without_guards;
@@ -298,8 +372,21 @@ bool hm_pages_take(const struct hm_page_source *source, size_t size, size_t alig
 {
 	struct hm_arenas *arenas = hm_pages_arenas(source);
 
-	if (arenas == NULL || !is_for_arenas(size, alignment, 0))
+	if (arenas == NULL || !is_for_arenas(source, size, alignment, 0))
 		return false;
 	*base = take(arenas, size, alignment, false);
 	return *base != 0;
+}
+
+bool hm_pages_probe(const struct hm_page_source *source, uintptr_t base, size_t size)
+{
+	void *address;
+
+	if (base != 0 && source->reserve == arena_reserve)
+		return arena_probe(source, base, size);
+	if (FAILED(source->reserve(source, (void *)base, size, HM_GRANULE_SIZE, 0,
+				   HM_ACCESS_NONE, &address)))
+		return false;
+	source->give_up(source, address, size);
+	return true;
 }

@@ -13,6 +13,8 @@
  */
 extern const struct hm_page_source *const hm_pages_with_guards;
 extern const struct hm_page_source *const hm_pages_without_guards;
+/* A mapping of its own for each, but in what arenas have at an address that is wanted. */
+extern const struct hm_page_source *const hm_pages_without_arenas;
 
 /* The source for a host with these HOSTMEM_* flags. */
 const struct hm_page_source *hm_pages_choose(uint32_t flags);
@@ -26,6 +28,10 @@ struct hm_arenas *hm_pages_arenas(const struct hm_page_source *source);
  */
 bool hm_pages_take(const struct hm_page_source *source, size_t size, size_t alignment,
 		   uintptr_t *base);
+
+/* Whether a reservation could be made, at `base` if that is not 0: a multiple of 64 KiB,
+ * which no region uses. */
+bool hm_pages_probe(const struct hm_page_source *source, uintptr_t base, size_t size);
 
 /*
  * Whether the range is granules of an arena as they are when the source has reserved and

@@ -45,7 +45,8 @@ _Static_assert(HM_ARENA_LARGEST == (size_t)1 << BLOCK_SHIFT, "an arena is in one
 
 /* ---- Finding ---- */
 
-struct hm_arena *hm_arena_at(uintptr_t address)
+/* *base is that of the arena as it was found: the record may be another's at any time. */
+static struct hm_arena *find(uintptr_t address, uintptr_t *base)
 {
 	struct hm_arena *arena;
 
@@ -55,20 +56,29 @@ struct hm_arena *hm_arena_at(uintptr_t address)
 	     arena = arena->next_in_block) {
 		uintptr_t end = LOAD(arena->end);
 
+		*base = LOAD(arena->base);
 		/* The base does not change while the end stands. */
-		if (address < end && LOAD(arena->base) <= address &&
-		    LOAD(arena->end) == end)
+		if (address < end && *base <= address && LOAD(arena->end) == end)
 			return arena;
 	}
 	return NULL;
 }
 
+struct hm_arena *hm_arena_at(uintptr_t address)
+{
+	uintptr_t base;
+
+	return find(address, &base);
+}
+
 struct hm_arena *hm_arena_of(uintptr_t address)
 {
-	struct hm_arena *arena = hm_arena_at(address);
+	uintptr_t base;
+	struct hm_arena *arena = find(address, &base);
 
 	if (arena == NULL ||
-	    hm_granules_state(&arena->book.granules, hm_arena_granule(arena, address)) ==
+	    hm_granules_state(&arena->book.granules,
+			      (uint32_t)((address - base) >> HM_GRANULE_SHIFT)) ==
 		    HM_GRANULE_LENT)
 		return NULL;
 	return arena;
@@ -79,6 +89,9 @@ uintptr_t hm_arena_reach(const struct hm_arena *arena, uintptr_t address)
 	uintptr_t base = LOAD(arena->base), end = LOAD(arena->end);
 	uintptr_t at = hm_round_down(address, HM_GRANULE_SIZE);
 
+	/* It may be another arena by now. */
+	if (address < base)
+		return address;
 	while (at < end) {
 		enum hm_granule_state state;
 		uint32_t run =
@@ -88,10 +101,10 @@ uintptr_t hm_arena_reach(const struct hm_arena *arena, uintptr_t address)
 					&state);
 
 		if (state == HM_GRANULE_LENT)
-			return at;
+			return hm_max(at, address);
 		at += (uintptr_t)run << HM_GRANULE_SHIFT;
 	}
-	return end;
+	return hm_max(end, address);
 }
 
 static void cut_at(const struct hm_arena *arena, uintptr_t address, uintptr_t *start,
@@ -227,7 +240,8 @@ struct hm_arena *hm_arena_make(struct hm_arenas *set, size_t needed)
 bool hm_arena_lock(struct hm_arena *arena)
 {
 	hm_lock_acquire(&arena->lock, HM_RANK_ARENA);
-	if (PEEK(arena->phase) == HM_ARENA_LIVE)
+	/* Whoever made it wrote the books without the lock, and then the phase. */
+	if (LOAD(arena->phase) == HM_ARENA_LIVE)
 		return true;
 	hm_lock_release(&arena->lock, HM_RANK_ARENA);
 	return false;

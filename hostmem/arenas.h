@@ -63,6 +63,8 @@ struct hm_arenas {
 	_Atomic size_t largest;    /* bytes of an arena that the system may give */
 	_Atomic uint32_t idle;     /* arenas in which nothing is taken */
 	_Atomic uint32_t openings; /* since they were last tidied, see tidy.h */
+	_Atomic bool loose;        /* there may be such pages, see committing.c */
+	_Atomic bool untidy;       /* something was opened or shut since then */
 	struct hm_shelf shelves[HM_ARENA_HOMES];
 	_Atomic uint32_t apart; /* granules that are set apart, see opening.c */
 };
@@ -73,7 +75,8 @@ extern struct hm_arenas hm_arenas_with_guards, hm_arenas_without_guards;
 struct hm_arena *hm_arena_at(uintptr_t address);
 /* The same, unless the address is lent. */
 struct hm_arena *hm_arena_of(uintptr_t address);
-/* Where the arena's addresses that are not lent end, seen from one of them. */
+/* Where the arena's addresses that are not lent end, seen from one of them; the address
+ * itself if it is lent, or the arena's no more. */
 uintptr_t hm_arena_reach(const struct hm_arena *arena, uintptr_t address);
 /* Cuts [*start, *end) at the borders of arenas, seen from `address`, which is in none. */
 void hm_arenas_cut(uintptr_t address, uintptr_t *start, uintptr_t *end);

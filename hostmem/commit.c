@@ -22,11 +22,11 @@
 
 static struct hm_page_run run_at(const struct hm_page_history *self, void *address)
 {
-	const struct hm_states_view *states =
-		&hm_const_container_of(self, struct hm_region_history, history)->states;
+	const struct hm_region_history *before =
+		hm_const_container_of(self, struct hm_region_history, history);
 	uintptr_t at = (uintptr_t)address;
 	unsigned code;
-	size_t count = hm_states_run(states, hm_pages(at - self->start),
+	size_t count = hm_states_run(&before->states, hm_pages(at - before->base),
 				     hm_pages(self->end - at), &code);
 
 	return (struct hm_page_run){
@@ -43,6 +43,7 @@ struct hm_region_history hm_region_history(const struct hm_region *region)
 			     .start = hm_region_base(region),
 			     .end = hm_region_end(region) },
 		.states = hm_region_states(region),
+		.base = hm_region_base(region),
 	};
 }
 

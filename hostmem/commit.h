@@ -26,6 +26,7 @@ HRESULT hm_reset(struct hm_host *host, const struct hm_allocation *want, void **
 struct hm_region_history {
 	struct hm_page_history history;
 	struct hm_states_view states;
+	uintptr_t base; /* of the first state */
 };
 struct hm_region_history hm_region_history(const struct hm_region *region);
 

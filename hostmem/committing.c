@@ -18,6 +18,24 @@
 #include "os/check.h"
 #include "shelf.h"
 
+/* Without guards.  Access first: a page that is touched after it was dropped would come
+ * back. */
+static HRESULT drop(void *start, size_t size)
+{
+	HRESULT hr = hm_memory_put_back(start, size, HM_ACCESS_NONE);
+
+	if (!hm_memory_drop(start, size))
+		return FAILED(hm_memory_blank(start, size)) ? E_FAIL : S_OK;
+	return FAILED(hr) ? S_FALSE : S_OK;
+}
+
+/* Remembers that there are pages from which the system would not take access. */
+static void leave_loose(const struct hm_place *place)
+{
+	hm_place_set(place, HM_GRANULE_ODD);
+	atomic_store_explicit(&place->arena->set->loose, true, memory_order_relaxed);
+}
+
 /* Takes contents and access away; S_FALSE: the contents only, see hm_memory_clear. */
 static HRESULT shut(struct hm_arena *arena, uintptr_t address, size_t size)
 {
@@ -33,13 +51,13 @@ static HRESULT shut(struct hm_arena *arena, uintptr_t address, size_t size)
 	}
 	if (arena->set->guards) {
 		hm_place_set(&place, HM_GRANULE_ODD);
-		return hm_memory_clear(start, size);
+		hr = hm_memory_clear(start, size);
+	} else {
+		hr = drop(start, size);
 	}
-	/* Access first: a page that is touched after it was dropped would come back. */
-	hr = hm_memory_put_back(start, size, HM_ACCESS_NONE);
-	if (!hm_memory_drop(start, size))
-		return FAILED(hm_memory_blank(start, size)) ? E_FAIL : S_OK;
-	return FAILED(hr) ? S_FALSE : S_OK;
+	if (hr == S_FALSE)
+		leave_loose(&place);
+	return hr;
 }
 
 /* Undoes a change that stopped half-way. */
@@ -55,7 +73,8 @@ static HRESULT restore(struct hm_arena *arena, uintptr_t address, size_t size,
 		hr = run.committed
 			     ? hm_memory_put_back((void *)address, run.size, run.access)
 			     : shut(arena, address, run.size);
-		if (hr != S_OK)
+		/* What decommit could not take access away from is as it was. */
+		if (FAILED(hr))
 			return E_FAIL;
 		address += run.size;
 		size -= run.size;
@@ -80,6 +99,21 @@ static HRESULT change_access(const struct hm_place *place, uintptr_t address, si
 	return hm_memory_protect((void *)address, size, access);
 }
 
+/* What is about to be committed where somebody may have written to loose pages. */
+static void drop_uncommitted(uintptr_t address, size_t size,
+			     const struct hm_page_history *before)
+{
+	while (size != 0) {
+		struct hm_page_run run = before->run_at(before, (void *)address);
+
+		run.size = hm_min(run.size, size);
+		if (!run.committed)
+			(void)hm_memory_drop((void *)address, run.size);
+		address += run.size;
+		size -= run.size;
+	}
+}
+
 HRESULT hm_commit_in(struct hm_arena *arena, uintptr_t address, size_t size,
 		     unsigned access, const struct hm_page_history *before)
 {
@@ -88,9 +122,10 @@ HRESULT hm_commit_in(struct hm_arena *arena, uintptr_t address, size_t size,
 
 	if (hm_place_seen(&place) & HM_SOME_BLANK)
 		hr = hm_open(arena, address, size, before->start, before->end);
-	if (FAILED(hr))
-		return hr;
-	hr = change_access(&place, address, size, access);
+	if (atomic_load_explicit(&arena->set->loose, memory_order_relaxed))
+		drop_uncommitted(address, size, before);
+	if (SUCCEEDED(hr))
+		hr = change_access(&place, address, size, access);
 	if (SUCCEEDED(hr) && arena->set->guards)
 		hr = hm_memory_unguard((void *)address, size);
 	if (SUCCEEDED(hr))
@@ -106,7 +141,9 @@ HRESULT hm_protect_in(struct hm_arena *arena, uintptr_t address, size_t size,
 					       before->end);
 	HRESULT hr;
 
-	if (access == HM_ACCESS_OPEN && whole.count == place.count)
+	/* Only what has had another access comes back to this one. */
+	if (access == HM_ACCESS_OPEN && whole.count == place.count &&
+	    (hm_place_seen(&place) & HM_SOME_ODD))
 		hm_set_apart(&place);
 	hr = change_access(&place, address, size, access);
 	if (FAILED(hr) && FAILED(restore(arena, address, size, before)))
@@ -164,9 +201,10 @@ HRESULT hm_decommit_in(struct hm_arena *arena, uintptr_t address, size_t size,
 		       const struct hm_page_history *before)
 {
 	struct bounds bounds = { before->start, before->end };
+	HRESULT hr = close_or_shut(arena, address, size, bounds, before);
 
-	return FAILED(close_or_shut(arena, address, size, bounds, before)) ? E_FAIL
-									   : S_OK;
+	hm_make_untidy(arena->set);
+	return FAILED(hr) ? E_FAIL : S_OK;
 }
 
 /*
@@ -188,37 +226,44 @@ static void straighten(struct hm_arena *arena, uintptr_t address, size_t size,
 		hm_place_set(&whole, HM_GRANULE_OPEN);
 }
 
-/* Whether a range is a whole reservation that has its granules to itself. */
-static bool is_alone(const struct hm_place *place, uintptr_t address, size_t size,
-		     struct bounds bounds)
+/* Whether a reservation has its granules to itself. */
+static bool is_alone(const struct hm_place *place, uintptr_t address)
 {
-	return address == bounds.start && address + size == bounds.end &&
-	       address % HM_GRANULE_SIZE == 0 &&
+	return address % HM_GRANULE_SIZE == 0 &&
 	       !hm_place_is_shared(place->arena, place->first) &&
 	       !hm_place_is_shared(place->arena, place->first + place->count - 1);
+}
+
+/* Takes contents and access from what is left of a reservation. */
+static HRESULT empty(const struct hm_place *place, uintptr_t address, size_t size,
+		     const struct hm_page_history *before)
+{
+	struct bounds bounds = { address, address + size };
+	unsigned seen = hm_place_seen(place);
+	HRESULT hr;
+
+	if (!(seen & HM_SOME_OPEN))
+		return S_OK;
+	/* Among odd granules may be pages that a decommit could not take access from. */
+	hr = close_or_shut(place->arena, address, size, bounds,
+			   seen & HM_SOME_ODD ? NULL : before);
+	hm_make_untidy(place->arena->set);
+	/* Contents that stay wait with their addresses. */
+	if (FAILED(hr))
+		return S_FALSE;
+	if (hr == S_OK && place->arena->set->guards)
+		straighten(place->arena, address, size, bounds);
+	return hr;
 }
 
 HRESULT hm_release_in(struct hm_arena *arena, uintptr_t address, size_t size,
 		      const struct hm_page_history *before)
 {
-	struct bounds bounds = { address, address + size };
 	struct hm_place place = hm_place_of(arena, address, size);
-	HRESULT hr = S_OK;
+	HRESULT hr = empty(&place, address, size, before);
 
-	if (before != NULL)
-		bounds = (struct bounds){ before->start, before->end };
-	if (hm_place_seen(&place) & HM_SOME_OPEN) {
-		hr = close_or_shut(arena, address, size, bounds, before);
-		/* Contents that stay wait with their addresses. */
-		if (FAILED(hr))
-			hr = S_FALSE;
-		if (hr == S_OK && arena->set->guards)
-			straighten(arena, address, size, bounds);
-	}
-	if (hr == S_OK && is_alone(&place, address, size, bounds) && hm_shelf_put(&place))
-		return S_OK;
-	/* What is only held the second time has been counted the first time. */
-	if (hr == S_OK || before != NULL)
-		hm_leave(arena, address, size, bounds.start, bounds.end, hr != S_OK);
-	return hr;
+	if (hr != S_OK || (is_alone(&place, address) && hm_shelf_put(&place)))
+		return hr;
+	hm_leave(arena, address, size, address, address + size, false);
+	return S_OK;
 }

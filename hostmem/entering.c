@@ -5,9 +5,11 @@
  * region ends and what phase it is in, a link in the list of a granule.  What cannot be
  * done with one store is done in an order in which every address keeps an answer.
  *
- * The version of a record moves with every change of it.  A record that is taken out may
- * still be held by a reader, or named by a ticket of who has entered it; the version tells
- * both that it means nothing any more, or something else.
+ * The version of a record moves with every change of it, and its upper bits with every
+ * incarnation.  A record that is taken out may still be held by a reader, or named by a
+ * ticket of who has entered it; the version tells the one, and the incarnation the other,
+ * that it means nothing any more, or something else.  A ticket is not void because a
+ * neighbour in the granule's list came or went.
  *
  * Locks: the directory's, for the range that is changed, never across a system call.
  */
@@ -35,15 +37,16 @@ static void next_version(struct hm_region *region)
 }
 
 /*
- * The same where nobody else can write the version: a record that is not in use, or one
- * that is being taken out, has no states to publish and no phase to change, so only the
- * directory's holder writes it.  Stores are all it takes for a reader that sees the new
- * version to see what came before it, and the other way round.
+ * Another incarnation, where nobody else can write the version: a record that is not in
+ * use, or one that is being taken out, has no states to publish and no phase to change, so
+ * only the directory's holder writes it.  Stores are all it takes for a reader that sees
+ * the new version to see what came before it, and the other way round.
  */
-static void next_version_alone(struct hm_region *region)
+static void next_incarnation_alone(struct hm_region *region)
 {
 	STORE(region->version,
-	      atomic_load_explicit(&region->version, memory_order_relaxed) + 1);
+	      atomic_load_explicit(&region->version, memory_order_relaxed) +
+		      (UINT64_C(1) << HM_INCARNATION_SHIFT));
 }
 
 void hm_region_set_phase(struct hm_region *region, enum hm_region_phase phase)
@@ -58,7 +61,7 @@ static void remove_locked(struct hm_region *region, struct hm_region *first)
 	uintptr_t base = hm_region_base(region);
 
 	set_extent(region, 0, HM_REGION_NONE);
-	next_version_alone(region);
+	next_incarnation_alone(region);
 	hm_directory_count_change(base);
 	if (region != first) {
 		struct hm_region *before = first;
@@ -83,7 +86,16 @@ static bool lock_ticket(const struct hm_region_ticket *ticket, uintptr_t base,
 			struct hm_directory_stripe **held)
 {
 	*held = hm_directory_lock(base, base + 1);
-	return LOAD(ticket->region->version) == ticket->version;
+	return (LOAD(ticket->region->version) ^ ticket->version) >>
+		       HM_INCARNATION_SHIFT ==
+	       0;
+}
+
+static bool is_going(const struct hm_region *region)
+{
+	enum hm_region_phase phase = hm_record_phase(region);
+
+	return phase == HM_REGION_ARRIVING || phase == HM_REGION_LEAVING;
 }
 
 void hm_regions_remove(const struct hm_region_ticket *ticket)
@@ -92,7 +104,7 @@ void hm_regions_remove(const struct hm_region_ticket *ticket)
 	struct hm_region *first = hm_directory_own(base);
 	struct hm_directory_stripe *held;
 
-	if (lock_ticket(ticket, base, &held))
+	if (lock_ticket(ticket, base, &held) && is_going(ticket->region))
 		remove_locked(ticket->region, first);
 	hm_directory_unlock(held);
 }
@@ -100,7 +112,8 @@ void hm_regions_remove(const struct hm_region_ticket *ticket)
 bool hm_regions_arrive(const struct hm_region_ticket *ticket)
 {
 	struct hm_directory_stripe *held;
-	bool arrived = lock_ticket(ticket, LOAD(ticket->region->base), &held);
+	bool arrived = lock_ticket(ticket, LOAD(ticket->region->base), &held) &&
+		       hm_record_phase(ticket->region) == HM_REGION_ARRIVING;
 
 	if (arrived)
 		hm_region_set_phase(ticket->region, HM_REGION_LIVE);
@@ -155,7 +168,7 @@ static void fill_locked(struct hm_region *region, const struct hm_region_fields 
 	STORE(region->levels,
 	      (uint8_t)hm_states_levels(hm_pages(fields->end - fields->base)));
 	STORE(region->traits, fields->traits);
-	next_version_alone(region);
+	next_incarnation_alone(region);
 	set_extent(region, fields->end, fields->phase);
 }
 

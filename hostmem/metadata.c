@@ -34,6 +34,7 @@
 #define LARGEST_SPAN ((size_t)4 << 20)
 #define SMALL_SPAN ((size_t)16 << 10) /* when there is no memory for a larger one */
 #define SET_ASIDE 64U
+#define ALONE ((size_t)256 << 10) /* from this size on a table has a span of its own */
 
 struct span {
 	struct span *next;
@@ -129,19 +130,25 @@ static void retire_locked(struct rest *rest)
 	}
 }
 
-/* Enters a new span in the list and cuts from it.  Of what is left of this one and of the
- * one before, the larger is what is cut from next. */
-static void *begin_span_locked(void *memory, size_t whole, size_t size, bool whole_pages)
+static void enter_span_locked(void *memory, size_t whole)
 {
 	struct span *span = memory;
-	struct rest rest = { (char *)memory + SMALLEST, (char *)memory + whole };
-	struct rest other = metadata.rest;
-	void *block = cut(&rest, size, whole_pages);
 
 	span->start = (uintptr_t)memory;
 	span->end = span->start + whole;
 	span->next = atomic_load_explicit(&metadata.spans, memory_order_relaxed);
 	atomic_store_explicit(&metadata.spans, span, memory_order_release);
+}
+
+/* Enters a new span in the list and cuts from it.  Of what is left of this one and of the
+ * one before, the larger is what is cut from next. */
+static void *begin_span_locked(void *memory, size_t whole, size_t size, bool whole_pages)
+{
+	struct rest rest = { (char *)memory + SMALLEST, (char *)memory + whole };
+	struct rest other = metadata.rest;
+	void *block = cut(&rest, size, whole_pages);
+
+	enter_span_locked(memory, whole);
 	if (rest.end - rest.start > other.end - other.start) {
 		metadata.rest = rest;
 		retire_locked(&other);
@@ -181,12 +188,31 @@ static void *grow(size_t size, bool whole_pages)
 	return begin_span_locked(memory, whole, size, whole_pages);
 }
 
+/*
+ * A table that is large is touched here and there only.  Its span has nothing else, and is
+ * smaller than those for which huge pages are asked: they would make all of it resident.
+ */
+static void *map_alone(size_t bytes)
+{
+	size_t whole = hm_round_up(bytes, HM_PAGE_SIZE) + HM_PAGE_SIZE;
+	char *memory = hm_pages_map_metadata(whole);
+
+	if (memory == NULL)
+		return NULL;
+	hm_lock_acquire(&metadata.lock, HM_RANK_METADATA);
+	enter_span_locked(memory, whole);
+	hm_lock_release(&metadata.lock, HM_RANK_METADATA);
+	return memory + HM_PAGE_SIZE;
+}
+
 void *hm_metadata_map_forever(size_t size)
 {
 	size_t bytes = hm_round_up(size, SMALLEST);
 	bool whole_pages = size >= HM_PAGE_SIZE;
 	void *memory;
 
+	if (bytes >= ALONE)
+		return map_alone(bytes);
 	hm_lock_acquire(&metadata.lock, HM_RANK_METADATA);
 	memory = cut(&metadata.rest, bytes, whole_pages);
 	if (memory == NULL)

@@ -51,7 +51,10 @@ void hm_set_apart(const struct hm_place *place)
 				  hm_granules_set_apart(granules, place->first,
 							place->count, true),
 				  memory_order_relaxed);
-	atomic_fetch_add_explicit(&set->openings, 1, memory_order_relaxed);
+	/* Without guards this is part of opening, which counts already. */
+	if (set->guards)
+		atomic_fetch_add_explicit(&set->openings, 1, memory_order_relaxed);
+	hm_make_untidy(set);
 }
 
 /* Counts the granules of a place that are not set apart any more; whether there were any. */
@@ -112,6 +115,23 @@ void hm_leave(struct hm_arena *arena, uintptr_t address, size_t size, uintptr_t 
 	close_excess(&excess);
 }
 
+/* A granule that two share has become odd without being opened: what is committed there
+ * is to be in core dumps all the same. */
+static void dump_if_shared(struct hm_arena *arena, uint32_t granule)
+{
+	if (hm_place_is_shared(arena, granule))
+		hm_memory_dump((void *)hm_arena_address(arena, granule), HM_GRANULE_SIZE,
+			       true);
+}
+
+void hm_divide(struct hm_arena *arena, uintptr_t address, size_t size, uintptr_t start,
+	       uintptr_t end)
+{
+	hm_leave(arena, address, size, start, end, true);
+	dump_if_shared(arena, hm_arena_granule(arena, address));
+	dump_if_shared(arena, hm_arena_granule(arena, address + size - 1));
+}
+
 /* ---- Opening ---- */
 
 static HRESULT guard_if_any(uintptr_t start, uintptr_t end)
@@ -136,6 +156,7 @@ static HRESULT open_place(const struct hm_place *place, uintptr_t start, uintptr
 			return hr;
 	}
 	atomic_fetch_add_explicit(&place->arena->set->openings, 1, memory_order_relaxed);
+	hm_make_untidy(place->arena->set);
 	hm_memory_dump((void *)low, high - low, true);
 	if (!place->arena->set->guards)
 		hm_set_apart(place);

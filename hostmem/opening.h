@@ -22,6 +22,13 @@
 HRESULT hm_open(struct hm_arena *arena, uintptr_t address, size_t size, uintptr_t start,
 		uintptr_t end);
 
+/* Notes that there may be something to tidy up: to be called after the change. */
+static inline void hm_make_untidy(struct hm_arenas *set)
+{
+	if (!atomic_load_explicit(&set->untidy, memory_order_relaxed))
+		atomic_store_explicit(&set->untidy, true, memory_order_relaxed);
+}
+
 /* Has the kernel keep the mapping of a place apart from its neighbours, unless there are
  * too many such already; and ends that. */
 void hm_set_apart(const struct hm_place *place);
@@ -41,6 +48,11 @@ bool hm_close(const struct hm_place *place);
 void hm_give(const struct hm_place *place);
 void hm_leave(struct hm_arena *arena, uintptr_t address, size_t size, uintptr_t start,
 	      uintptr_t end, bool held);
+
+/* Notes, before anybody can see it, that [address, address + size) and what is beside it of
+ * the reservation [start, end) are reservations of their own from now on. */
+void hm_divide(struct hm_arena *arena, uintptr_t address, size_t size, uintptr_t start,
+	       uintptr_t end);
 
 /* So many granules are closed when they are given back, and opened without what is around
  * them: by then a change of the mapping costs less than guards. */

@@ -210,24 +210,51 @@ bool hm_place_take_exactly(const struct hm_place *place)
 	return taken;
 }
 
-bool hm_place_take_open(struct hm_arena *arena, uint32_t from, struct hm_place *out)
+bool hm_place_take_at(struct hm_arena *arena, uintptr_t address, size_t size,
+		      struct hm_place *out)
+{
+	*out = hm_place_of(arena, address, size);
+	if (!hm_place_take_exactly(out))
+		return false;
+	/* The arena may have been unmapped since it was looked up, and its record be used for
+	 * another one; not any more, now that we have a place in it. */
+	if (hm_place_start(out) == hm_round_down(address, HM_GRANULE_SIZE))
+		return true;
+	hm_place_give(out, NULL);
+	return false;
+}
+
+/* In an arena in which nothing is taken, all of it at once. */
+static bool take_open_locked(struct hm_arena *arena, uint32_t from,
+			     struct hm_extent *extent)
 {
 	struct hm_extents *extents = &arena->book.extents;
+
+	if (hm_arena_is_free_locked(arena)) {
+		*extent = (struct hm_extent){ 0, extents->count, HM_EXTENT_OPEN };
+		return arena->open_room != 0 &&
+		       hm_extents_take_at(extents, 0, extents->count);
+	}
+	for (; hm_extents_next(extents, from, extent); from += extent->count) {
+		from = extent->first;
+		if (extent->kind == HM_EXTENT_OPEN)
+			return hm_extents_take_at(extents, extent->first, extent->count);
+	}
+	return false;
+}
+
+bool hm_place_take_open(struct hm_arena *arena, uint32_t from, struct hm_place *out)
+{
 	struct hm_extent extent;
-	bool was_free, taken = false;
+	bool was_free, taken;
 
 	if (!hm_arena_lock(arena))
 		return false;
 	was_free = hm_arena_is_free_locked(arena);
-	/* One that is free altogether is left to those who unmap it. */
-	while (!taken && !was_free && hm_extents_next(extents, from, &extent)) {
-		taken = extent.kind == HM_EXTENT_OPEN &&
-			hm_extents_take_at(extents, extent.first, extent.count);
-		from = extent.first + extent.count;
-	}
+	taken = take_open_locked(arena, from, &extent);
 	if (taken) {
-		arena->open_room -= extent.count;
 		*out = (struct hm_place){ arena, extent.first, extent.count };
+		arena->open_room -= count_open(out);
 	}
 	finish(arena, was_free);
 	return taken;
@@ -353,7 +380,7 @@ static bool vacate_locked(struct hm_arena *arena, uint32_t granule, uintptr_t ad
 	if (more > 0 && (hm_place_seen(&place) & HM_SOME_BLANK))
 		hm_place_set(&place, HM_GRANULE_ODD);
 	atomic_store_explicit(&arena->book.tenants[granule], (uint8_t)tenants,
-			      memory_order_relaxed);
+			      memory_order_release);
 	return false;
 }
 
@@ -390,4 +417,31 @@ void hm_place_leave(struct hm_arena *arena, uintptr_t address, size_t size,
 		give_locked(&place, excess);
 	}
 	finish_giving(arena);
+}
+
+/* Ends that the pieces beside [address, behind) count in a granule. */
+static void forget_rests_locked(struct hm_arena *arena, uint32_t granule,
+				uintptr_t address, uintptr_t behind, uintptr_t start,
+				uintptr_t end)
+{
+	uintptr_t low = hm_arena_address(arena, granule);
+	int rests = (address > hm_max(start, low)) +
+		    (behind < hm_min(end, low + HM_GRANULE_SIZE));
+
+	atomic_store_explicit(&arena->book.tenants[granule],
+			      (uint8_t)(PEEK(arena->book.tenants[granule]) - rests),
+			      memory_order_release);
+}
+
+void hm_place_reunite(struct hm_arena *arena, uintptr_t address, size_t size,
+		      uintptr_t start, uintptr_t end)
+{
+	uint32_t first = hm_arena_granule(arena, address);
+	uint32_t last = hm_arena_granule(arena, address + size - 1);
+
+	hm_lock_acquire(&arena->lock, HM_RANK_ARENA);
+	forget_rests_locked(arena, first, address, address + size, start, end);
+	if (last != first)
+		forget_rests_locked(arena, last, address, address + size, start, end);
+	hm_lock_release(&arena->lock, HM_RANK_ARENA);
 }

@@ -42,7 +42,7 @@ static inline void hm_place_set(const struct hm_place *place, enum hm_granule_st
 static inline bool hm_place_is_shared(const struct hm_arena *arena, uint32_t granule)
 {
 	return atomic_load_explicit(&arena->book.tenants[granule],
-				    memory_order_relaxed) != 0;
+				    memory_order_acquire) != 0;
 }
 
 /* The granules of [address, address + size), which is in the arena. */
@@ -67,9 +67,14 @@ struct hm_place hm_place_whole(struct hm_arena *arena, uintptr_t address, size_t
  */
 bool hm_place_take(struct hm_arenas *set, uint32_t count, uint32_t alignment, bool small,
 		   struct hm_place *out, bool *crowded);
+/* Takes what an arena has at [address, address + size); false if some of it is taken, or
+ * there is another arena by now. */
+bool hm_place_take_at(struct hm_arena *arena, uintptr_t address, size_t size,
+		      struct hm_place *out);
 /* Takes these very granules; false if one of them is taken, or the arena is gone. */
 bool hm_place_take_exactly(const struct hm_place *place);
-/* The first free open granules at or above `from`; false if there are none. */
+/* Takes the first free open granules at or above `from`, or all of an arena in which nothing
+ * is taken and something is open; false if there are none. */
 bool hm_place_take_open(struct hm_arena *arena, uint32_t from, struct hm_place *out);
 
 /*
@@ -94,5 +99,9 @@ void hm_place_give(const struct hm_place *place, struct hm_place *excess);
  */
 void hm_place_leave(struct hm_arena *arena, uintptr_t address, size_t size,
 		    uintptr_t start, uintptr_t end, bool held, struct hm_place *excess);
+
+/* Takes back what the same call with `held` has noted. */
+void hm_place_reunite(struct hm_arena *arena, uintptr_t address, size_t size,
+		      uintptr_t start, uintptr_t end);
 
 #endif

@@ -87,7 +87,9 @@ void hm_regions_unlock(struct hm_region *region);
  * another thread has it. */
 struct hm_region *hm_regions_try_lock(uintptr_t address, bool *busy);
 
-/* A record as it was: what it was entered for is over when its version has moved. */
+/* A record as it was: what it was entered for is over when it is another incarnation, which
+ * the upper bits of the version tell. */
+#define HM_INCARNATION_SHIFT 40
 struct hm_region_ticket {
 	struct hm_region *region;
 	uint64_t version;

@@ -126,13 +126,23 @@ static bool is_retainable(const struct hm_host *host, uintptr_t base, size_t siz
 {
 	struct hm_page_run run;
 
-	if (!hm_retained_wants(&host->retained, size) || before->history.start != base ||
-	    before->history.end != base + size)
+	if (!hm_retained_wants(&host->retained, size))
 		return false;
 	run = before->history.run_at(&before->history, (void *)base);
 	return run.size == size && run.committed &&
 	       run.access == (HM_ACCESS_READ | HM_ACCESS_WRITE) &&
 	       hm_pages_are_ordinary(host->pages, base, size);
+}
+
+/* What is kept: its record goes, its pages stay. */
+static HRESULT retain(struct hm_host *host, struct hm_region *region, uintptr_t base,
+		      size_t size)
+{
+	struct hm_region_ticket ticket = { region, hm_region_version(region) };
+
+	hm_regions_remove(&ticket);
+	hm_retained_put(&host->retained, host->pages, base, size);
+	return S_OK;
 }
 
 /* The last of a LEAVING region: the system takes the addresses, the record goes. */
@@ -142,11 +152,6 @@ static HRESULT leave(struct hm_host *host, struct hm_region *region, uintptr_t b
 	struct hm_region_ticket ticket = { region, hm_region_version(region) };
 	HRESULT hr;
 
-	if (is_retainable(host, base, size, before)) {
-		hm_regions_remove(&ticket);
-		hm_retained_put(&host->retained, host->pages, base, size);
-		return S_OK;
-	}
 	hr = host->pages->release(host->pages, (void *)base, size, &before->history);
 	if (hr == S_OK)
 		hm_regions_remove(&ticket);
@@ -167,7 +172,9 @@ static HRESULT release_locked(struct hm_host *host, struct hm_region *region,
 	hm_region_set_phase(region, HM_REGION_LEAVING);
 	uncommit(host, *freed);
 	hm_figures_reserve(&host->figures, -(ptrdiff_t)size, -1);
-	hr = leave(host, region, base, size, &before);
+	hr = is_retainable(host, base, size, &before)
+		     ? retain(host, region, base, size)
+		     : leave(host, region, base, size, &before);
 	hm_states_free(before.states.root, before.states.levels);
 	return hr;
 }
@@ -269,13 +276,20 @@ static HRESULT release_part_locked(struct hm_host *host, struct hm_region *regio
 	bool in_the_middle = address != hm_region_base(region) &&
 			     address + size != hm_region_end(region);
 	struct hm_region *hole;
-	HRESULT hr = split(host, region, address, size, &hole);
+	HRESULT hr;
 
-	if (FAILED(hr))
+	host->pages->divide(host->pages, (void *)address, size, &before.history);
+	hr = split(host, region, address, size, &hole);
+	if (FAILED(hr)) {
+		host->pages->unite(host->pages, (void *)address, size, &before.history);
 		return hr;
+	}
 	*freed = committed;
 	uncommit(host, committed);
 	hm_figures_reserve(&host->figures, -(ptrdiff_t)size, in_the_middle ? 1 : 0);
+	/* The hole is a reservation of its own now, with the pages that it had. */
+	before.history.start = address;
+	before.history.end = address + size;
 	hr = leave(host, hole, address, size, &before);
 	/* At the front it is the old record that leaves, with its states. */
 	if (hole == region)

@@ -341,19 +341,17 @@ HRESULT hm_reserve(struct hm_host *host, const struct hm_allocation *want, void 
 
 bool hm_reserve_probe(struct hm_host *host, uintptr_t start, size_t size)
 {
-	uintptr_t base = hm_round_down(start, HM_PAGE_SIZE);
+	uintptr_t base = hm_round_down(start, HM_GRANULE_SIZE);
 	size_t bytes = hm_max(size, 1);
-	void *address;
-	HRESULT hr;
+	bool room;
 
 	if (!hm_range_valid(start, bytes) || (start != 0 && start < HM_USER_START))
 		return false;
 	bytes = hm_round_up(start + bytes, HM_PAGE_SIZE) - base;
+	if (base != 0 && hm_regions_units_in_use(base, base + bytes))
+		return false;
 	hm_calls_enter();
-	hr = host->pages->reserve(host->pages, (void *)base, bytes, HM_GRANULE_SIZE, 0,
-				  HM_ACCESS_NONE, &address);
-	if (SUCCEEDED(hr))
-		host->pages->give_up(host->pages, address, bytes);
+	room = hm_pages_probe(host->pages, base, bytes);
 	hm_calls_leave();
-	return SUCCEEDED(hr);
+	return room;
 }

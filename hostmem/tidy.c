@@ -98,9 +98,10 @@ bool hm_tidy(const struct hm_page_source *pages)
 	struct hm_arena *arena;
 	bool any = false;
 
-	/* What was looked through since nothing has been opened has not changed for it. */
-	if (set == NULL || atomic_exchange(&set->openings, 0) == 0)
+	/* What has not changed since it was looked through need not be looked through. */
+	if (set == NULL || !atomic_exchange(&set->untidy, false))
 		return false;
+	atomic_store_explicit(&set->openings, 0, memory_order_relaxed);
 	(void)hm_shelves_clear(set);
 	arena = atomic_load_explicit(&set->first, memory_order_acquire);
 	for (; arena != NULL; arena = arena->next_in_set) {

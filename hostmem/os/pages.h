@@ -93,10 +93,20 @@ struct hm_page_source {
 			    size_t size);
 
 	/*
-	 * Gives address space back, all of the reservation or part of it.  S_FALSE: the
-	 * memory is gone as after decommit, but the system had no room to give up the
-	 * addresses; the range still belongs to the caller, who asks again later, and then
-	 * without a history: the range was a reservation, and nothing in it is committed.
+	 * [address, address + size), a part of the reservation, and what is beside it are
+	 * about to be reservations of their own: for a source that has to know who is
+	 * where before anybody may give something back.  `unite` takes that back.
+	 */
+	void (*divide)(const struct hm_page_source *self, void *address, size_t size,
+		       const struct hm_page_history *before);
+	void (*unite)(const struct hm_page_source *self, void *address, size_t size,
+		      const struct hm_page_history *before);
+
+	/*
+	 * Gives the address space of a whole reservation back.  S_FALSE: the memory is
+	 * gone as after decommit, but the system had no room to give up the addresses; the
+	 * range still belongs to the caller, who asks again later, and then without a
+	 * history: nothing in it is committed.
 	 */
 	HRESULT(*release)
 	(const struct hm_page_source *self, void *address, size_t size,

@@ -64,7 +64,8 @@ static HRESULT restore(char *address, size_t size, const struct hm_page_history 
 		run.size = hm_min(run.size, size);
 		hr = run.committed ? hm_memory_put_back(address, run.size, run.access)
 				   : hm_memory_clear(address, run.size);
-		if (hr != S_OK)
+		/* What decommit could not take access away from is as it was. */
+		if (FAILED(hr))
 			return E_FAIL;
 		address += run.size;
 		size -= run.size;
@@ -261,6 +262,13 @@ static HRESULT posix_release(const struct hm_page_source *self, void *address,
 	}
 }
 
+/* The kernel knows who is where. */
+static void posix_divide(const struct hm_page_source *self, void *address, size_t size,
+			 const struct hm_page_history *before)
+{
+	(void)self, (void)address, (void)size, (void)before;
+}
+
 static void posix_give_up(const struct hm_page_source *self, void *address, size_t size)
 {
 	(void)self;
@@ -294,6 +302,8 @@ const struct hm_page_source hm_pages_posix = {
 	.decommit = posix_decommit,
 	.discard = posix_discard,
 	.prefer_huge = posix_prefer_huge,
+	.divide = posix_divide,
+	.unite = posix_divide,
 	.release = posix_release,
 	.give_up = posix_give_up,
 };
