@@ -3,28 +3,52 @@
 ## others see what a caller sees, and say so in a line of their own at the end of the list.
 
 unit_tests = \
+	%D%/unit/arenapages \
+	%D%/unit/arenapages_locked \
+	%D%/unit/arenapages_random \
+	%D%/unit/arenapages_refused \
+	%D%/unit/arenapages_release \
+	%D%/unit/arenas \
+	%D%/unit/arenas_limits \
 	%D%/unit/arguments \
 	%D%/unit/bitmap \
 	%D%/unit/budget \
 	%D%/unit/calls \
 	%D%/unit/commit \
+	%D%/unit/committing \
+	%D%/unit/committing_apart \
+	%D%/unit/directory \
 	%D%/unit/events \
+	%D%/unit/extents \
+	%D%/unit/extents_random \
 	%D%/unit/external \
+	%D%/unit/figures \
 	%D%/unit/foreign \
+	%D%/unit/granules \
 	%D%/unit/host \
 	%D%/unit/largepages \
+	%D%/unit/lending \
 	%D%/unit/library \
 	%D%/unit/lock \
 	%D%/unit/mapping \
 	%D%/unit/mappings \
 	%D%/unit/mappings_parse \
+	%D%/unit/memory \
+	%D%/unit/memory_advice \
+	%D%/unit/memory_guards \
 	%D%/unit/metadata \
 	%D%/unit/notify \
+	%D%/unit/opening \
+	%D%/unit/opening_close \
 	%D%/unit/pages \
 	%D%/unit/pages_reserve \
 	%D%/unit/pagestates \
 	%D%/unit/pagestates_random \
 	%D%/unit/parked \
+	%D%/unit/places \
+	%D%/unit/places_share \
+	%D%/unit/places_threads \
+	%D%/unit/places_window \
 	%D%/unit/protect \
 	%D%/unit/protection \
 	%D%/unit/query \
@@ -33,7 +57,15 @@ unit_tests = \
 	%D%/unit/release \
 	%D%/unit/request \
 	%D%/unit/request_inside \
-	%D%/unit/reserve
+	%D%/unit/reserve \
+	%D%/unit/residents \
+	%D%/unit/residents_file \
+	%D%/unit/retained \
+	%D%/unit/retained_random \
+	%D%/unit/shelf \
+	%D%/unit/spare \
+	%D%/unit/tidy \
+	%D%/unit/tidy_threads
 
 abi_programs = \
 	%D%/abi/headers \
@@ -63,10 +95,12 @@ conformance_tests = \
 	%D%/conformance/bad_inputs_query \
 	%D%/conformance/com \
 	%D%/conformance/config \
+	%D%/conformance/core_dump \
 	%D%/conformance/events \
 	%D%/conformance/events_failure \
 	%D%/conformance/events_life \
 	%D%/conformance/events_nested \
+	%D%/conformance/footprint \
 	%D%/conformance/foreign \
 	%D%/conformance/foreign_protect \
 	%D%/conformance/guard \
@@ -74,8 +108,11 @@ conformance_tests = \
 	%D%/conformance/lifetime \
 	%D%/conformance/mappings \
 	%D%/conformance/module \
+	%D%/conformance/names \
 	%D%/conformance/not_implemented \
 	%D%/conformance/pages \
+	%D%/conformance/retain \
+	%D%/conformance/retain_limits \
 	%D%/conformance/shutdown \
 	%D%/conformance/virtual_alloc \
 	%D%/conformance/virtual_flags \
@@ -93,10 +130,12 @@ test_conformance_bad_inputs_policy_LDADD = libhostmem.la
 test_conformance_bad_inputs_query_LDADD = libhostmem.la
 test_conformance_com_LDADD = libhostmem.la
 test_conformance_config_LDADD = libhostmem.la
+test_conformance_core_dump_LDADD = libhostmem.la
 test_conformance_events_LDADD = libhostmem.la
 test_conformance_events_failure_LDADD = libhostmem.la
 test_conformance_events_life_LDADD = libhostmem.la
 test_conformance_events_nested_LDADD = libhostmem.la
+test_conformance_footprint_LDADD = libhostmem.la
 test_conformance_foreign_LDADD = libhostmem.la
 test_conformance_foreign_protect_LDADD = libhostmem.la
 test_conformance_guard_LDADD = libhostmem.la
@@ -104,8 +143,11 @@ test_conformance_hosting_LDADD = libhostmem.la
 test_conformance_lifetime_LDADD = libhostmem.la
 test_conformance_mappings_LDADD = libhostmem.la
 test_conformance_module_LDADD = libhostmem.la
+test_conformance_names_LDADD = libhostmem.la
 test_conformance_not_implemented_LDADD = libhostmem.la
 test_conformance_pages_LDADD = libhostmem.la
+test_conformance_retain_LDADD = libhostmem.la
+test_conformance_retain_limits_LDADD = libhostmem.la
 test_conformance_shutdown_LDADD = libhostmem.la
 test_conformance_virtual_alloc_LDADD = libhostmem.la
 test_conformance_virtual_flags_LDADD = libhostmem.la
@@ -135,15 +177,20 @@ test_fault_half_done_SOURCES = \
 test_fault_sweep_SOURCES = \
 	%D%/fault/refusing.c \
 	%D%/fault/scenarios.c \
+	%D%/fault/scenarios_arena.c \
 	%D%/fault/scene.c \
 	%D%/fault/sweep.c
 
 stress_tests = \
 	%D%/stress/differential \
 	%D%/stress/fork \
+	%D%/stress/fork_arenas \
 	%D%/stress/guards \
 	%D%/stress/limits \
+	%D%/stress/limits_policy \
+	%D%/stress/million \
 	%D%/stress/queries \
+	%D%/stress/queries_arena \
 	%D%/stress/threads
 test_stress_differential_SOURCES = \
 	%D%/stress/compare.c \
@@ -153,7 +200,8 @@ test_stress_differential_SOURCES = \
 e2e_tests = \
 	%D%/e2e/cpython.sh \
 	%D%/e2e/install.sh \
-	%D%/e2e/readme.sh
+	%D%/e2e/readme.sh \
+	%D%/e2e/valgrind.sh
 
 ## Run under the thread sanitizer, besides the stress tests.
 threaded_tests = \
@@ -164,18 +212,39 @@ threaded_tests = \
 	%D%/conformance/events_nested \
 	%D%/conformance/guard \
 	%D%/conformance/lifetime \
+	%D%/unit/arenas \
 	%D%/unit/bitmap \
 	%D%/unit/budget \
 	%D%/unit/calls \
+	%D%/unit/directory \
 	%D%/unit/events \
+	%D%/unit/figures \
+	%D%/unit/granules \
 	%D%/unit/host \
 	%D%/unit/lock \
 	%D%/unit/mappings \
 	%D%/unit/metadata \
 	%D%/unit/notify \
+	%D%/unit/places_threads \
 	%D%/unit/protect \
 	%D%/unit/query \
-	%D%/unit/regions_split
+	%D%/unit/regions_split \
+	%D%/unit/shelf \
+	%D%/unit/tidy_threads
+
+## Run in each of the ways in which a host takes access away from pages, see abi/hostmem.h:
+## `make check` takes what the kernel has, this the others.
+pages_tests = \
+	$(conformance_tests) \
+	$(fault_tests) \
+	$(stress_tests)
+
+## The least of that, for builds in which everything is slow.
+protect_tests = \
+	%D%/stress/differential \
+	%D%/stress/guards \
+	%D%/stress/queries \
+	%D%/stress/threads
 
 ## What `make distcheck` runs.
 short_tests = \
@@ -206,21 +275,30 @@ endif
 noinst_HEADERS += \
 	%D%/conformance/access.h \
 	%D%/conformance/bad_inputs.h \
+	%D%/conformance/child.h \
 	%D%/conformance/com_rules.h \
 	%D%/conformance/host.h \
 	%D%/conformance/maps.h \
 	%D%/conformance/recorder.h \
+	%D%/conformance/retain.h \
+	%D%/conformance/smaps.h \
 	%D%/fault/refusing.h \
 	%D%/fault/scenarios.h \
 	%D%/fault/scene.h \
 	%D%/stress/compare.h \
 	%D%/stress/crowd.h \
 	%D%/stress/faces.h \
+	%D%/stress/forked.h \
+	%D%/stress/limits.h \
 	%D%/stress/model.h \
+	%D%/stress/race.h \
 	%D%/tap.h \
+	%D%/unit/arena.h \
 	%D%/unit/fake.h \
 	%D%/unit/kernel.h \
 	%D%/unit/map.h \
+	%D%/unit/plot.h \
+	%D%/unit/stubborn.h \
 	%D%/unit/tree.h
 EXTRA_DIST += \
 	$(abi_scripts) \
@@ -258,11 +336,19 @@ check-e2e:
 	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(e2e_tests)'
 check-fault:
 	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(fault_tests)'
+check-pages:
+	$(AM_V_at)status=0; for way in protect direct; do \
+		echo "HOSTMEM_PAGES=$$way"; \
+		HOSTMEM_PAGES=$$way $(MAKE) $(AM_MAKEFLAGS) check \
+			TESTS='$(pages_tests)' || status=1; \
+	done; exit $$status
+check-protect:
+	$(AM_V_at)HOSTMEM_PAGES=protect $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(protect_tests)'
 check-stress:
 	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(stress_tests)'
 check-threaded:
 	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(stress_tests) $(threaded_tests)'
 check-unit:
 	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(unit_tests)'
-.PHONY: check-abi check-conformance check-e2e check-fault check-stress check-threaded \
-	check-unit
+.PHONY: check-abi check-conformance check-e2e check-fault check-pages check-protect \
+	check-stress check-threaded check-unit

@@ -264,7 +264,7 @@ static void another_hosts_memory_is_refused(void)
 /* From our own memory into a foreign mapping behind it, and from one into ours. */
 static void a_range_across_our_border_changes_nothing(void)
 {
-	unsigned char *hole = (unsigned char *)host_hole(&host, 4 * UNIT);
+	unsigned char *hole = pages_hole(4 * UNIT);
 	struct snapshot before;
 	unsigned char *foreign;
 	void *base;

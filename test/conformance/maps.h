@@ -25,6 +25,22 @@ static inline unsigned char *pages_alone(size_t pages, int protect)
 	return gap + PAGE;
 }
 
+/*
+ * Addresses that are nobody's, not even kept by a host for later; a multiple of UNIT.  They
+ * are the low end of a gap, as what is mapped next goes to the high one.
+ */
+static inline unsigned char *pages_hole(size_t size)
+{
+	size_t all = size + 0x4000000;
+	char *gap = (char *)mmap(NULL, all, PROT_NONE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (!CHECK(gap != MAP_FAILED))
+		return NULL;
+	CHECK(munmap(gap, all) == 0);
+	return (unsigned char *)(((uintptr_t)gap + UNIT - 1) / UNIT * UNIT);
+}
+
 struct maps_line {
 	uintptr_t start, end;
 	char access[5];

@@ -2,6 +2,9 @@
  * mprotect walks the kernel's mappings one by one and may stop half-way, with ENOMEM and
  * the first ones changed.  A call that hits this fails and has changed nothing: the pages
  * that were changed are put back.
+ *
+ * What is stopped is the change of the whole range, not the putting back, which is done run
+ * by run; and twice, as a call asks once more when it has found something to give back.
  */
 #include "test/fault/refusing.h"
 #include "test/fault/scene.h"
@@ -11,9 +14,12 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#define INSTALL_GUARD 102 /* MADV_GUARD_INSTALL, Linux 6.13 */
+
 static struct {
 	size_t pages; /* that are changed before it stops; SIZE_MAX = all, and no error */
-	unsigned times; /* how many calls from now on stop */
+	size_t range; /* pages of the calls that stop; 0 = all */
+	unsigned times; /* how many of them from now on stop */
 	unsigned stopped;
 } plan;
 
@@ -21,7 +27,8 @@ static int half_protect(void *address, size_t size, int protection)
 {
 	size_t done = plan.pages * PAGE;
 
-	if (plan.times == 0 || done >= size)
+	if (plan.times == 0 || done >= size ||
+	    (plan.range != 0 && size != plan.range * PAGE))
 		return mprotect(address, size, protection);
 	plan.times--;
 	plan.stopped++;
@@ -44,11 +51,21 @@ static void *no_map(void *address, size_t size, int protection, int flags, int f
 	return MAP_FAILED;
 }
 
+/* As of locked memory. */
+static int no_guards(void *address, size_t size, int advice)
+{
+	if (advice != INSTALL_GUARD)
+		return madvise(address, size, advice);
+	errno = EINVAL;
+	return -1;
+}
+
 static bool set_stage(struct scene *scene)
 {
 	refusing_install();
 	plan.times = 0;
-	return CHECK_HR(scene_open(scene), S_OK) && scene_watch(scene) &&
+	plan.range = 0;
+	return CHECK_HR(scene_open(scene, NULL), S_OK) && scene_watch(scene) &&
 	       scene_furnish(scene);
 }
 
@@ -61,16 +78,17 @@ static void stop_everywhere(HRESULT (*call)(struct scene *scene), size_t pages)
 	if (!set_stage(&scene))
 		return;
 	hm_system.protect = half_protect;
+	plan.range = pages;
 	for (plan.pages = 0; plan.pages < pages; plan.pages++) {
 		tap_row("stopped after %zu pages", plan.pages);
 		plan.stopped = 0;
 		scene_paint(&scene, &before);
-		plan.times = 1;
+		plan.times = 2;
 		CHECK_HR(call(&scene), E_OUTOFMEMORY);
 		plan.times = 0;
-		CHECK_INT(plan.stopped, 1);
+		CHECK(plan.stopped != 0);
 		scene_paint(&scene, &after);
-		scene_check_same(&before, &after);
+		scene_check_same(&before, &after, false);
 		scene_check_true(&scene, &after);
 	}
 	CHECK_HR(call(&scene), S_OK);
@@ -122,17 +140,20 @@ static void a_host_that_cannot_put_back_serves_no_more(void)
 	scene_close(&scene);
 }
 
-/* No room for a fresh mapping and none for a split: memory goes, access may stay. */
+/* No guards, no room for a fresh mapping and none for a split: memory goes, access may
+ * stay. */
 static void a_decommit_that_stops_half_way_succeeds(void)
 {
 	struct scene scene;
-	void *(*map)(void *, size_t, int, int, int, long);
+	struct hm_system_calls kept;
 
 	if (!set_stage(&scene))
 		return;
-	map = hm_system.map;
+	kept = hm_system;
 	hm_system.protect = half_protect;
 	hm_system.map = no_map;
+	hm_system.advise = no_guards;
+	plan.range = 8;
 	for (plan.pages = 0; plan.pages < 8; plan.pages++) {
 		tap_row("stopped after %zu pages", plan.pages);
 		plan.times = 1;
@@ -150,7 +171,7 @@ static void a_decommit_that_stops_half_way_succeeds(void)
 			*word = 1;
 		}
 	}
-	hm_system.map = map;
+	hm_system = kept;
 	scene_check_works(&scene);
 	scene_check_empties(&scene);
 	scene_close(&scene);

@@ -6,7 +6,7 @@
  */
 #include "test/fault/scenarios.h"
 
-static HRESULT reserve(struct scene *s)
+HRESULT play_reserve(struct scene *s)
 {
 	void *out = s;
 	HRESULT hr = faces_alloc(&s->faces, NULL, 5 * PAGE, MEM_RESERVE, PAGE_READWRITE,
@@ -28,7 +28,7 @@ static HRESULT reserve_far(struct scene *s)
 	return hr;
 }
 
-static HRESULT reserve_committed(struct scene *s)
+HRESULT play_reserve_committed(struct scene *s)
 {
 	void *out = s;
 	HRESULT hr = faces_alloc(&s->faces, NULL, 37 * PAGE, MEM_RESERVE | MEM_COMMIT,
@@ -138,7 +138,7 @@ static HRESULT release(struct scene *s)
 	return faces_free(&s->faces, s->base);
 }
 
-static HRESULT release_fresh(struct scene *s)
+HRESULT play_release_fresh(struct scene *s)
 {
 	HRESULT hr = s->fresh != NULL ? faces_free(&s->faces, s->fresh) : S_OK;
 
@@ -268,20 +268,20 @@ static HRESULT walk(struct scene *s)
 
 const struct scenario scenario_reserve = {
 	.calls = {
-		{ GRANT, reserve },
-		{ GIVE, release_fresh },
+		{ GRANT, play_reserve },
+		{ GIVE, play_release_fresh },
 		{ GRANT, reserve_far },
 		{ GRANT, reserve_guarded },
-		{ GIVE, release_fresh },
+		{ GIVE, play_release_fresh },
 	},
 };
 
 const struct scenario scenario_reserve_commit = {
 	.calls = {
-		{ GRANT, reserve_committed },
-		{ GIVE, release_fresh },
+		{ GRANT, play_reserve_committed },
+		{ GIVE, play_release_fresh },
 		{ GRANT, reserve_aligned },
-		{ GIVE, release_fresh },
+		{ GIVE, play_release_fresh },
 	},
 };
 
@@ -315,8 +315,8 @@ const struct scenario scenario_decommit = {
 const struct scenario scenario_release = {
 	.calls = {
 		{ GIVE, release },
-		{ GRANT, reserve },
-		{ GIVE, release_fresh },
+		{ GRANT, play_reserve },
+		{ GIVE, play_release_fresh },
 	},
 };
 
@@ -354,7 +354,7 @@ const struct scenario scenario_subscribe = {
 
 const struct scenario scenario_many_regions = {
 	.calls = {
-		{ GRANT, reserve_committed },
+		{ GRANT, play_reserve_committed },
 		{ GRANT, release_middle },
 		{ GIVE, acquire_inside },
 	},

@@ -20,18 +20,38 @@ struct scenario_call {
 };
 
 struct scenario {
+	uint32_t flags; /* of the host */
+	size_t retain;  /* bytes that it keeps for reuse */
+	bool bare;      /* the host is not furnished: it has not made anything yet */
+	void (*prepare)(struct scene *scene); /* what no call may be refused of; NULL */
 	struct scenario_call calls[SCENARIO_CALLS];
 };
 
+/* Calls of more than one file: `fresh` is reserved, with all of it committed, released. */
+HRESULT play_reserve(struct scene *scene);
+HRESULT play_reserve_committed(struct scene *scene);
+HRESULT play_release_fresh(struct scene *scene);
+
+extern const struct scenario
+	scenario_close; /* of granules that nothing is committed in */
 extern const struct scenario scenario_commit;
 extern const struct scenario scenario_decommit;
+extern const struct scenario scenario_excess; /* of open granules */
+extern const struct scenario scenario_first;  /* reservation of the process */
 extern const struct scenario scenario_foreign;
+extern const struct scenario scenario_huge;
+extern const struct scenario scenario_lend; /* part of an arena, and all of the place */
+extern const struct scenario scenario_lend_all;
 extern const struct scenario scenario_many_regions; /* for the last Release */
 extern const struct scenario scenario_mappings;
+extern const struct scenario scenario_odd;
+extern const struct scenario scenario_open;
 extern const struct scenario scenario_protect;
 extern const struct scenario scenario_release;
 extern const struct scenario scenario_reserve;
 extern const struct scenario scenario_reserve_commit;
+extern const struct scenario scenario_retain;
+extern const struct scenario scenario_share; /* a granule */
 extern const struct scenario scenario_split;
 extern const struct scenario scenario_subscribe;
 

@@ -5,8 +5,11 @@
 
 #include "test/fault/refusing.h"
 
+#include "hostmem/arenas.h"
+#include "hostmem/calls.h"
 #include "hostmem/metadata.h"
 #include "hostmem/regions.h"
+#include "hostmem/shelf.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -26,12 +29,12 @@ static BOOL HOSTMEM_CALL add_up(void *state, const HostMemEvent *event)
 	return TRUE;
 }
 
-HRESULT scene_open(struct scene *scene)
+HRESULT scene_open(struct scene *scene, const HostMemConfig *config)
 {
 	memset(scene, 0, sizeof(*scene));
 	if (!CHECK_INT(pipe(scene->pipe), 0))
 		return E_FAIL;
-	return faces_create(&scene->faces);
+	return faces_create_with(&scene->faces, config);
 }
 
 bool scene_watch(struct scene *scene)
@@ -142,7 +145,23 @@ void scene_paint(const struct scene *scene, struct picture *out)
 		 S_OK);
 }
 
-void scene_check_same(const struct picture *before, const struct picture *after)
+static void check_same_pages(const struct picture *before, const struct picture *after,
+			     bool half)
+{
+	for (size_t i = 0; i < after->pages; i++) {
+		const struct scene_page *was = &before->page[i], *is = &after->page[i];
+
+		if (!half || (was->readable && is->readable))
+			CHECK_SIZE(is->word, was->word);
+		if (half)
+			continue;
+		CHECK_INT(is->readable, was->readable);
+		CHECK_INT(is->writable, was->writable);
+	}
+}
+
+void scene_check_same(const struct picture *before, const struct picture *after,
+		      bool half)
 {
 	CHECK_SIZE(after->usage.cbReserved, before->usage.cbReserved);
 	CHECK_SIZE(after->usage.cbCommitted, before->usage.cbCommitted);
@@ -161,11 +180,7 @@ void scene_check_same(const struct picture *before, const struct picture *after)
 		CHECK_U32(after->run[i].State, before->run[i].State);
 		CHECK_U32(after->run[i].Protect, before->run[i].Protect);
 	}
-	for (size_t i = 0; i < after->pages; i++) {
-		CHECK_SIZE(after->page[i].word, before->page[i].word);
-		CHECK_INT(after->page[i].readable, before->page[i].readable);
-		CHECK_INT(after->page[i].writable, before->page[i].writable);
-	}
+	check_same_pages(before, after, half);
 }
 
 static bool may_read(DWORD protect)
@@ -180,11 +195,12 @@ static bool may_write(DWORD protect)
 
 void scene_check_true(const struct scene *scene, const struct picture *picture)
 {
-	const char *broken = hm_regions_check();
 	size_t page = 0;
 
 	faces_check_account(&scene->faces);
-	CHECK_STR(broken, NULL);
+	CHECK_STR(hm_regions_check(), NULL);
+	CHECK_STR(hm_arenas_check(&hm_arenas_with_guards), NULL);
+	CHECK_STR(hm_arenas_check(&hm_arenas_without_guards), NULL);
 	if (scene->cookie != 0)
 		CHECK_SIZE(scene->sum, picture->usage.cbCharged);
 	for (size_t i = 0; i < picture->runs && !scene->loose; i++) {
@@ -197,6 +213,20 @@ void scene_check_true(const struct scene *scene, const struct picture *picture)
 			page++;
 		}
 	}
+}
+
+/* A mapping of its own, after which the system is offered again what it would not take. */
+static void check_top_down(const struct scene *scene)
+{
+	void *out = NULL;
+
+	if (!CHECK_HR(faces_alloc(&scene->faces, NULL, PAGE,
+				  MEM_RESERVE | MEM_COMMIT | MEM_TOP_DOWN, PAGE_READWRITE,
+				  &out),
+		      S_OK))
+		return;
+	*(char *)out = 1;
+	CHECK_HR(faces_free(&scene->faces, out), S_OK);
 }
 
 void scene_check_works(struct scene *scene)
@@ -219,6 +249,7 @@ void scene_check_works(struct scene *scene)
 	CHECK_HR(faces_commit(&scene->faces, out, PAGE), S_OK);
 	CHECK_INT(*(char *)out, 0);
 	CHECK_HR(faces_free(&scene->faces, out), S_OK);
+	check_top_down(scene);
 	scene_paint(scene, &picture);
 	scene_check_true(scene, &picture);
 }
@@ -299,11 +330,38 @@ void scene_check_empties(struct scene *scene)
 		CHECK_SIZE(scene->sum, 0);
 }
 
+/* An arena that cannot go has lent granules, and all others are free. */
+static void check_arenas_left(const struct hm_arenas *set, bool stuck)
+{
+	for (struct hm_arena *arena = set->first; arena != NULL;
+	     arena = arena->next_in_set) {
+		uint32_t count = arena->book.extents.count, lent = 0;
+		uint32_t unused = hm_extents_free(&arena->book.extents);
+
+		if (arena->phase != HM_ARENA_LIVE)
+			continue;
+		for (uint32_t i = 0; i < count; i++)
+			lent += hm_granules_state(&arena->book.granules, i) ==
+				HM_GRANULE_LENT;
+		if (stuck)
+			continue;
+		CHECK_SIZE(unused + lent, count);
+		CHECK(lent != 0);
+	}
+}
+
 void scene_close(struct scene *scene)
 {
 	CHECK_SIZE(faces_release(&scene->faces), 0);
 	if (scene->cookie != 0)
 		CHECK_SIZE(scene->sum, 0);
+	hm_calls_enter();
+	(void)hm_shelves_clear(&hm_arenas_with_guards);
+	(void)hm_shelves_clear(&hm_arenas_without_guards);
+	(void)hm_arenas_trim();
+	hm_calls_leave();
+	check_arenas_left(&hm_arenas_with_guards, scene->stuck);
+	check_arenas_left(&hm_arenas_without_guards, scene->stuck);
 	CHECK_SIZE(refusing_left_mapped(), 0);
 	CHECK_STR(hm_regions_check(), NULL);
 	if (scene->foreign != NULL)
@@ -332,7 +390,7 @@ void scene_drain(struct scene_drain *drain)
 	void *block;
 
 	drain->blocks = NULL;
-	refusing_arm(0, true);
+	refusing_arm(REFUSING_ALL, 0, true);
 	for (size_t size = (size_t)1 << 20; size >= 64; size /= 2) {
 		while ((block = hm_metadata_alloc(size)) != NULL)
 			keep(drain, block, size);

@@ -11,17 +11,21 @@ enum {
 	SCENE_PAGES = 64,  /* of the region */
 	SCENE_RUNS = 64,   /* of a picture */
 	SCENE_SEEN = 1024, /* pages of a picture */
+	SCENE_BLOCKS = 12,
 };
 
 struct scene {
 	struct faces faces;
 	uint64_t cookie;
-	size_t sum, announced; /* of the events; of the last allocate event */
-	int pipe[2];           /* through which the system is asked about access */
-	char *base;            /* of the region, SCENE_PAGES long */
-	char *fresh;           /* what a call under test has made */
+	size_t sum, announced;      /* of the events; of the last allocate event */
+	int pipe[2];                /* through which the system is asked about access */
+	char *base;                 /* of the region, SCENE_PAGES long */
+	char *fresh;                /* what a call under test has made */
+	char *blocks[SCENE_BLOCKS]; /* what was made beforehand, to be released */
+	char *wanted;               /* where it is to be made */
 	char *foreign; /* pages of the test's own, of a file and so two mappings */
 	bool loose;    /* the system would not even take access away */
+	bool stuck;    /* nor contents, so granules that were given up stay taken */
 };
 
 struct scene_page {
@@ -36,8 +40,9 @@ struct picture {
 	struct scene_page page[SCENE_SEEN];
 };
 
-/* Makes the host, subscribes; then the region.  No call may be refused meanwhile. */
-HRESULT scene_open(struct scene *scene);
+/* Makes the host (NULL: the default one), subscribes; then the region.  No call may be
+ * refused meanwhile. */
+HRESULT scene_open(struct scene *scene, const HostMemConfig *config);
 bool scene_watch(struct scene *scene);
 bool scene_furnish(struct scene *scene);
 
@@ -45,8 +50,10 @@ bool scene_furnish(struct scene *scene);
 bool scene_accessible(const struct scene *scene, void *address, bool to_write);
 
 void scene_paint(const struct scene *scene, struct picture *out);
-/* The two pictures show the same, figures of refusals apart. */
-void scene_check_same(const struct picture *before, const struct picture *after);
+/* The two pictures show the same, figures of refusals apart; `half`: and the access of
+ * pages, after a change that could be neither finished nor undone. */
+void scene_check_same(const struct picture *before, const struct picture *after,
+		      bool half);
 /* The account is that of the walk, and the access to each page is what it ought to be. */
 void scene_check_true(const struct scene *scene, const struct picture *picture);
 
@@ -58,7 +65,8 @@ void scene_check_fresh(struct scene *scene);
 void scene_check_latched(struct scene *scene);
 /* Releases all regions one by one: nothing is left. */
 void scene_check_empties(struct scene *scene);
-/* The last Release leaves nothing mapped. */
+/* The last Release leaves nothing mapped but arenas in which nothing is taken, and these
+ * go when there is a need. */
 void scene_close(struct scene *scene);
 
 /* Leaves the library without a free record of its own, until it is given back. */

@@ -3,6 +3,7 @@
  */
 #include "test/stress/compare.h"
 
+#include "hostmem/arenas.h"
 #include "hostmem/regions.h"
 
 #include <unistd.h>
@@ -103,6 +104,7 @@ void compare_account(struct run *run)
 	same_size(run, "cbPeakCharged", usage.cbPeakCharged, run->model.peak);
 	same_size(run, "cRefusedCallback", usage.cRefusedCallback, run->vetoes);
 	same_size(run, "sum of events", run->heard.sum, usage.cbCharged);
+	same_size(run, "retained beyond what may be", usage.cbRetained > run->retain, 0);
 }
 
 void compare_query(struct run *run, uintptr_t address)
@@ -172,6 +174,16 @@ void compare_contents(struct run *run, uintptr_t address)
 		  page->doubtful && words[0] == 0 ? 0 : page->stamp);
 	same_size(run, "last word", words[PAGE / 8 - 1],
 		  page->doubtful && words[PAGE / 8 - 1] == 0 ? 0 : page->stamp);
+}
+
+void compare_fresh(struct run *run, uintptr_t base)
+{
+	const struct model_reservation *r = model_find(&run->model, base);
+	/* What was retained is at most 256. */
+	size_t most = run->retain != 0 ? 256 : 16;
+
+	for (size_t page = 0; r != NULL && page < r->count && page < most; page++)
+		compare_contents(run, base + page * PAGE);
 }
 
 void stamp(struct run *run, uintptr_t address)
@@ -253,7 +265,9 @@ static BOOL HOSTMEM_CALL compare_run(void *state, const MEMORY_BASIC_INFORMATION
 
 void compare_all(struct run *run)
 {
-	const char *broken = hm_regions_check();
+	const char *const broken[] = { hm_regions_check(),
+				       hm_arenas_check(&hm_arenas_with_guards),
+				       hm_arenas_check(&hm_arenas_without_guards) };
 
 	run->name = "everything";
 	run->heard = (struct heard){ .sum = run->heard.sum };
@@ -271,7 +285,9 @@ void compare_all(struct run *run)
 				compare_contents(run, run->call.address);
 		}
 	}
-	if (broken != NULL)
-		diverge(run);
-	CHECK_STR(broken, NULL);
+	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+		if (broken[i] != NULL)
+			diverge(run);
+		CHECK_STR(broken[i], NULL);
+	}
 }

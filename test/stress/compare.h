@@ -20,6 +20,7 @@ struct run {
 	struct model_answer want;
 	const char *name; /* of the operation */
 	uint64_t seed, step, random, last_stamp, vetoes;
+	size_t retain; /* HostMemConfig.cbRetain */
 	bool diverged; /* something was not the same: the run is over */
 	int pipe[2];   /* through which the system is asked about access */
 };
@@ -48,6 +49,9 @@ void compare_place(struct run *run, uintptr_t out);
 void finish(struct run *run, HRESULT got);
 /* A walk, the contents of each page, the library's own check. */
 void compare_all(struct run *run);
+
+/* The first pages of what has just been handed out. */
+void compare_fresh(struct run *run, uintptr_t base);
 
 /* Writes a new stamp into a page that is writable. */
 void stamp(struct run *run, uintptr_t address);

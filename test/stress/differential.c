@@ -6,11 +6,15 @@
  * the account.  Now and then everything is compared: each page's contents, a walk of all
  * regions, the library's own check of its books.
  *
+ * Every seed has a host of another kind: with guard pages or without, keeping released
+ * memory or not.  HOSTMEM_PAGES decides for all of them.
+ *
  * SEED=n runs that seed only, OPERATIONS=n so many steps for each seed.  A failure names
  * both and the step; the run of that seed ends there.
  */
 #include "test/stress/compare.h"
 
+#include "hostmem/arenas.h"
 #include "hostmem/metadata.h"
 
 #include <sys/mman.h>
@@ -21,6 +25,7 @@ enum {
 	CHECK_EVERY = 20000, /* steps between two comparisons of everything */
 	CROWDED = 36,        /* regions from which on more is released than reserved */
 	LARGE_PAGES = 80000, /* of a large region: its tree of states is four deep */
+	HUGE_PAGES = 262144, /* 1 GiB: more is in no arena */
 };
 
 static struct model_reservation *any_reservation(struct run *run)
@@ -137,6 +142,36 @@ static HRESULT call_alloc(struct run *run, void **out)
 					       (EMemoryCriticalLevel)call->level, out);
 }
 
+/* Whether nothing but free space is told of the range. */
+static bool is_free(const struct run *run, uintptr_t start, uintptr_t end)
+{
+	MEMORY_BASIC_INFORMATION info;
+
+	for (uintptr_t at = start; at < end; at += info.RegionSize) {
+		if (faces_query(&run->faces, (void *)at, &info) != S_OK ||
+		    info.State != MEM_FREE)
+			return false;
+	}
+	return true;
+}
+
+static bool is_taken(const struct run *run, const struct model_call *call)
+{
+	uintptr_t end = call->address + call->size + PAGE - 1;
+
+	return !is_free(run, call->address - call->address % UNIT, end - end % PAGE);
+}
+
+/* The library's own records may have come to lie there while it made the reservation. */
+static void forgive_lost_place(struct run *run, HRESULT hr)
+{
+	if (!run->call.elsewhere || hr != INVALID_ADDRESS || FAILED(run->want.hr) ||
+	    !is_taken(run, &run->call))
+		return;
+	run->want.hr = hr;
+	run->want.out = 0;
+}
+
 static void alloc(struct run *run)
 {
 	void *out;
@@ -146,6 +181,7 @@ static void alloc(struct run *run)
 		run->call.size = 1; /* what the machine can give is not our subject */
 	run->want = model_alloc(&run->model, &run->call);
 	hr = call_alloc(run, &out);
+	forgive_lost_place(run, hr);
 	if (SUCCEEDED(run->want.hr) && run->want.out == 0 && SUCCEEDED(hr)) {
 		run->want.out = (uintptr_t)out;
 		compare_place(run, (uintptr_t)out);
@@ -153,15 +189,25 @@ static void alloc(struct run *run)
 	same_size(run, "*ppMem", (uintptr_t)out, run->want.out);
 	if (SUCCEEDED(run->want.hr) && !run->diverged)
 		model_alloc_done(&run->model, &run->call, run->want.out);
+	if (SUCCEEDED(run->want.hr) && !run->diverged && (run->call.type & MEM_RESERVE))
+		compare_fresh(run, run->want.out);
 	finish(run, hr);
 }
 
 static void choose_new_size(struct run *run)
 {
+	/* Pages of 256 KiB, 512 KiB, 1 MiB, 2 MiB: there the library begins to do things
+	 * in another way. */
+	static const size_t borders[] = { 64, 128, 256, 512 };
 	size_t pages = 1 + draw(run, chance(run, 85) ? 48 : 900);
 
 	if (chance(run, 4))
 		pages = 1 + draw(run, LARGE_PAGES);
+	if (chance(run, 12))
+		pages = borders[draw(run, sizeof(borders) / sizeof(borders[0]))] +
+			draw(run, 5) - 2;
+	if (draw(run, 8000) == 0)
+		pages = HUGE_PAGES + draw(run, 3) - 1;
 	if (!chance(run, 1))
 		run->call.size = pages * PAGE - (chance(run, 30) ? draw(run, PAGE) : 0);
 }
@@ -195,6 +241,28 @@ static void reserve_exactly(struct run *run)
 	alloc(run);
 }
 
+/* Inside an arena, or across one of its ends. */
+static void reserve_in_arena(struct run *run)
+{
+	uintptr_t near = any_reservation(run)->base;
+	const struct hm_arena *arena = hm_arena_of(near);
+	uintptr_t back = UNIT * draw(run, 9);
+
+	if (arena != NULL && chance(run, 30))
+		near = chance(run, 50) ? arena->base : arena->end;
+	else if (arena != NULL && chance(run, 30))
+		near = arena->base + draw(run, arena->end - arena->base);
+	if (near < back + UNIT)
+		return;
+	start(run, "in arena", near - back + (chance(run, 20) ? draw(run, UNIT) : 0),
+	      reserving_type(run));
+	run->call.size = 1 + draw(run, chance(run, 80) ? 8 * UNIT : 40 * UNIT);
+	run->call.elsewhere = run->call.address >= run->model.window_end ||
+			      run->call.address + run->call.size <= run->model.window;
+	run->call.taken = run->call.elsewhere && is_taken(run, &run->call);
+	alloc(run);
+}
+
 static void reserve_aligned(struct run *run)
 {
 	start(run, "aligned", 0, reserving_type(run));
@@ -214,7 +282,9 @@ static void reserve(struct run *run)
 		return;
 	if (chance(run, 50))
 		reserve_anywhere(run);
-	else if (chance(run, 70))
+	else if (chance(run, 40) && run->model.count != 0)
+		reserve_in_arena(run);
+	else if (chance(run, 60))
 		reserve_exactly(run);
 	else
 		reserve_aligned(run);
@@ -440,6 +510,27 @@ static void release_all(struct run *run)
 	CHECK_SIZE(run->heard.sum, 0);
 }
 
+static HRESULT create_host(struct run *run)
+{
+	static const struct {
+		uint32_t flags;
+		size_t retain;
+	} kinds[] = {
+		{ 0, 0 },
+		{ 0, (size_t)4 << 20 },
+		{ HOSTMEM_NO_GUARD_PAGES, 0 },
+		{ HOSTMEM_PREFER_HUGE_PAGES, 3 * UNIT },
+		{ 0, 0 },
+		{ HOSTMEM_NO_GUARD_PAGES, (size_t)1 << 20 },
+	};
+	size_t kind = (run->seed - 1) % (sizeof(kinds) / sizeof(kinds[0]));
+	HostMemConfig config = HOSTMEM_CONFIG_INIT;
+
+	config.dwFlags = kinds[kind].flags;
+	config.cbRetain = run->retain = kinds[kind].retain;
+	return faces_create_with(&run->faces, &config);
+}
+
 static void run_seed(uint64_t seed, uint64_t operations)
 {
 	struct run run = { .seed = seed, .random = seed };
@@ -447,7 +538,7 @@ static void run_seed(uint64_t seed, uint64_t operations)
 	uint64_t cookie;
 
 	if (!open_window(&run.model) || !CHECK_INT(pipe(run.pipe), 0) ||
-	    !CHECK_HR(faces_create(&run.faces), S_OK))
+	    !CHECK_HR(create_host(&run), S_OK))
 		return;
 	CHECK_HR(IHostMemoryControl_Subscribe(run.faces.control, 7, hear, &run, &cookie),
 		 S_OK);

@@ -47,10 +47,10 @@ struct faces {
 	IHostMemoryPages *pages;
 };
 
-static inline HRESULT faces_create(struct faces *faces)
+static inline HRESULT faces_create_with(struct faces *faces, const HostMemConfig *config)
 {
 	void *face = NULL;
-	HRESULT hr = HostMemCreate(NULL, &IID_IHostMemoryManager, &face);
+	HRESULT hr = HostMemCreate(config, &IID_IHostMemoryManager, &face);
 
 	memset(faces, 0, sizeof(*faces));
 	if (FAILED(hr))
@@ -63,6 +63,11 @@ static inline HRESULT faces_create(struct faces *faces)
 						&face);
 	faces->pages = face;
 	return faces->control != NULL && faces->pages != NULL ? S_OK : E_NOINTERFACE;
+}
+
+static inline HRESULT faces_create(struct faces *faces)
+{
+	return faces_create_with(faces, NULL);
 }
 
 /* What the last Release returned: 0 if the host is gone. */

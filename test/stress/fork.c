@@ -3,9 +3,11 @@
  *
  * The child has one thread and a host whose books are true: it can allocate, commit, ask,
  * free, subscribe, and throw the host away.  A child that waits for a thread which was
- * left behind is ended by its alarm, and that is a failure.
+ * left behind is ended by its alarm, and that is a failure.  What becomes of arenas is
+ * fork_arenas.c's.
  */
 #include "test/stress/crowd.h"
+#include "test/stress/forked.h"
 
 #include "hostmem/metadata.h"
 #include "hostmem/os/system.h"
@@ -13,8 +15,6 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 enum {
 	HAMMERS = 4,
@@ -127,30 +127,6 @@ static void *hammer_until_over(void *argument)
 	return NULL;
 }
 
-/* Ends in the child: what was true in the parent is no excuse. */
-static pid_t fork_checked(void)
-{
-	pid_t child;
-
-	fflush(stdout);
-	child = fork();
-	if (child == 0) {
-		tap_books.failures = 0;
-		(void)alarm(CHILD_SECONDS);
-	}
-	return child;
-}
-
-static void check_child(pid_t child)
-{
-	int status = 0;
-
-	if (!CHECK(child > 0) || !CHECK_INT(waitpid(child, &status, 0), child))
-		return;
-	CHECK_INT(WIFSIGNALED(status) ? WTERMSIG(status) : 0, 0);
-	CHECK_INT(WIFEXITED(status) ? WEXITSTATUS(status) : 0, 0);
-}
-
 static void check_system_truth(struct stage *stage)
 {
 	MEMORY_BASIC_INFORMATION run;
@@ -219,7 +195,7 @@ static void a_child_of_a_busy_process_has_a_host_that_works(void)
 	    !crowd_start(&crowd, HAMMERS, hammer_until_over, &stage))
 		return;
 	for (int i = 0; i < FACES_ROUNDS(200, 50); i++) {
-		pid_t child = fork_checked();
+		pid_t child = fork_checked(CHILD_SECONDS);
 
 		if (child == 0)
 			be_the_child(&stage);
@@ -241,7 +217,7 @@ static BOOL HOSTMEM_CALL fork_here(void *state, const HostMemEvent *event)
 	if (!forking.armed || event->type != forking.type)
 		return event->size != 13 * PAGE;
 	forking.armed = false;
-	forking.child = fork_checked();
+	forking.child = fork_checked(CHILD_SECONDS);
 	/* On both sides a callback may do what it likes. */
 	CHECK_HR(faces_alloc(&stage->faces, NULL, 3 * PAGE, MEM_RESERVE | MEM_COMMIT,
 			     PAGE_READWRITE, &out),
@@ -344,7 +320,7 @@ static void ask_of_the_system_on_both_sides(struct stage *stage)
 
 	CHECK_HR(faces_query(&stage->faces, page, &run), S_OK);
 	CHECK_U32(run.State, MEM_COMMIT);
-	child = fork_checked();
+	child = fork_checked(CHILD_SECONDS);
 	if (child == 0) {
 		(void)munmap(page, PAGE);
 		CHECK_HR(faces_query(&stage->faces, page, &run), S_OK);

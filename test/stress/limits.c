@@ -1,131 +1,24 @@
 /*
- * The system's own limits, for real: address space, data, mappings, locked memory,
- * descriptors, the refusal of writable code.
+ * The system's own limits, for real: address space, data, mappings, descriptors.
  *
  * A call that runs into one fails with its code and has changed nothing, giving back
  * works even there, and after it work goes on.  Each case runs in a child, whose limits
  * die with it.  System-wide settings are read, never written.
  */
-#include "test/stress/faces.h"
+#include "test/stress/limits.h"
 
-#include "hostmem/metadata.h"
-#include "hostmem/regions.h"
-
-#include <fcntl.h>
-#include <linux/capability.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#define MIB ((size_t)1 << 20)
-#define SET_MDWE 65          /* PR_SET_MDWE */
-#define REFUSE_EXEC_GAIN 1UL /* PR_MDWE_REFUSE_EXEC_GAIN */
+#include "hostmem/arenapages.h"
 
 enum {
-	SKIPPED = 77,
 	SPARE = 400, /* mappings left free at first where there is a limit of them */
+	KEPT = 32,   /* mappings that the library keeps back for freeing */
 	MOST_PAIRS = 2000, /* reservations that surely use them up */
 	MOST_MAPPINGS = 2000000,
 };
 
-/* What a child that skips wants to say. */
-static char *shared_text;
-
-static void in_child(void (*body)(void))
+static bool has_arenas(void)
 {
-	int status = 0;
-	pid_t child;
-
-	fflush(stdout);
-	child = fork();
-	if (child == 0) {
-		(void)alarm(120);
-		tap_books.failures = 0;
-		body();
-		memcpy(shared_text, tap_books.skip, sizeof(tap_books.skip));
-		_exit(tap_failed() ? 1 : tap_books.skipped ? SKIPPED : 0);
-	}
-	if (!CHECK(child > 0) || !CHECK_INT(waitpid(child, &status, 0), child))
-		return;
-	CHECK_INT(WIFSIGNALED(status) ? WTERMSIG(status) : 0, 0);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED)
-		tap_skip("%s", shared_text);
-	else
-		CHECK_INT(WEXITSTATUS(status), 0);
-}
-
-/* A figure of a file in /proc, after a text; 0 if it is not there. */
-static size_t figure(const char *path, const char *after)
-{
-	static char text[8192];
-	int file = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = file >= 0 ? read(file, text, sizeof(text) - 1) : -1;
-	const char *at;
-
-	if (file >= 0)
-		(void)close(file);
-	if (got <= 0)
-		return 0;
-	text[got] = '\0';
-	at = strstr(text, after);
-	return at != NULL ? strtoull(at + strlen(after), NULL, 10) : 0;
-}
-
-static void limit(__rlimit_resource_t resource, size_t value)
-{
-	struct rlimit now;
-
-	CHECK_INT(getrlimit(resource, &now), 0);
-	now.rlim_cur = value < now.rlim_max ? value : now.rlim_max;
-	CHECK_INT(setrlimit(resource, &now), 0);
-}
-
-static void lift(__rlimit_resource_t resource)
-{
-	limit(resource, RLIM_INFINITY);
-}
-
-static HRESULT grant(const struct faces *faces, size_t size, DWORD type, void **out)
-{
-	return faces_alloc(faces, NULL, size, type, PAGE_READWRITE, out);
-}
-
-/* A refused call: the code, and the account and the regions as before. */
-static void check_refused(const struct faces *faces, const HostMemUsage *before,
-			  HRESULT hr, HRESULT want)
-{
-	HostMemUsage after = faces_usage(faces);
-
-	CHECK_HR(hr, want);
-	CHECK_SIZE(after.cbReserved, before->cbReserved);
-	CHECK_SIZE(after.cbCommitted, before->cbCommitted);
-	CHECK_SIZE(after.cbCharged, before->cbCharged);
-	CHECK_SIZE(after.cRegions, before->cRegions);
-	faces_check_account(faces);
-	CHECK_STR(hm_regions_check(), NULL);
-}
-
-static void check_works(const struct faces *faces)
-{
-	void *out;
-
-	if (!CHECK_HR(grant(faces, 3 * PAGE, MEM_RESERVE | MEM_COMMIT, &out), S_OK))
-		return;
-	*(char *)out = 1;
-	CHECK_HR(faces_decommit(faces, out, PAGE), S_OK);
-	CHECK_HR(faces_commit(faces, out, PAGE), S_OK);
-	CHECK_INT(*(char *)out, 0);
-	CHECK_HR(faces_free(faces, out), S_OK);
-}
-
-static void clear(struct faces *faces)
-{
-	check_works(faces);
-	faces_check_empty(faces);
-	CHECK_SIZE(faces_release(faces), 0);
-	CHECK_SIZE(hm_metadata_in_use(), 0);
+	return hm_pages_arenas(hm_pages_choose(0)) != NULL;
 }
 
 static void address_space(void)
@@ -138,6 +31,7 @@ static void address_space(void)
 	if (!CHECK_HR(faces_create(&faces), S_OK))
 		return;
 	check_works(&faces);
+	trim_arenas();
 	limit(RLIMIT_AS, figure("/proc/self/statm", "") * PAGE + 64 * MIB);
 	before = faces_usage(&faces);
 	check_refused(&faces, &before, grant(&faces, (size_t)1 << 30, MEM_RESERVE, &out),
@@ -163,6 +57,43 @@ static void address_space(void)
 static void out_of_address_space_a_reservation_is_refused_and_release_helps(void)
 {
 	in_child(address_space);
+}
+
+/* What an arena has, the system need not be asked for. */
+static void address_space_of_an_arena(void)
+{
+	struct faces faces;
+	HostMemUsage before;
+	void *first, *out;
+
+	if (!has_arenas()) {
+		tap_skip("hosts have no arenas here");
+		return;
+	}
+	if (!CHECK_HR(faces_create(&faces), S_OK))
+		return;
+	CHECK_HR(grant(&faces, UNIT, MEM_RESERVE, &first), S_OK);
+	if (hm_arena_reach(hm_arena_of((uintptr_t)first), (uintptr_t)first) <
+	    (uintptr_t)first + ((size_t)2 << 30)) {
+		tap_skip("the system gives small arenas only");
+		return;
+	}
+	limit(RLIMIT_AS, figure("/proc/self/statm", "") * PAGE + MIB);
+	CHECK_HR(grant(&faces, (size_t)1 << 30, MEM_RESERVE, &out), S_OK);
+	CHECK_HR(faces_commit(&faces, out, 8 * MIB), S_OK);
+	before = faces_usage(&faces);
+	check_refused(&faces, &before,
+		      grant(&faces, ((size_t)1 << 30) + UNIT, MEM_RESERVE, &out),
+		      E_OUTOFMEMORY);
+	lift(RLIMIT_AS);
+	CHECK_HR(grant(&faces, ((size_t)1 << 30) + UNIT, MEM_RESERVE, &out), S_OK);
+	CHECK_SIZE(faces_release(&faces), 0);
+	CHECK_SIZE(hm_metadata_in_use(), 0);
+}
+
+static void out_of_address_space_an_arena_is_still_there(void)
+{
+	in_child(address_space_of_an_arena);
 }
 
 static void no_address_space_at_all(void)
@@ -236,7 +167,8 @@ static char *use_up_mappings(size_t most, size_t *size)
 	return area;
 }
 
-/* Reserves 128 KiB and commits the first half until the system says no. */
+/* Reserves 128 KiB, commits the first half and protects a part of that, which takes a
+ * mapping with guard pages too, until the system says no. */
 static size_t use_up_the_rest(const struct faces *faces, void **blocks)
 {
 	HostMemUsage before;
@@ -254,23 +186,15 @@ static size_t use_up_the_rest(const struct faces *faces, void **blocks)
 		if (FAILED(hr))
 			break;
 		*(uint64_t *)blocks[count - 1] = count;
+		before = faces_usage(faces);
+		hr = faces_protect(faces, (char *)blocks[count - 1] + 4 * PAGE, 4 * PAGE,
+				   PAGE_READONLY);
+		if (FAILED(hr))
+			break;
 	}
 	check_refused(faces, &before, hr, E_OUTOFMEMORY);
-	CHECK(count > SPARE / 4);
+	CHECK(count > SPARE / 8);
 	return count;
-}
-
-static bool readable(void *address)
-{
-	int ends[2];
-	bool yes;
-
-	if (!CHECK_INT(pipe(ends), 0))
-		return true;
-	yes = write(ends[1], address, 1) == 1;
-	(void)close(ends[0]);
-	(void)close(ends[1]);
-	return yes;
 }
 
 /* What needs a mapping more is refused, what gives back is not. */
@@ -278,6 +202,7 @@ static void check_the_full_process(const struct faces *faces, char *base)
 {
 	MEMORY_BASIC_INFORMATION run;
 	HostMemUsage before = faces_usage(faces);
+	HRESULT hr;
 
 	check_refused(faces, &before,
 		      faces_protect(faces, base + 3 * PAGE, PAGE, PAGE_READONLY),
@@ -289,8 +214,14 @@ static void check_the_full_process(const struct faces *faces, char *base)
 	CHECK_HR(faces_query(faces, base + 8 * PAGE, &run), S_OK);
 	CHECK_U32(run.State, MEM_RESERVE);
 	CHECK_SIZE(run.RegionSize, PAGE);
-	CHECK_HR(faces_commit(faces, base + 8 * PAGE, PAGE), S_OK);
-	CHECK_INT(base[8 * PAGE], 0);
+	/* Where giving back took what is kept for it, nothing is granted until that is
+	 * there again. */
+	before = faces_usage(faces);
+	hr = faces_commit(faces, base + 8 * PAGE, PAGE);
+	if (FAILED(hr))
+		check_refused(faces, &before, hr, E_OUTOFMEMORY);
+	else
+		CHECK_INT(base[8 * PAGE], 0);
 	CHECK_HR(IHostMemoryPages_ReleaseRange(faces->pages, base + 20 * PAGE, PAGE),
 		 S_OK);
 	CHECK_HR(faces_query(faces, base + 20 * PAGE, &run), S_OK);
@@ -372,65 +303,14 @@ static void mappings(void)
 	CHECK_HR(faces_free(&faces, base + 21 * PAGE), S_OK);
 	(void)munmap(area, size);
 	clear(&faces);
+	trim_arenas();
 	if (!FACES_SANITIZED)
-		CHECK_SIZE(count_mappings(), before);
+		CHECK(count_mappings() <= before + KEPT);
 }
 
 static void out_of_mappings_giving_back_works_and_helps(void)
 {
 	in_child(mappings);
-}
-
-/* Root may lock as much as it likes, unless it gives that up. */
-static bool give_up_locking(void)
-{
-	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	struct __user_cap_data_struct sets[2];
-
-	if (syscall(SYS_capget, &header, sets) != 0)
-		return false;
-	sets[CAP_IPC_LOCK / 32].effective &= ~(1U << CAP_IPC_LOCK % 32);
-	return syscall(SYS_capset, &header, sets) == 0;
-}
-
-static void locked(void)
-{
-	struct faces faces;
-	HostMemUsage before;
-	char *base;
-	void *out;
-
-	if (FACES_SANITIZED) {
-		tap_skip("a sanitizer turns mlockall off");
-		return;
-	}
-	if (!CHECK_HR(faces_create(&faces), S_OK))
-		return;
-	check_works(&faces); /* the records of the library are not to be locked */
-	limit(RLIMIT_MEMLOCK, 4 * MIB);
-	if (!give_up_locking() || mlockall(MCL_FUTURE) != 0) {
-		tap_skip("mlockall is not permitted here");
-		return;
-	}
-	before = faces_usage(&faces);
-	check_refused(&faces, &before, grant(&faces, 16 * MIB, MEM_RESERVE, &out),
-		      E_OUTOFMEMORY);
-	/* More than half of what may be locked: nothing can be mapped over it. */
-	base = faces_reserve(&faces, 3 * MIB);
-	CHECK_HR(faces_commit(&faces, base, 3 * MIB), S_OK);
-	memset(base, 1, 3 * MIB);
-	CHECK_HR(faces_decommit(&faces, base, 3 * MIB), S_OK);
-	CHECK(!readable(base));
-	CHECK_HR(faces_commit(&faces, base, 3 * MIB), S_OK);
-	CHECK_INT(base[0], 0);
-	CHECK_INT(base[3 * MIB - 1], 0);
-	CHECK_HR(faces_free(&faces, base), S_OK);
-	clear(&faces);
-}
-
-static void locked_memory_is_limited_and_comes_back_zero(void)
-{
-	in_child(locked);
 }
 
 static void descriptors(void)
@@ -467,50 +347,6 @@ static void descriptors(void)
 static void without_descriptors_own_memory_is_still_known(void)
 {
 	in_child(descriptors);
-}
-
-static void writable_code(void)
-{
-	struct faces faces;
-	HostMemUsage before;
-	char *base;
-	void *out;
-
-	if (!CHECK_HR(faces_create(&faces), S_OK))
-		return;
-	if (prctl(SET_MDWE, REFUSE_EXEC_GAIN, 0UL, 0UL, 0UL) != 0) {
-		tap_skip("the kernel has no PR_SET_MDWE");
-		return;
-	}
-	base = faces_reserve(&faces, 8 * PAGE);
-	CHECK_HR(faces_commit(&faces, base, 4 * PAGE), S_OK);
-	base[0] = 1;
-	before = faces_usage(&faces);
-	check_refused(&faces, &before,
-		      faces_alloc(&faces, NULL, PAGE, MEM_RESERVE | MEM_COMMIT,
-				  PAGE_EXECUTE_READWRITE, &out),
-		      E_ACCESSDENIED);
-	CHECK_POINTER(out, NULL);
-	check_refused(&faces, &before,
-		      faces_alloc(&faces, base + 2 * PAGE, 4 * PAGE, MEM_COMMIT,
-				  PAGE_EXECUTE_READWRITE, &out),
-		      E_ACCESSDENIED);
-	check_refused(&faces, &before,
-		      faces_protect(&faces, base, 2 * PAGE, PAGE_EXECUTE_READ),
-		      E_ACCESSDENIED);
-	CHECK_INT(base[0]++, 1);
-	CHECK(!readable(base + 4 * PAGE));
-	CHECK_HR(faces_alloc(&faces, NULL, PAGE, MEM_RESERVE | MEM_COMMIT,
-			     PAGE_EXECUTE_READ, &out),
-		 S_OK);
-	CHECK_HR(faces_free(&faces, out), S_OK);
-	CHECK_HR(faces_free(&faces, base), S_OK);
-	clear(&faces);
-}
-
-static void where_the_system_forbids_writable_code_access_is_denied(void)
-{
-	in_child(writable_code);
 }
 
 static void many_reservations(void)
@@ -554,15 +390,13 @@ int main(void)
 		tap_skip("the thread sanitizer does not live within limits");
 		return tap_done();
 	}
-	shared_text = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-			   -1, 0);
+	make_shared_text();
 	TAP_RUN(out_of_address_space_a_reservation_is_refused_and_release_helps);
+	TAP_RUN(out_of_address_space_an_arena_is_still_there);
 	TAP_RUN(without_address_space_no_host_is_made);
 	TAP_RUN(out_of_data_a_commit_is_refused_and_decommit_helps);
 	TAP_RUN(out_of_mappings_giving_back_works_and_helps);
-	TAP_RUN(locked_memory_is_limited_and_comes_back_zero);
 	TAP_RUN(without_descriptors_own_memory_is_still_known);
-	TAP_RUN(where_the_system_forbids_writable_code_access_is_denied);
 	TAP_RUN(a_million_reservations_fit_into_one_host);
 	return tap_done();
 }

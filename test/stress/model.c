@@ -172,10 +172,12 @@ static struct model_answer reserve(const struct model *model,
 		if (down(r->base, UNIT) < up(end, UNIT) && base < up(end_of(r), UNIT))
 			return answer(INVALID_ADDRESS);
 	}
-	for (uintptr_t page = base; page < end && base != 0; page += PAGE)
+	for (uintptr_t page = base; page < end && base != 0 && !call->elsewhere;
+	     page += PAGE)
 		foreign |= page >= model->window_end ||
 			   (page >= model->foreign &&
 			    page < model->foreign + MODEL_FOREIGN * PAGE);
+	foreign |= call->elsewhere && call->taken;
 	result.out = base;
 	if (call->type & MEM_COMMIT)
 		result.charged = end - base;

@@ -4,7 +4,8 @@
  *
  * It knows of its own reservations, wherever they are, and of one window of addresses in
  * which nobody else maps anything, but for MODEL_FOREIGN pages in its middle that belong
- * to the test and one page right behind its end.
+ * to the test and one page right behind its end.  Of other addresses the caller says
+ * whether somebody else has them.
  */
 #ifndef HOSTMEM_TEST_STRESS_MODEL_H
 #define HOSTMEM_TEST_STRESS_MODEL_H
@@ -50,7 +51,9 @@ struct model_call {
 	int level;
 	bool aligned; /* ReserveAligned instead of VirtualAlloc */
 	size_t alignment;
-	bool veto; /* the subscriber will say no */
+	bool veto;      /* the subscriber will say no */
+	bool elsewhere; /* the address is not in the window; */
+	bool taken;     /* and somebody else has a page of the range */
 };
 
 /* What the library has to answer. */

@@ -2,124 +2,25 @@
  * VirtualQuery while other threads change what is asked about.
  *
  * An answer is that of before or that of after, never a mixture; and it comes, even if
- * the thread that is changing the region has been stopped in the middle of it.
+ * the thread that is changing the region has been stopped in the middle of it.  Places
+ * that go round in an arena are queries_arena.c's.
  */
-#include "test/stress/crowd.h"
-
-#include "hostmem/regions.h"
+#include "test/stress/race.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <unistd.h>
 
 enum {
-	PAGES = 600, /* of the region: its tree of states is two deep */
-	PROBES = 5,
-	STATES = 4,    /* most states of one race */
-	PLACES = 1000, /* one after the other, for regions that move */
-	READERS = 2,
+	PLACES = 1000,  /* one after the other, for regions that move */
 	WATCHDOG = 100, /* seconds after which a query counts as hung */
 };
-
-/* A region that goes round through some states, and what may be seen of it. */
-struct race {
-	struct faces faces;
-	_Atomic(char *) base;
-	char *window;
-	unsigned states, rounds, place;
-	void (*next)(struct race *race, unsigned state); /* from there to the one after */
-	MEMORY_BASIC_INFORMATION seen[PROBES][STATES];
-	_Atomic bool over;
-};
-
-static const size_t probes[PROBES] = { 0, 50, 200, 410, PAGES - 1 };
-
-static char *at(struct race *race, size_t page)
-{
-	return atomic_load(&race->base) + page * PAGE;
-}
-
-static bool same(const MEMORY_BASIC_INFORMATION *a, const MEMORY_BASIC_INFORMATION *b)
-{
-	/* How far free memory goes is not ours alone. */
-	if (a->State == MEM_FREE && b->State == MEM_FREE)
-		return a->BaseAddress == b->BaseAddress &&
-		       a->AllocationBase == b->AllocationBase &&
-		       a->Protect == b->Protect && a->Type == b->Type &&
-		       a->RegionSize != 0;
-	return memcmp(a, b, sizeof(*a)) == 0;
-}
-
-/* Addresses as distances from the base, so that the region may move. */
-static HRESULT look(struct race *race, size_t probe, MEMORY_BASIC_INFORMATION *out)
-{
-	char *base = atomic_load(&race->base);
-	HRESULT hr = faces_query(&race->faces, base + probes[probe] * PAGE, out);
-
-	out->BaseAddress = (void *)((uintptr_t)out->BaseAddress - (uintptr_t)base);
-	if (out->AllocationBase != NULL)
-		out->AllocationBase =
-			(void *)((uintptr_t)out->AllocationBase - (uintptr_t)base + 1);
-	return hr;
-}
-
-static void read_once(struct race *race, size_t probe)
-{
-	MEMORY_BASIC_INFORMATION got;
-	bool was_ever_true = false;
-
-	if (!CHECK_HR(look(race, probe, &got), S_OK))
-		return;
-	for (unsigned i = 0; i < race->states && !was_ever_true; i++)
-		was_ever_true = same(&got, &race->seen[probe][i]);
-	if (!was_ever_true)
-		tap_row("page %zu: base %p, allocation %p, %zu pages, state 0x%x, "
-			"protect 0x%x",
-			probes[probe], got.BaseAddress, got.AllocationBase,
-			got.RegionSize / PAGE, got.State, got.Protect);
-	CHECK(was_ever_true);
-}
-
-static void *read_or_change(void *argument)
-{
-	struct crowd_member *self = argument;
-	struct race *race = self->state;
-
-	crowd_meet(self);
-	if (self->number < READERS) {
-		while (!atomic_load(&race->over))
-			read_once(race, crowd_draw(self, PROBES));
-		return NULL;
-	}
-	for (unsigned i = 0; i < race->rounds * race->states; i++)
-		race->next(race, i % race->states);
-	atomic_store(&race->over, true);
-	return NULL;
-}
-
-/* Goes round once alone, to see what each state looks like, and then with readers. */
-static void run_race(struct race *race)
-{
-	for (unsigned i = 0; i < race->states; i++) {
-		for (size_t probe = 0; probe < PROBES; probe++)
-			CHECK_HR(look(race, probe, &race->seen[probe][i]), S_OK);
-		race->next(race, i);
-	}
-	crowd_run(READERS + 1, read_or_change, race);
-	CHECK_STR(hm_regions_check(), NULL);
-	CHECK_SIZE(faces_release(&race->faces), 0);
-}
 
 static bool set_race(struct race *race, unsigned states,
 		     void (*next)(struct race *race, unsigned state))
 {
-	memset(race, 0, sizeof(*race));
-	race->states = states;
-	race->next = next;
-	race->rounds = FACES_ROUNDS(15000, 3000);
-	if (!CHECK_HR(faces_create(&race->faces), S_OK))
+	if (!set_host(race, NULL, states, next))
 		return false;
 	race->base = faces_reserve(&race->faces, PAGES * PAGE);
 	return race->base != NULL;

@@ -48,6 +48,9 @@ enum fake_call {
 	PROTECT,
 	DECOMMIT,
 	DISCARD,
+	PREFER_HUGE,
+	DIVIDE,
+	UNITE,
 	RELEASE,
 	GIVE_UP,
 	FAKE_CALLS
@@ -123,8 +126,9 @@ static inline HRESULT fake_protect(const struct hm_page_source *self, void *addr
 }
 
 static inline HRESULT fake_decommit(const struct hm_page_source *self, void *address,
-				    size_t size)
+				    size_t size, const struct hm_page_history *before)
 {
+	(void)before;
 	return fake_note(self, DECOMMIT, address, size, 0);
 }
 
@@ -134,9 +138,30 @@ static inline void fake_discard(const struct hm_page_source *self, void *address
 	(void)fake_note(self, DISCARD, address, size, 0);
 }
 
-static inline HRESULT fake_release(const struct hm_page_source *self, void *address,
-				   size_t size)
+static inline void fake_prefer_huge(const struct hm_page_source *self, void *address,
+				    size_t size)
 {
+	(void)fake_note(self, PREFER_HUGE, address, size, 0);
+}
+
+static inline void fake_divide(const struct hm_page_source *self, void *address,
+			       size_t size, const struct hm_page_history *before)
+{
+	(void)before;
+	(void)fake_note(self, DIVIDE, address, size, 0);
+}
+
+static inline void fake_unite(const struct hm_page_source *self, void *address,
+			      size_t size, const struct hm_page_history *before)
+{
+	(void)before;
+	(void)fake_note(self, UNITE, address, size, 0);
+}
+
+static inline HRESULT fake_release(const struct hm_page_source *self, void *address,
+				   size_t size, const struct hm_page_history *before)
+{
+	(void)before;
 	return fake_note(self, RELEASE, address, size, 0);
 }
 
@@ -156,6 +181,9 @@ static inline void fake_pages_init(struct fake_pages *fake)
 			.protect = fake_protect,
 			.decommit = fake_decommit,
 			.discard = fake_discard,
+		.prefer_huge = fake_prefer_huge,
+			.divide = fake_divide,
+			.unite = fake_unite,
 			.release = fake_release,
 			.give_up = fake_give_up,
 		},

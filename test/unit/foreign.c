@@ -4,6 +4,8 @@
 #include "hostmem/foreign.h"
 #include "fake.h"
 #include "hostmem/os/size.h"
+#include "hostmem/os/spare.h"
+#include "hostmem/protection.h"
 #include "hostmem/regions.h"
 
 #include <stdlib.h>
@@ -53,13 +55,14 @@ static int temporary_file(size_t pages)
 	return file;
 }
 
-static struct hm_region *enter(uintptr_t base, size_t pages, enum hm_region_phase phase)
+static struct hm_region *enter_with(uintptr_t base, size_t pages, unsigned code,
+				    enum hm_region_phase phase)
 {
 	struct hm_region_fields fields = {
 		.host = (struct hm_host *)(void *)&someone,
 		.base = base,
 		.end = base + pages * PAGE,
-		.states = hm_states_uniform(hm_states_levels(pages), HM_STATE_RESERVED),
+		.states = hm_states_uniform(hm_states_levels(pages), code),
 		.phase = phase,
 	};
 	struct hm_region_ticket ticket;
@@ -68,6 +71,11 @@ static struct hm_region *enter(uintptr_t base, size_t pages, enum hm_region_phas
 	CHECK_HR(hm_regions_enter(&fields, false, &ticket), S_OK);
 	CHECK(hm_regions_find(base, &view));
 	return view.region;
+}
+
+static struct hm_region *enter(uintptr_t base, size_t pages, enum hm_region_phase phase)
+{
+	return enter_with(base, pages, HM_STATE_RESERVED, phase);
 }
 
 static void leave(struct hm_region *region)
@@ -212,12 +220,39 @@ static void a_region_cuts_what_the_kernel_has_merged(void)
 	check_run(base + PAGE, base, 2, PAGE_READWRITE, PAGE_READWRITE, MEM_PRIVATE);
 	check_run(base + 6 * PAGE, base + 6 * PAGE, 3, PAGE_READWRITE, PAGE_READWRITE,
 		  MEM_PRIVATE);
-	/* Asked for by another host, it is a mapping like any other. */
-	check_run(base + 4 * PAGE, base + 3 * PAGE, 2, PAGE_READWRITE, PAGE_READWRITE,
-		  MEM_PRIVATE);
 	leave(region);
 	check_run(base + PAGE, base, 8, PAGE_READWRITE, PAGE_READWRITE, MEM_PRIVATE);
 	unmap(base, 9);
+}
+
+/* The kernel does not tell a guarded page from another, and here calls all read-write. */
+static void a_region_of_another_host_has_the_access_of_its_states(void)
+{
+	static const struct {
+		DWORD protect; /* 0 = reserved */
+		DWORD want;
+	} rows[] = {
+		{ PAGE_READWRITE, PAGE_READWRITE },
+		{ PAGE_READONLY, PAGE_READONLY },
+		{ PAGE_EXECUTE_READ, PAGE_EXECUTE_READ },
+		{ PAGE_NOACCESS, PAGE_NOACCESS },
+		{ 0, PAGE_NOACCESS },
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		uintptr_t base = map_pages(9, READ_WRITE, -1);
+		unsigned code = rows[i].protect != 0
+					? hm_code_from_protection(rows[i].protect)
+					: HM_STATE_RESERVED;
+		struct hm_region *region = enter_with(base + 3 * PAGE, 3, code,
+						      HM_REGION_LIVE);
+
+		tap_row("0x%x", rows[i].protect);
+		check_run(base + 4 * PAGE, base + 3 * PAGE, 2, rows[i].want, rows[i].want,
+			  MEM_PRIVATE);
+		leave(region);
+		unmap(base, 9);
+	}
 }
 
 static void what_is_leaving_is_free_already(void)
@@ -302,13 +337,15 @@ static void what_may_not_be_changed_is_refused(void)
 	unmap(base, 9);
 }
 
-/* The system refuses the n-th change of access. */
+/* The system refuses the n-th change of access of a range. */
+static uintptr_t refused_start, refused_end;
 static unsigned changes, refused_change;
 static int refusal;
 
 static int refuse_protect(void *address, size_t size, int protection)
 {
-	if (changes++ != refused_change)
+	if ((uintptr_t)address < refused_start || (uintptr_t)address >= refused_end ||
+	    changes++ != refused_change)
 		return kept.protect(address, size, protection);
 	errno = refusal;
 	return -1;
@@ -328,6 +365,8 @@ static void a_change_that_stops_half_way_is_undone(void)
 	uintptr_t base = map_pages(6, PROT_READ, file);
 
 	kept = hm_system;
+	refused_start = base;
+	refused_end = base + 6 * PAGE;
 	set_protection(base + 2 * PAGE, 2, READ_WRITE);
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		for (refused_change = 0; refused_change < 3; refused_change++) {
@@ -337,7 +376,7 @@ static void a_change_that_stops_half_way_is_undone(void)
 			refusal = rows[i].error;
 			hm_system.protect = refuse_protect;
 			tap_row("errno %d of change %u", refusal, refused_change);
-			CHECK_HR(protect_pages(base, 6, PAGE_NOACCESS, &old),
+			CHECK_HR(protect_pages(base, 6, PAGE_EXECUTE_READ, &old),
 				 rows[i].want);
 			hm_system = kept;
 			CHECK_U32(old, POISON);
@@ -349,6 +388,26 @@ static void a_change_that_stops_half_way_is_undone(void)
 	}
 	unmap(base, 6);
 	CHECK_INT(close(file), 0);
+}
+
+/* Taking access away is giving back, for which mappings are kept. */
+static void taking_all_access_away_asks_once_more(void)
+{
+	uintptr_t base = map_pages(6, READ_WRITE, -1);
+	DWORD old;
+
+	kept = hm_system;
+	refused_start = base;
+	refused_end = base + 6 * PAGE;
+	changes = refused_change = 0;
+	refusal = ENOMEM;
+	hm_system.protect = refuse_protect;
+	CHECK(hm_spare_keep());
+	CHECK_HR(protect_pages(base, 6, PAGE_NOACCESS, &old), S_OK);
+	CHECK_U32(changes, 2);
+	hm_system = kept;
+	check_run(base, base, 6, PAGE_NOACCESS, PAGE_NOACCESS, MEM_PRIVATE);
+	unmap(base, 6);
 }
 
 static int refuse_open(const char *path, int flags)
@@ -384,9 +443,11 @@ int main(void)
 	TAP_RUN(free_memory_reaches_to_the_next_mapping);
 	TAP_RUN(beyond_user_space_only_what_is_mapped_is_told);
 	TAP_RUN(a_region_cuts_what_the_kernel_has_merged);
+	TAP_RUN(a_region_of_another_host_has_the_access_of_its_states);
 	TAP_RUN(what_is_leaving_is_free_already);
 	TAP_RUN(the_protection_of_an_allocation_is_changed_for_real);
 	TAP_RUN(what_may_not_be_changed_is_refused);
 	TAP_RUN(a_change_that_stops_half_way_is_undone);
+	TAP_RUN(taking_all_access_away_asks_once_more);
 	return tap_done();
 }

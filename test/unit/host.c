@@ -166,18 +166,17 @@ static void usage_tells_each_figure_in_its_place(void)
 	HostMemUsage usage;
 
 	fake_host_init(&fake);
-	host->reserved = 1;
-	host->committed = 2;
+	hm_figures_reserve(&host->figures, PAGE, 6);
+	hm_figures_commit(&host->figures, 2);
 	host->external.bytes = 3;
 	host->budget.charged = 4;
 	host->budget.peak = 5;
-	host->regions = 6;
 	host->refused_budget = 7;
 	host->refused_callback = 8;
 	host->failed_os = 9;
 	usage = fake_usage(&fake);
 	CHECK_U32(usage.cbSize, sizeof(usage));
-	CHECK_SIZE(usage.cbReserved, 1);
+	CHECK_SIZE(usage.cbReserved, PAGE);
 	CHECK_SIZE(usage.cbCommitted, 2);
 	CHECK_SIZE(usage.cbHeap, 0);
 	CHECK_SIZE(usage.cbExternal, 3);

@@ -7,6 +7,7 @@
 #include "fake.h"
 #include "hostmem/os/pages.h"
 #include "hostmem/os/size.h"
+#include "hostmem/os/spare.h"
 
 #define WINDOW FAKE_BASE
 #define WINDOW_PAGES 512U
@@ -26,6 +27,8 @@ static struct {
 	int map_error, unmap_error, protect_error, advise_error; /* refuse, 0 = do not */
 	unsigned protect_refusals;     /* so many calls, then no more */
 	size_t half_way;               /* pages that a refusing protect has changed */
+	bool no_spare;                 /* the spare mappings cannot be let go */
+	unsigned spares;               /* changes of the spare mappings */
 	int flags, protection, advice; /* of the last call */
 	const char *text;              /* of a file */
 	size_t chunk;                  /* bytes of it that one read gives */
@@ -107,8 +110,14 @@ static inline int kernel_unmap(void *address, size_t size)
 static inline int kernel_protect(void *address, size_t size, int protection)
 {
 	uintptr_t at = (uintptr_t)address, end = at + size;
-	bool refuses = kernel.protects++ < kernel.protect_refusals;
+	bool refuses;
 
+	if (!in_window(at)) {
+		kernel.spares++;
+		return kernel.no_spare ? refuse(ENOMEM)
+				       : kept.protect(address, size, protection);
+	}
+	refuses = kernel.protects++ < kernel.protect_refusals;
 	kernel.protection = protection;
 	if (refuses && kernel.half_way * PAGE < size)
 		end = at + kernel.half_way * PAGE;
@@ -128,6 +137,13 @@ static inline int kernel_advise(void *address, size_t size, int advice)
 	for (uintptr_t page = at; page < at + size; page += PAGE)
 		page_at(page)->contents = 0;
 	return 0;
+}
+
+static inline int kernel_name(void *address, size_t size, const char *name)
+{
+	(void)address, (void)size;
+	CHECK(strcmp(name, "hostmem") == 0);
+	return refuse(EINVAL);
 }
 
 static inline int kernel_open(const char *path, int flags)
@@ -157,14 +173,17 @@ static inline int kernel_close(int file)
 	return refuse(EINTR);
 }
 
+/* The spare mappings are made by the real kernel, and are no part of the array. */
 static inline void start(void)
 {
 	memset(&kernel, 0, sizeof(kernel));
+	CHECK(hm_spare_keep());
 	kept = hm_system;
 	hm_system.map = kernel_map;
 	hm_system.unmap = kernel_unmap;
 	hm_system.protect = kernel_protect;
 	hm_system.advise = kernel_advise;
+	hm_system.name = kernel_name;
 	hm_system.open = kernel_open;
 	hm_system.read = kernel_read;
 	hm_system.close = kernel_close;

@@ -167,7 +167,7 @@ static void no_memory_is_null_and_changes_nothing(void)
 	errno = 4711;
 	CHECK_POINTER(hm_metadata_take(HM_METADATA_REGION, HM_NEED_NORMAL), NULL);
 	CHECK_INT(errno, 4711);
-	CHECK_POINTER(hm_metadata_map_forever(PAGE), NULL);
+	CHECK_POINTER(hm_metadata_map_forever(64), NULL);
 	CHECK_SIZE(hm_metadata_in_use(), without);
 	hoard_end(&regions, HM_METADATA_REGION);
 	hoard_size(&general, 4096);
@@ -241,23 +241,178 @@ static void our_records_are_told_from_everything_else(void)
 {
 	static char other[1];
 	char *block = hm_metadata_alloc(64);
-	size_t size = 3 * PAGE - 64;
-	char *span = hm_metadata_map_forever(size);
-	uintptr_t start = (uintptr_t)span;
+	size_t in_use = hm_metadata_in_use();
+	size_t size = (5 << 20) - 64; /* more than any span has: one of its own */
+	char *table = hm_metadata_map_forever(size);
+	uintptr_t start = (uintptr_t)table;
 
-	if (!CHECK(block != NULL && span != NULL))
+	if (!CHECK(block != NULL && table != NULL))
 		return;
 	CHECK_SIZE(start % PAGE, 0);
-	for (size_t i = 0; i < size; i++)
-		CHECK_INT(span[i], 0);
+	CHECK_SIZE(hm_metadata_in_use(), in_use);
 	CHECK(hm_metadata_overlaps((uintptr_t)block, 1));
 	CHECK(hm_metadata_overlaps(start, 1));
 	CHECK(hm_metadata_overlaps(start - PAGE, PAGE + 1));
-	CHECK(hm_metadata_overlaps(start + 3 * PAGE - 1, 1));
+	CHECK(hm_metadata_overlaps(start + size, 64));
 	CHECK(hm_metadata_overlaps(start - PAGE, 8 * PAGE));
 	CHECK(!hm_metadata_overlaps((uintptr_t)other, 1));
 	CHECK(!hm_metadata_overlaps(FAKE_BASE, UNIT));
 	hm_metadata_free(block, 64);
+}
+
+static unsigned maps;
+static size_t map_limit; /* more than this is refused */
+
+static void *counting_map(void *address, size_t size, int protection, int flags, int file,
+			  long offset)
+{
+	maps++;
+	if (size > map_limit)
+		return fake_refuse_map(address, size, protection, flags, file, offset);
+	return fake_real_map(address, size, protection, flags, file, offset);
+}
+
+static void count_maps(size_t limit)
+{
+	fake_real_map = hm_system.map;
+	hm_system.map = counting_map;
+	maps = 0;
+	map_limit = limit;
+}
+
+static void tables_are_zeroed_and_lie_apart(void)
+{
+	static const size_t sizes[] = { 1, 64, 65, PAGE, 3 * PAGE + 1, 100000 };
+	unsigned char *tables[100 * ROWS(sizes)];
+	size_t sum = 0;
+
+	for (size_t i = 0; i < ROWS(tables); i++) {
+		size_t size = sizes[i % ROWS(sizes)];
+
+		/* What is handed out between them, and comes back, is not zero. */
+		void *block = hm_metadata_alloc(1000);
+
+		tables[i] = hm_metadata_map_forever(size);
+		if (!CHECK(block != NULL && tables[i] != NULL))
+			return;
+		memset(block, 0x5A, 1000);
+		hm_metadata_free(block, 1000);
+		CHECK_SIZE((uintptr_t)tables[i] % (size < PAGE ? 64 : PAGE), 0);
+		CHECK(hm_metadata_overlaps((uintptr_t)tables[i] + size - 1, 1));
+		for (size_t k = 0; k < size; k++)
+			sum += tables[i][k];
+		memset(tables[i], (int)i, size);
+	}
+	CHECK_SIZE(sum, 0);
+	for (size_t i = 0; i < ROWS(tables); i++) {
+		tap_row("table %zu", i);
+		CHECK_INT(tables[i][0], (unsigned char)i);
+		CHECK_INT(tables[i][sizes[i % ROWS(sizes)] - 1], (unsigned char)i);
+	}
+}
+
+/* As for the records of a million regions. */
+static void many_tables_take_few_spans(void)
+{
+	count_maps(SIZE_MAX);
+	for (size_t i = 0; i < ((size_t)64 << 20) / PAGE; i++)
+		CHECK(hm_metadata_map_forever(PAGE) != NULL);
+	memory_allow();
+	CHECK(maps != 0 && maps <= 32);
+}
+
+/* Takes pages until a new span is begun, of the largest size by now. */
+static void begin_span(void)
+{
+	count_maps(SIZE_MAX);
+	while (maps == 0 && CHECK(hm_metadata_map_forever(PAGE) != NULL))
+		;
+	memory_allow();
+}
+
+static void a_large_table_leaves_the_rest_of_a_span_to_others(void)
+{
+	begin_span();
+	count_maps(SIZE_MAX);
+	CHECK(hm_metadata_map_forever((size_t)64 << 20) != NULL);
+	CHECK_INT(maps, 1);
+	for (size_t i = 0; i < 512; i++)
+		CHECK(hm_metadata_map_forever(PAGE) != NULL);
+	CHECK_INT(maps, 1);
+	memory_allow();
+}
+
+static void what_a_span_has_left_is_not_lost(void)
+{
+	size_t half = (size_t)512 << 10;
+	void *block;
+
+	/* Of 4 MiB each: not quite a quarter is left of the first. */
+	begin_span();
+	for (size_t i = 0; i < 25; i++)
+		CHECK(hm_metadata_map_forever((size_t)128 << 10) != NULL);
+	count_maps(SIZE_MAX);
+	while (maps == 0 && CHECK(hm_metadata_alloc((size_t)2 << 20) != NULL))
+		;
+	memory_allow();
+	memory_refuse();
+	while (hm_metadata_map_forever(PAGE) != NULL)
+		;
+	block = hm_metadata_alloc(half);
+	memory_allow();
+	CHECK(block != NULL);
+	hm_metadata_free(block, half);
+}
+
+static unsigned unmaps;
+static int (*real_unmap)(void *, size_t);
+
+static int counting_unmap(void *address, size_t size)
+{
+	unmaps++;
+	return real_unmap(address, size);
+}
+
+/* Somebody else, who needs a page too, is faster. */
+static void *overtaken_map(void *address, size_t size, int protection, int flags,
+			   int file, long offset)
+{
+	hm_system.map = counting_map;
+	CHECK(hm_metadata_map_forever(PAGE) != NULL);
+	return counting_map(address, size, protection, flags, file, offset);
+}
+
+static void of_two_spans_mapped_at_once_one_goes_back(void)
+{
+	memory_refuse();
+	while (hm_metadata_map_forever(64) != NULL)
+		;
+	memory_allow();
+	count_maps(SIZE_MAX);
+	hm_system.map = overtaken_map;
+	real_unmap = hm_system.unmap;
+	hm_system.unmap = counting_unmap;
+	CHECK(hm_metadata_map_forever(PAGE) != NULL);
+	CHECK_INT(maps, 2);
+	CHECK_INT(unmaps, 1);
+	hm_system.unmap = real_unmap;
+	memory_allow();
+}
+
+static void where_little_is_left_a_small_span_will_do(void)
+{
+	struct hoard hoard;
+
+	hoard_size(&hoard, 64);
+	memory_allow();
+	count_maps((size_t)16 << 10);
+	CHECK(hm_metadata_map_forever(PAGE) != NULL);
+	CHECK_INT(maps, 2);
+	CHECK_POINTER(hm_metadata_map_forever(8 * PAGE), NULL);
+	hm_system.map = fake_refuse_map;
+	CHECK(hm_metadata_map_forever(PAGE) != NULL);
+	memory_allow();
+	hoard_end_size(&hoard, 64);
 }
 
 enum { THREADS = 4, ROUNDS = 5000 };
@@ -313,6 +468,12 @@ int main(void)
 	TAP_RUN(what_is_set_aside_is_for_calls_that_free);
 	TAP_RUN(preparing_again_sets_nothing_more_aside);
 	TAP_RUN(our_records_are_told_from_everything_else);
+	TAP_RUN(tables_are_zeroed_and_lie_apart);
+	TAP_RUN(many_tables_take_few_spans);
+	TAP_RUN(a_large_table_leaves_the_rest_of_a_span_to_others);
+	TAP_RUN(what_a_span_has_left_is_not_lost);
+	TAP_RUN(of_two_spans_mapped_at_once_one_goes_back);
+	TAP_RUN(where_little_is_left_a_small_span_will_do);
 	TAP_RUN(no_two_threads_have_one_block);
 	return tap_done();
 }

@@ -107,21 +107,64 @@ static void a_change_that_stops_half_way_is_put_back(void)
 static void what_cannot_be_put_back_is_impossible(void)
 {
 	set_up_history();
+	kernel.no_spare = true;
 	kernel.protect_error = ENOMEM;
 	kernel.protect_refusals = 2;
 	kernel.half_way = 10;
 	tap_row("the access of committed pages");
 	CHECK_HR(source->protect(source, at_page(8), 8 * PAGE, HM_ACCESS_WRITE, &history),
 		 E_FAIL);
+	CHECK_U32(kernel.spares, 1);
 	end();
 	set_up_history();
 	kernel.protect_error = ENOMEM;
 	kernel.protect_refusals = UINT32_MAX;
 	kernel.map_error = ENOMEM;
 	kernel.half_way = 4;
-	tap_row("reserved pages that stay accessible");
+	kernel.advise_error = EINVAL;
+	tap_row("reserved pages that keep their contents");
 	CHECK_HR(source->commit(source, at_page(0), 8 * PAGE, HM_ACCESS_WRITE, &history),
 		 E_FAIL);
+	end();
+}
+
+/* That is how a decommit may have left them. */
+static void reserved_pages_that_stay_accessible_are_as_they_were(void)
+{
+	set_up_history();
+	kernel.protect_error = ENOMEM;
+	kernel.protect_refusals = UINT32_MAX;
+	kernel.map_error = ENOMEM;
+	kernel.half_way = 4;
+	CHECK_HR(source->commit(source, at_page(0), 8 * PAGE, HM_ACCESS_WRITE, &history),
+		 E_OUTOFMEMORY);
+	end();
+}
+
+/* What gives back asks once more when the spare mappings have been let go; what takes
+ * does not. */
+static void the_spare_mappings_are_for_putting_back(void)
+{
+	set_up_history();
+	kernel.protect_error = ENOMEM;
+	kernel.protect_refusals = 2;
+	kernel.half_way = 10;
+	CHECK_HR(source->protect(source, at_page(8), 8 * PAGE, HM_ACCESS_WRITE, &history),
+		 E_OUTOFMEMORY);
+	CHECK_U32(kernel.spares, 1);
+	CHECK_U32(kernel.protects, 3);
+	check_history();
+	tap_row("nothing is granted until they are there again");
+	kernel.no_spare = true;
+	CHECK_HR(source->commit(source, at_page(8), 8 * PAGE, HM_ACCESS_WRITE, &history),
+		 E_OUTOFMEMORY);
+	CHECK_U32(kernel.protects, 4);
+	CHECK_INT(kernel.protection, PROT_READ);
+	check_history();
+	kernel.no_spare = false;
+	CHECK_HR(source->commit(source, at_page(8), 8 * PAGE, HM_ACCESS_WRITE, &history),
+		 S_OK);
+	CHECK_INT(kernel.pages[8].protection, PROT_READ | PROT_WRITE);
 	end();
 }
 
@@ -147,7 +190,8 @@ static void decommitted_pages_are_reserved_whatever_the_system_has_room_for(void
 		kernel.protect_error = rows[i].protect_error;
 		kernel.protect_refusals = rows[i].protect_error ? 1 : 0;
 		kernel.advise_error = rows[i].advise_error;
-		CHECK_HR(source->decommit(source, at_page(8), 8 * PAGE), rows[i].want);
+		CHECK_HR(source->decommit(source, at_page(8), 8 * PAGE, NULL),
+			 rows[i].want);
 		CHECK_INT(kernel.pages[8].protection, rows[i].protection);
 		CHECK_INT(kernel.pages[15].contents, rows[i].contents);
 		CHECK(kernel.pages[8].mapped);
@@ -172,7 +216,8 @@ static void a_range_is_released_or_kept_for_later(void)
 		tap_row("errno %d", rows[i].unmap_error);
 		set_up_history();
 		kernel.unmap_error = rows[i].unmap_error;
-		CHECK_HR(source->release(source, at_page(8), 8 * PAGE), rows[i].want);
+		CHECK_HR(source->release(source, at_page(8), 8 * PAGE, NULL),
+			 rows[i].want);
 		CHECK_INT(kernel.pages[8].mapped, rows[i].mapped);
 		CHECK_INT(kernel.pages[8].contents, rows[i].contents);
 		CHECK(kernel.pages[7].mapped && kernel.pages[16].mapped);
@@ -238,6 +283,8 @@ int main(void)
 	TAP_RUN(access_becomes_the_protection_that_is_meant);
 	TAP_RUN(a_change_that_stops_half_way_is_put_back);
 	TAP_RUN(what_cannot_be_put_back_is_impossible);
+	TAP_RUN(reserved_pages_that_stay_accessible_are_as_they_were);
+	TAP_RUN(the_spare_mappings_are_for_putting_back);
 	TAP_RUN(decommitted_pages_are_reserved_whatever_the_system_has_room_for);
 	TAP_RUN(a_range_is_released_or_kept_for_later);
 	TAP_RUN(discarding_is_advice);

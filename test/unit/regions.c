@@ -70,10 +70,14 @@ static void a_region_is_found_from_its_first_byte_to_its_last(void)
 
 static void neighbours_far_apart_are_found_across_the_void(void)
 {
-	static const uintptr_t bases[] = {
-		UNIT,      BLOCK - UNIT,      BLOCK, 3 * BLOCK + UNIT, FAKE_BASE - UNIT,
-		FAKE_BASE, HM_USER_END - UNIT
-	};
+	static const uintptr_t bases[] = { UNIT,
+					   BLOCK - UNIT,
+					   BLOCK,
+					   3 * BLOCK + UNIT,
+					   FAKE_BASE - UNIT,
+					   FAKE_BASE,
+					   FAKE_BASE + 200 * BLOCK,
+					   HM_USER_END - UNIT };
 
 	for (size_t i = 0; i < ROWS(bases); i++)
 		enter(bases[i], PAGE);
@@ -296,19 +300,6 @@ static void whoever_is_given_the_place_first_has_it(void)
 	check_empty();
 }
 
-static void without_memory_for_a_block_nothing_is_entered(void)
-{
-	/* No other test has been here, so it takes a block of records. */
-	uintptr_t base = FAKE_BASE + 1000 * BLOCK;
-
-	memory_refuse();
-	CHECK_HR(enter_as(base, PAGE, false, HM_REGION_LIVE), E_OUTOFMEMORY);
-	memory_allow();
-	check_empty();
-	enter(base, PAGE);
-	drop(base);
-}
-
 static void the_checker_finds_damage(void)
 {
 	struct hm_region *region;
@@ -328,6 +319,26 @@ static void the_checker_finds_damage(void)
 	atomic_store(&region->states, 0);
 	CHECK(hm_regions_check() != NULL);
 	atomic_store(&region->states, hm_states_uniform(1, HM_STATE_RESERVED));
+	tap_row("no pages");
+	atomic_store(&region->extent, FAKE_BASE | HM_REGION_LIVE);
+	CHECK(hm_regions_check() != NULL);
+	tap_row("not in use");
+	atomic_store(&region->extent, HM_REGION_NONE);
+	CHECK(hm_regions_check() != NULL);
+	atomic_store(&region->extent, end | HM_REGION_LIVE);
+	tap_row("in another granule");
+	atomic_store(&region->base, FAKE_BASE + UNIT);
+	CHECK(hm_regions_check() != NULL);
+	atomic_store(&region->base, FAKE_BASE);
+	tap_row("in use, and nobody would find it");
+	atomic_store(&region[3].base, FAKE_BASE + 3 * UNIT);
+	atomic_store(&region[3].extent, (FAKE_BASE + 4 * UNIT) | HM_REGION_LIVE);
+	CHECK(hm_regions_check() != NULL);
+	atomic_store(&region[3].extent, HM_REGION_NONE);
+	tap_row("a list of records that are not in use");
+	atomic_store(&region->next, &region[3]);
+	CHECK(hm_regions_check() != NULL);
+	atomic_store(&region->next, NULL);
 	CHECK_STR(hm_regions_check(), NULL);
 	drop(FAKE_BASE);
 	drop(end);
@@ -346,7 +357,6 @@ int main(void)
 	TAP_RUN(regions_that_are_leaving_make_room);
 	TAP_RUN(a_region_that_arrives_is_nobodys_yet);
 	TAP_RUN(whoever_is_given_the_place_first_has_it);
-	TAP_RUN(without_memory_for_a_block_nothing_is_entered);
 	TAP_RUN(the_checker_finds_damage);
 	return tap_done();
 }

@@ -144,7 +144,8 @@ static void a_version_never_goes_back(void)
 		hm_region_set_phase(region, HM_REGION_LEAVING);
 		CHECK(hm_region_version(region) > last);
 		last = hm_region_version(region);
-		hm_regions_remove(&(struct hm_region_ticket){ region, last - 1 });
+		hm_regions_remove(&(struct hm_region_ticket){
+			region, last - (UINT64_C(1) << HM_INCARNATION_SHIFT) });
 		CHECK_POINTER(record_at(FAKE_BASE), region);
 		hm_regions_remove(&(struct hm_region_ticket){ region, last });
 		CHECK_SIZE(found(FAKE_BASE), 0);
