@@ -232,7 +232,7 @@ static bool take_open_locked(struct hm_arena *arena, uint32_t from,
 
 	if (hm_arena_is_free_locked(arena)) {
 		*extent = (struct hm_extent){ 0, extents->count, HM_EXTENT_OPEN };
-		return arena->open_room != 0 &&
+		return from == 0 && arena->open_room != 0 &&
 		       hm_extents_take_at(extents, 0, extents->count);
 	}
 	for (; hm_extents_next(extents, from, extent); from += extent->count) {

@@ -113,8 +113,10 @@ struct hm_page_source {
 	 const struct hm_page_history *before);
 
 	/*
-	 * Gives back what reserve has just given and nobody was told of.  Never fails: what
-	 * the system does not take now, the source offers again later.
+	 * Gives back what reserve has just given and nobody was told of, or what is kept
+	 * for reuse.  Never fails: what the system does not take now, the source offers
+	 * again later, or keeps; that costs addresses, and memory only where the system
+	 * would not even take the contents.
 	 */
 	void (*give_up)(const struct hm_page_source *self, void *address, size_t size);
 };

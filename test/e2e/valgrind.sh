@@ -61,6 +61,9 @@ for program in $programs; do
 		"$top_builddir/test/$program" >"$folder/log" 2>&1 &&
 		! grep -q '^==' "$folder/log"; then
 		echo "ok $count - $program runs under valgrind"
+	elif grep -q 'debuginfo reader' "$folder/log"; then
+		# An old valgrind, and what a newer compiler writes.
+		echo "ok $count - $program runs under valgrind # SKIP valgrind cannot read it"
 	else
 		sed 's/^/# /' "$folder/log" | tail -n 60
 		echo "not ok $count - $program runs under valgrind"
