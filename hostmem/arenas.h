@@ -54,6 +54,7 @@ struct hm_arena {
 /* See shelf.h. */
 struct hm_shelf {
 	_Alignas(64) _Atomic uint64_t places[HM_SHELF_ROOM];
+	_Atomic uint32_t turn; /* whose it is to go when it is full */
 };
 
 struct hm_arenas {

@@ -50,6 +50,25 @@ static bool change(struct hm_shelf *shelf, unsigned i, uint64_t from, uint64_t t
 						       memory_order_relaxed);
 }
 
+static void give(uint64_t word)
+{
+	struct hm_place place = hm_place_of(hm_arena_at(start_of(word)), start_of(word),
+					    size_of(word));
+
+	hm_give(&place);
+}
+
+/* So that a shelf full of what nobody wants any more has room the next time. */
+static void give_one(struct hm_shelf *shelf)
+{
+	unsigned i = atomic_fetch_add_explicit(&shelf->turn, 1, memory_order_relaxed) %
+		     HM_SHELF_ROOM;
+	uint64_t word = peek(shelf, i);
+
+	if (word != 0 && change(shelf, i, word, 0))
+		give(word);
+}
+
 bool hm_shelf_put(const struct hm_place *place)
 {
 	struct hm_shelf *shelf = own_shelf(place->arena->set);
@@ -58,6 +77,7 @@ bool hm_shelf_put(const struct hm_place *place)
 		if (peek(shelf, i) == 0 && change(shelf, i, 0, word_of(place)))
 			return true;
 	}
+	give_one(shelf);
 	return false;
 }
 
@@ -82,13 +102,10 @@ static bool clear(struct hm_shelf *shelf)
 
 	for (unsigned i = 0; i < HM_SHELF_ROOM; i++) {
 		uint64_t word = peek(shelf, i);
-		struct hm_place place;
 
 		if (word == 0 || !change(shelf, i, word, 0))
 			continue;
-		place = hm_place_of(hm_arena_at(start_of(word)), start_of(word),
-				    size_of(word));
-		hm_give(&place);
+		give(word);
 		any = true;
 	}
 	return any;

@@ -11,7 +11,8 @@
  * Threads have shelves as they have arenas where they look first.  No locks.
  */
 
-/* Puts a place that its owner has done with on the shelf; false: it is full. */
+/* Puts a place that its owner has done with on the shelf; false: it was full, and one of
+ * the others has gone for the next time. */
 bool hm_shelf_put(const struct hm_place *place);
 
 /* Takes a place of that many granules, at a multiple of `alignment` granules, which is a

@@ -1,9 +1,13 @@
 /*
- * Tidying: a walk over the arenas' free space and over the regions in them.
+ * Tidying: a walk over what is open in the arenas.
  *
  * Free extents are taken, closed and given back.  A region is locked, as for any change of
- * its pages, and the part of each 2 MiB window that is its own is closed if nothing in it
- * is committed.  One region at a time, so nobody waits longer than for any other change.
+ * its pages, and closed if nothing in it is committed, else window by window.  One region
+ * at a time, so nobody waits longer than for any other change.
+ *
+ * Small regions that are open side by side are one mapping however many they are, and
+ * closing them would take a call for each.  So at rest those are left alone where they are
+ * thousands; only who is short of something closes them too.
  *
  * A list of what has become idle was the alternative.  It would have to be kept at each
  * decommit, which is what has to be fast, for the sake of moments that are rare.
@@ -19,18 +23,8 @@
 /* Fewer are not worth the walk: each is a mapping or two. */
 #define FEW 3U
 
-static bool close_free(struct hm_arena *arena)
-{
-	struct hm_place place = { .arena = arena };
-	bool any = false;
-
-	for (uint32_t from = 0; hm_place_take_open(arena, from, &place);
-	     from = place.first + place.count) {
-		any |= hm_close(&place);
-		hm_place_give(&place, NULL);
-	}
-	return any;
-}
+/* Granules of a run that is too long to be closed one by one: 256 MiB. */
+#define LONG 4096U
 
 static bool is_idle(const struct hm_region *region, uintptr_t start, uintptr_t end)
 {
@@ -68,54 +62,104 @@ static bool close_region(const struct hm_region *region)
 	if (arena == NULL)
 		return false;
 	rest = hm_place_whole(arena, base, end - base, base, end);
+	if (rest.count == 0 || !(hm_place_seen(&rest) & HM_SOME_OPEN))
+		return false;
+	if (is_idle(region, base, end))
+		return hm_close(&rest);
 	while (rest.count != 0)
 		any |= close_window(region, &rest);
 	return any;
 }
 
-static bool close_regions(uintptr_t at, uintptr_t end)
+static bool lock_and_close(const struct hm_region_view *view)
 {
+	struct hm_region *region = hm_regions_lock(view->host, view->base);
+	bool any;
+
+	if (region == NULL)
+		return false;
+	any = close_region(region);
+	hm_regions_unlock(region);
+	return any;
+}
+
+/* Closes the free extent at a granule; the granule behind it, or behind `granule` if
+ * there is none. */
+static uint32_t close_free(struct hm_arena *arena, uint32_t granule, bool *any)
+{
+	struct hm_place place;
+
+	if (!hm_place_take_open(arena, granule, &place))
+		return granule + 1;
+	*any |= hm_close(&place);
+	hm_place_give(&place, NULL);
+	return place.first <= granule ? place.first + place.count : granule + 1;
+}
+
+/* What is open from granule `at` on, at least one of them; where to go on. */
+static uint32_t close_next(struct hm_arena *arena, uint32_t at, bool sparing, bool *any)
+{
+	uintptr_t address = hm_arena_address(arena, at);
 	struct hm_region_view view;
+
+	if (!hm_regions_find(address, &view))
+		return close_free(arena, at, any);
+	if (sparing && view.end - view.base < HM_WINDOW << HM_GRANULE_SHIFT)
+		return (at / HM_WINDOW + 1) * HM_WINDOW;
+	if (view.phase == HM_REGION_LIVE)
+		*any |= lock_and_close(&view);
+	/* It may have been another one when it was looked up. */
+	return (uint32_t)hm_max(at + 1, hm_arena_granule(arena, view.end - 1) + 1);
+}
+
+static bool tidy_arena(struct hm_arena *arena, bool at_rest)
+{
+	uintptr_t base = arena->base, end = arena->end;
+	uint32_t count = end > base ? (uint32_t)((end - base) >> HM_GRANULE_SHIFT) : 0;
 	bool any = false;
 
-	while (hm_regions_next(at, &view) && view.base < end) {
-		struct hm_region *region = NULL;
+	/* All of the arena at once, if nothing in it is taken. */
+	(void)close_free(arena, 0, &any);
+	for (uint32_t at = 0; at < count;) {
+		enum hm_granule_state state;
+		uint32_t run = hm_granules_run(&arena->book.granules, at, count - at,
+					       &state);
+		uint32_t stop = at + run;
 
-		at = view.base + HM_PAGE_SIZE;
-		if (view.phase == HM_REGION_LIVE)
-			region = hm_regions_lock(view.host, view.base);
-		if (region == NULL)
-			continue;
-		any |= close_region(region);
-		hm_regions_unlock(region);
+		if (!(state & HM_GRANULE_OPEN))
+			at = stop;
+		while (at < stop)
+			at = close_next(arena, at, at_rest && run >= LONG, &any);
 	}
+	return any;
+}
+
+static bool tidy(struct hm_arenas *set, bool at_rest)
+{
+	bool any = false;
+
+	atomic_store_explicit(&set->openings, 0, memory_order_relaxed);
+	(void)hm_shelves_clear(set);
+	for (struct hm_arena *arena =
+		     atomic_load_explicit(&set->first, memory_order_acquire);
+	     arena != NULL; arena = arena->next_in_set)
+		any |= tidy_arena(arena, at_rest);
 	return any;
 }
 
 bool hm_tidy(const struct hm_page_source *pages)
 {
 	struct hm_arenas *set = hm_pages_arenas(pages);
-	struct hm_arena *arena;
-	bool any = false;
 
 	/* What has not changed since it was looked through need not be looked through. */
-	if (set == NULL || !atomic_exchange(&set->untidy, false))
-		return false;
-	atomic_store_explicit(&set->openings, 0, memory_order_relaxed);
-	(void)hm_shelves_clear(set);
-	arena = atomic_load_explicit(&set->first, memory_order_acquire);
-	for (; arena != NULL; arena = arena->next_in_set) {
-		any |= close_free(arena);
-		any |= close_regions(arena->base, arena->end);
-	}
-	return any;
+	return set != NULL && atomic_exchange(&set->untidy, false) && tidy(set, false);
 }
 
 void hm_tidy_at_rest(const struct hm_page_source *pages)
 {
-	const struct hm_arenas *set = hm_pages_arenas(pages);
+	struct hm_arenas *set = hm_pages_arenas(pages);
 
 	if (set != NULL &&
 	    atomic_load_explicit(&set->openings, memory_order_relaxed) > FEW)
-		(void)hm_tidy(pages);
+		(void)tidy(set, true);
 }
