@@ -97,19 +97,27 @@ static uint32_t close_free(struct hm_arena *arena, uint32_t granule, bool *any)
 }
 
 /* What is open from granule `at` on, at least one of them; where to go on. */
-static uint32_t close_next(struct hm_arena *arena, uint32_t at, bool sparing, bool *any)
+static uint32_t close_next(struct hm_arena *arena, uint32_t at, bool *any)
 {
 	uintptr_t address = hm_arena_address(arena, at);
 	struct hm_region_view view;
 
 	if (!hm_regions_find(address, &view))
 		return close_free(arena, at, any);
-	if (sparing && view.end - view.base < HM_WINDOW << HM_GRANULE_SHIFT)
-		return (at / HM_WINDOW + 1) * HM_WINDOW;
 	if (view.phase == HM_REGION_LIVE)
 		*any |= lock_and_close(&view);
 	/* It may have been another one when it was looked up. */
 	return (uint32_t)hm_max(at + 1, hm_arena_granule(arena, view.end - 1) + 1);
+}
+
+/* Whether small regions lie at a granule, or may: closing a part of what is open there
+ * would make two mappings of one. */
+static bool is_small(const struct hm_arena *arena, uint32_t granule)
+{
+	struct hm_region_view view;
+
+	return hm_regions_find(hm_arena_address(arena, granule), &view) &&
+	       view.end - view.base < HM_WINDOW << HM_GRANULE_SHIFT;
 }
 
 static bool tidy_arena(struct hm_arena *arena, bool at_rest)
@@ -126,10 +134,11 @@ static bool tidy_arena(struct hm_arena *arena, bool at_rest)
 					       &state);
 		uint32_t stop = at + run;
 
-		if (!(state & HM_GRANULE_OPEN))
+		if (!(state & HM_GRANULE_OPEN) ||
+		    (at_rest && run >= LONG && is_small(arena, at)))
 			at = stop;
 		while (at < stop)
-			at = close_next(arena, at, at_rest && run >= LONG, &any);
+			at = close_next(arena, at, &any);
 	}
 	return any;
 }
