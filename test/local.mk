@@ -291,6 +291,7 @@ noinst_HEADERS += \
 	%D%/stress/forked.h \
 	%D%/stress/limits.h \
 	%D%/stress/model.h \
+	%D%/stress/proc.h \
 	%D%/stress/race.h \
 	%D%/tap.h \
 	%D%/unit/arena.h \

@@ -6,6 +6,7 @@
 #define HOSTMEM_TEST_STRESS_LIMITS_H
 
 #include "test/stress/faces.h"
+#include "test/stress/proc.h"
 
 #include "hostmem/arenas.h"
 #include "hostmem/calls.h"
@@ -13,7 +14,6 @@
 #include "hostmem/regions.h"
 #include "hostmem/shelf.h"
 
-#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -52,23 +52,6 @@ static inline void in_child(void (*body)(void))
 		tap_skip("%s", shared_text);
 	else
 		CHECK_INT(WEXITSTATUS(status), 0);
-}
-
-/* A figure of a file in /proc, after a text; 0 if it is not there. */
-static inline size_t figure(const char *path, const char *after)
-{
-	static char text[8192];
-	int file = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = file >= 0 ? read(file, text, sizeof(text) - 1) : -1;
-	const char *at;
-
-	if (file >= 0)
-		(void)close(file);
-	if (got <= 0)
-		return 0;
-	text[got] = '\0';
-	at = strstr(text, after);
-	return at != NULL ? strtoull(at + strlen(after), NULL, 10) : 0;
 }
 
 static inline void limit(__rlimit_resource_t resource, size_t value)

@@ -8,12 +8,12 @@
  * REGIONS=number in the environment says how many all have.
  */
 #include "test/stress/faces.h"
+#include "test/stress/proc.h"
 
 #include "hostmem/arenapages.h"
 #include "hostmem/arenas.h"
 #include "hostmem/metadata.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -66,21 +66,6 @@ static size_t count_mappings(bool tables)
 	if (file != NULL)
 		(void)fclose(file);
 	return count;
-}
-
-/* A number of a file in /proc, after a text; 0 if it is not there. */
-static size_t figure(const char *path, const char *after)
-{
-	static char text[8192];
-	int file = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = file >= 0 ? read(file, text, sizeof(text) - 1) : -1;
-	const char *at;
-
-	if (file >= 0)
-		(void)close(file);
-	text[got > 0 ? got : 0] = '\0';
-	at = strstr(text, after);
-	return at != NULL ? strtoull(at + strlen(after), NULL, 10) : 0;
 }
 
 /* Anonymous pages: what a file has in memory comes and goes by itself. */
