@@ -16,6 +16,11 @@
  * an arena stays linked for good, since readers without a lock follow those links, and is
  * used again for the next one in the same 4 GiB.
  *
+ * To VirtualQuery the addresses of an arena are free from the moment they are mapped to
+ * the moment they are not, which is longer than anybody may take from it; so its record
+ * says both.  Between the system's answer and the record there is a moment all the same,
+ * in which only the count of those who are making arenas tells of it.
+ *
  * Locks: each arena's own, around a few words of its books; never across a system call.
  */
 #include "arenas.h"
@@ -34,6 +39,7 @@ struct hm_arenas hm_arenas_with_guards = { .guards = true, .largest = HM_ARENA_L
 struct hm_arenas hm_arenas_without_guards = { .largest = HM_ARENA_LARGEST };
 
 static _Atomic(struct hm_arena *) blocks[BLOCKS];
+static _Atomic uint64_t begun, made; /* arenas, in vain or not */
 
 _Static_assert((uint64_t)BLOCKS << BLOCK_SHIFT >= HM_SYSTEM_END,
 	       "the table covers it all");
@@ -45,8 +51,13 @@ _Static_assert(HM_ARENA_LARGEST == (size_t)1 << BLOCK_SHIFT, "an arena is in one
 
 /* ---- Finding ---- */
 
+static uintptr_t end_of(const struct hm_arena *arena, bool live)
+{
+	return live ? LOAD(arena->end) : LOAD(arena->mapped_end);
+}
+
 /* *base is that of the arena as it was found: the record may be another's at any time. */
-static struct hm_arena *find(uintptr_t address, uintptr_t *base)
+static struct hm_arena *find(uintptr_t address, bool live, uintptr_t *base)
 {
 	struct hm_arena *arena;
 
@@ -54,11 +65,11 @@ static struct hm_arena *find(uintptr_t address, uintptr_t *base)
 		return NULL;
 	for (arena = LOAD(blocks[address >> BLOCK_SHIFT]); arena != NULL;
 	     arena = arena->next_in_block) {
-		uintptr_t end = LOAD(arena->end);
+		uintptr_t end = end_of(arena, live);
 
 		*base = LOAD(arena->base);
 		/* The base does not change while the end stands. */
-		if (address < end && *base <= address && LOAD(arena->end) == end)
+		if (address < end && *base <= address && end_of(arena, live) == end)
 			return arena;
 	}
 	return NULL;
@@ -68,13 +79,13 @@ struct hm_arena *hm_arena_at(uintptr_t address)
 {
 	uintptr_t base;
 
-	return find(address, &base);
+	return find(address, true, &base);
 }
 
-struct hm_arena *hm_arena_of(uintptr_t address)
+static struct hm_arena *find_unless_lent(uintptr_t address, bool live)
 {
 	uintptr_t base;
-	struct hm_arena *arena = find(address, &base);
+	struct hm_arena *arena = find(address, live, &base);
 
 	if (arena == NULL ||
 	    hm_granules_state(&arena->book.granules,
@@ -84,9 +95,19 @@ struct hm_arena *hm_arena_of(uintptr_t address)
 	return arena;
 }
 
+struct hm_arena *hm_arena_of(uintptr_t address)
+{
+	return find_unless_lent(address, true);
+}
+
+struct hm_arena *hm_arena_around(uintptr_t address)
+{
+	return find_unless_lent(address, false);
+}
+
 uintptr_t hm_arena_reach(const struct hm_arena *arena, uintptr_t address)
 {
-	uintptr_t base = LOAD(arena->base), end = LOAD(arena->end);
+	uintptr_t base = LOAD(arena->base), end = LOAD(arena->mapped_end);
 	uintptr_t at = hm_round_down(address, HM_GRANULE_SIZE);
 
 	/* It may be another arena by now. */
@@ -110,7 +131,7 @@ uintptr_t hm_arena_reach(const struct hm_arena *arena, uintptr_t address)
 static void cut_at(const struct hm_arena *arena, uintptr_t address, uintptr_t *start,
 		   uintptr_t *end)
 {
-	uintptr_t high = LOAD(arena->end), low = LOAD(arena->base);
+	uintptr_t high = LOAD(arena->mapped_end), low = LOAD(arena->base);
 
 	if (high == 0)
 		return;
@@ -170,11 +191,7 @@ static uintptr_t map_space(size_t size)
 	if (FAILED(hm_pages_posix.reserve(&hm_pages_posix, NULL, size, size, 0,
 					  HM_ACCESS_NONE, &address)))
 		return 0;
-	hm_memory_dump(address, size, false);
-	if (hm_memory_keep_mergeable(address))
-		return (uintptr_t)address;
-	hm_pages_posix.give_up(&hm_pages_posix, address, size);
-	return 0;
+	return (uintptr_t)address;
 }
 
 static size_t power_of_two_within(size_t size)
@@ -212,27 +229,72 @@ static uintptr_t find_space(struct hm_arenas *set, size_t needed, size_t *size)
 	return 0;
 }
 
-struct hm_arena *hm_arena_make(struct hm_arenas *set, size_t needed)
+/* Address space, and a record that says whose it is; NULL if one of them is not to be had. */
+static struct hm_arena *map_arena(struct hm_arenas *set, size_t needed, size_t *size)
 {
 	struct hm_arena *arena;
-	size_t size;
-	uintptr_t base = find_space(set, needed, &size);
+	uintptr_t base = find_space(set, needed, size);
 
 	if (base == 0)
 		return NULL;
 	arena = find_record(set, base);
 	if (arena == NULL) {
-		hm_pages_posix.give_up(&hm_pages_posix, (void *)base, size);
+		hm_pages_posix.give_up(&hm_pages_posix, (void *)base, *size);
 		return NULL;
 	}
-	hm_extents_init(&arena->book.extents, (uint32_t)(base >> HM_GRANULE_SHIFT),
-			(uint32_t)(size >> HM_GRANULE_SHIFT));
-	STORE(arena->room, (uint32_t)(size >> HM_GRANULE_SHIFT));
 	STORE(arena->base, base);
-	STORE(arena->end, base + size);
+	STORE(arena->mapped_end, base + *size);
+	return arena;
+}
+
+/* Gives the system what is not live, or not any more. */
+static void unmap(struct hm_arena *arena)
+{
+	uintptr_t base = arena->base;
+
+	hm_pages_posix.give_up(&hm_pages_posix, (void *)base, arena->mapped_end - base);
+	STORE(arena->mapped_end, 0);
+	/* If its books cannot be made zero again, the record is not used again either. */
+	if (hm_memory_drop(&arena->book, hm_round_up(sizeof(arena->book), HM_PAGE_SIZE)))
+		STORE(arena->phase, HM_ARENA_NONE);
+}
+
+struct hm_arena *hm_arena_make(struct hm_arenas *set, size_t needed)
+{
+	struct hm_arena *arena;
+	uint32_t granules;
+	size_t size;
+	void *base;
+
+	atomic_fetch_add(&begun, 1);
+	arena = map_arena(set, needed, &size);
+	atomic_fetch_add(&made, 1);
+	if (arena == NULL)
+		return NULL;
+	base = (void *)PEEK(arena->base);
+	granules = (uint32_t)(size >> HM_GRANULE_SHIFT);
+	hm_memory_dump(base, size, false);
+	if (!hm_memory_keep_mergeable(base)) {
+		unmap(arena);
+		return NULL;
+	}
+	hm_extents_init(&arena->book.extents,
+			(uint32_t)((uintptr_t)base >> HM_GRANULE_SHIFT), granules);
+	STORE(arena->room, granules);
+	STORE(arena->end, (uintptr_t)base + size);
 	STORE(arena->phase, HM_ARENA_LIVE);
 	atomic_fetch_add_explicit(&set->idle, 1, memory_order_relaxed);
 	return arena;
+}
+
+uint64_t hm_arenas_begun(void)
+{
+	return atomic_load(&begun);
+}
+
+uint64_t hm_arenas_made(void)
+{
+	return atomic_load(&made);
 }
 
 /* ---- Unmapping ---- */
@@ -259,9 +321,6 @@ bool hm_arena_is_free_locked(const struct hm_arena *arena)
 
 void hm_arena_unmap_locked(struct hm_arena *arena)
 {
-	uintptr_t base = arena->base;
-	size_t size = arena->end - base;
-
 	STORE(arena->phase, HM_ARENA_CHANGING);
 	STORE(arena->end, 0);
 	STORE(arena->room, 0);
@@ -269,10 +328,7 @@ void hm_arena_unmap_locked(struct hm_arena *arena)
 	arena->open_room = 0;
 	atomic_fetch_sub_explicit(&arena->set->idle, 1, memory_order_relaxed);
 	hm_arena_unlock(arena);
-	hm_pages_posix.give_up(&hm_pages_posix, (void *)base, size);
-	/* If its books cannot be made zero again, the record is not used again either. */
-	if (hm_memory_drop(&arena->book, hm_round_up(sizeof(arena->book), HM_PAGE_SIZE)))
-		STORE(arena->phase, HM_ARENA_NONE);
+	unmap(arena);
 }
 
 static bool unmap_if_free(struct hm_arena *arena)

@@ -30,7 +30,8 @@ enum hm_arena_phase {
 struct hm_arena {
 	struct hm_lock lock; /* HM_RANK_ARENA: around free space, and what counts it */
 	_Atomic uint32_t phase;
-	_Atomic uintptr_t base, end; /* end 0: there is no arena here now */
+	_Atomic uintptr_t base, end;  /* end 0: there is no arena here now */
+	_Atomic uintptr_t mapped_end; /* the same, also before it is live and after */
 	struct hm_arenas *set;
 	struct hm_arena *next_in_set, *next_in_block; /* written before it is linked */
 	_Atomic uint32_t room; /* free granules, for those who look without the lock */
@@ -76,6 +77,8 @@ extern struct hm_arenas hm_arenas_with_guards, hm_arenas_without_guards;
 struct hm_arena *hm_arena_at(uintptr_t address);
 /* The same, unless the address is lent. */
 struct hm_arena *hm_arena_of(uintptr_t address);
+/* The same, also while it is being made or unmapped: not to be used, and nobody else's. */
+struct hm_arena *hm_arena_around(uintptr_t address);
 /* Where the arena's addresses that are not lent end, seen from one of them; the address
  * itself if it is lent, or the arena's no more. */
 uintptr_t hm_arena_reach(const struct hm_arena *arena, uintptr_t address);
@@ -98,6 +101,11 @@ static inline uintptr_t hm_arena_address(const struct hm_arena *arena, uint32_t 
 /* Asks the system for an arena of at least `needed` bytes; NULL if there is none to be
  * had.  It is live, and anybody may take from it. */
 struct hm_arena *hm_arena_make(struct hm_arenas *set, size_t needed);
+
+/* How often somebody has set about making an arena, and how often that has come to its end:
+ * where the two differ, address space may be an arena's before anybody can know. */
+uint64_t hm_arenas_begun(void);
+uint64_t hm_arenas_made(void);
 
 /* Takes the arena's lock if it is live. */
 bool hm_arena_lock(struct hm_arena *arena);

@@ -38,7 +38,7 @@ enum owner { NOBODY, A_HOST, ARRIVING, LEAVING, AN_ARENA };
 static enum owner owner_of(uintptr_t address, struct hm_region_view *view)
 {
 	if (!hm_regions_find(address, view))
-		return hm_arena_of(address) != NULL ? AN_ARENA : NOBODY;
+		return hm_arena_around(address) != NULL ? AN_ARENA : NOBODY;
 	if (view->phase == HM_REGION_ARRIVING)
 		return ARRIVING;
 	return view->phase == HM_REGION_LIVE ? A_HOST : LEAVING;
@@ -137,7 +137,7 @@ static HRESULT describe(uintptr_t page, const struct hm_mapping *mapping,
 /* Where the free space of an arena from `at` on ends, at the latest. */
 static uintptr_t end_in_arena(uintptr_t at)
 {
-	const struct hm_arena *arena = hm_arena_of(at);
+	const struct hm_arena *arena = hm_arena_around(at);
 	struct hm_region_view view;
 	uintptr_t end;
 
@@ -220,17 +220,35 @@ static HRESULT describe_others(uintptr_t page, const struct hm_region_view *view
 	return S_OK;
 }
 
-HRESULT hm_foreign_query(const struct hm_host *host, uintptr_t page,
-			 MEMORY_BASIC_INFORMATION *out)
+/*
+ * Whether what the system shows where nobody was is ours, most likely: a region that is
+ * arriving, or an arena that somebody is making.  The latter is told by its size: it has
+ * no record yet.  *again: arenas have come since `made` was read, and may tell more.
+ */
+static bool is_arriving(enum owner owner, const struct hm_mapping *mapping, uint64_t made,
+			bool *again)
 {
+	*again = false;
+	if (mapping->inode != 0)
+		return false;
+	if (owner == ARRIVING)
+		return true;
+	if (hm_arenas_begun() == made)
+		return false;
+	*again = hm_arenas_made() != made;
+	return mapping->end - mapping->start >= HM_ARENA_SMALLEST;
+}
+
+static HRESULT query(const struct hm_host *host, uintptr_t page,
+		     MEMORY_BASIC_INFORMATION *out, bool *again)
+{
+	uint64_t made = hm_arenas_made();
 	struct hm_region_view view;
 	struct hm_mapping mapping;
-	enum owner owner;
+	enum owner owner = owner_of(page, &view);
 	HRESULT hr;
 
-	if (page >= HM_SYSTEM_END)
-		return E_INVALIDARG;
-	owner = owner_of(page, &view);
+	*again = false;
 	if (owner == LEAVING || owner == AN_ARENA)
 		return describe_free(page, out);
 	if (owner == A_HOST && view.host == host)
@@ -239,14 +257,27 @@ HRESULT hm_foreign_query(const struct hm_host *host, uintptr_t page,
 	if (owner == A_HOST)
 		return describe_others(page, &view, out);
 	hr = mapping_at(page, &mapping);
-	/* What has just come where a region is arriving is that region, most likely. */
-	if (hr == S_OK && owner == ARRIVING && mapping.inode == 0)
+	if (hr == S_OK && is_arriving(owner, &mapping, made, again))
 		return describe_free(page, out);
 	if (hr == S_OK)
 		return describe(page, &mapping, out);
 	if (FAILED(hr))
 		return hr;
 	return page < HM_USER_END ? describe_free(page, out) : E_INVALIDARG;
+}
+
+HRESULT hm_foreign_query(const struct hm_host *host, uintptr_t page,
+			 MEMORY_BASIC_INFORMATION *out)
+{
+	bool again;
+	HRESULT hr;
+
+	if (page >= HM_SYSTEM_END)
+		return E_INVALIDARG;
+	do
+		hr = query(host, page, out, &again);
+	while (again);
+	return hr;
 }
 
 /* The mappings of a range, which must be one allocation. */

@@ -10,6 +10,7 @@ unit_tests = \
 	%D%/unit/arenapages_release \
 	%D%/unit/arenas \
 	%D%/unit/arenas_limits \
+	%D%/unit/arenas_seen \
 	%D%/unit/arguments \
 	%D%/unit/bitmap \
 	%D%/unit/budget \

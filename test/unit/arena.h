@@ -337,6 +337,15 @@ static inline struct hm_arena *small_arena(struct hm_arenas *set, uintptr_t plac
 	return arena;
 }
 
+/* What hosts do when nothing is taken in it any more. */
+static inline bool unmap_arena(struct hm_arena *arena)
+{
+	if (!hm_arena_lock(arena))
+		return false;
+	hm_arena_unmap_locked(arena);
+	return true;
+}
+
 static inline struct hm_place place_in(struct hm_arena *arena, uint32_t first,
 				       uint32_t count)
 {

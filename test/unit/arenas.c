@@ -211,14 +211,6 @@ static void several_arenas_share_4_gib(void)
 	arenas_end();
 }
 
-static bool unmap(struct hm_arena *arena)
-{
-	if (!hm_arena_lock(arena))
-		return false;
-	hm_arena_unmap_locked(arena);
-	return true;
-}
-
 static void an_arena_that_is_unmapped_is_gone_and_its_record_serves_the_next(void)
 {
 	arenas_begin();
@@ -238,7 +230,7 @@ static void an_arena_that_is_unmapped_is_gone_and_its_record_serves_the_next(voi
 		arena->open_room = 5;
 		hm_extents_give(&arena->book.extents,
 				&(struct hm_extent){ 0, 7, HM_EXTENT_OPEN }, NULL);
-		CHECK(unmap(arena));
+		CHECK(unmap_arena(arena));
 		CHECK(!is_mapped(place) && !is_mapped(place + HM_ARENA_SMALLEST - PAGE));
 		CHECK_POINTER(hm_arena_at(place), NULL);
 		CHECK_U32(both_sets[i]->idle, idle);
@@ -265,7 +257,7 @@ static void a_record_that_cannot_be_cleared_is_not_used_again(void)
 	arena = small_arena(both_sets[0], block);
 	set_state(arena, 0, 1, HM_GRANULE_OPEN);
 	seam.error[CALL_DROP] = EINVAL;
-	CHECK(unmap(arena));
+	CHECK(unmap_arena(arena));
 	seam_count();
 	CHECK(!is_mapped(block));
 	next = small_arena(both_sets[0], block);
