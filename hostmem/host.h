@@ -4,6 +4,7 @@
 #include "os/pages.h"
 
 #include "budget.h"
+#include "clock.h"
 #include "events.h"
 #include "external.h"
 #include "figures.h"
@@ -39,6 +40,7 @@ struct hm_host {
 	_Atomic uint32_t state;
 
 	struct hm_budget budget;
+	struct hm_clock clock;
 	struct hm_events events;
 	struct hm_external external;
 	struct hm_notify notify;

@@ -13,6 +13,8 @@ rules_sources = \
 	%D%/budget.h \
 	%D%/calls.c \
 	%D%/calls.h \
+	%D%/clock.c \
+	%D%/clock.h \
 	%D%/commit.c \
 	%D%/commit.h \
 	%D%/committing.c \

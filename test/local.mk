@@ -15,6 +15,7 @@ unit_tests = \
 	%D%/unit/bitmap \
 	%D%/unit/budget \
 	%D%/unit/calls \
+	%D%/unit/clock \
 	%D%/unit/commit \
 	%D%/unit/committing \
 	%D%/unit/committing_apart \

@@ -100,6 +100,8 @@ static inline void hm_lock_release(struct hm_lock *lock, enum hm_rank rank)
 
 /* Sleeps while *word == value; may return early, so the caller looks again. */
 void hm_word_wait(const _Atomic uint32_t *word, uint32_t value);
+/* The same, for so many ms at the longest. */
+void hm_word_wait_for(const _Atomic uint32_t *word, uint32_t value, uint64_t ms);
 void hm_word_wake_all(const _Atomic uint32_t *word);
 
 #endif

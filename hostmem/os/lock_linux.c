@@ -62,6 +62,14 @@ void hm_word_wait(const _Atomic uint32_t *word, uint32_t value)
 	futex(word, FUTEX_WAIT, value, NULL);
 }
 
+void hm_word_wait_for(const _Atomic uint32_t *word, uint32_t value, uint64_t ms)
+{
+	struct timespec timeout = { .tv_sec = (time_t)(ms / 1000),
+				    .tv_nsec = (long)(ms % 1000) * 1000000 };
+
+	futex(word, FUTEX_WAIT, value, &timeout);
+}
+
 void hm_word_wake_all(const _Atomic uint32_t *word)
 {
 	futex(word, FUTEX_WAKE, INT_MAX, NULL);

@@ -3,6 +3,8 @@
 
 #include "abi/hresult.h"
 
+#include <stdint.h>
+
 /*
  * What the rules need to know about threads and processes.
  *
@@ -13,6 +15,10 @@
 #define HM_THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
 
 void hm_thread_yield(void);
+
+/* ms since some moment, of a clock that never goes back. */
+uint64_t hm_thread_now(void);
+void hm_thread_sleep(uint32_t ms);
 
 /* Between two looks at a word that another processor is about to change. */
 static inline void hm_thread_relax(void)

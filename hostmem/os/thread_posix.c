@@ -3,13 +3,39 @@
  * word for fork, and the preload library that is to come must not link libuv.
  */
 #include "thread.h"
+#include "check.h"
+
+#include <errno.h>
 
 #include <pthread.h>
 #include <sched.h>
+#include <time.h>
 
 void hm_thread_yield(void)
 {
 	(void)sched_yield();
+}
+
+uint64_t hm_thread_now(void)
+{
+	struct timespec now;
+	int result = clock_gettime(CLOCK_MONOTONIC, &now);
+
+	hm_assert(result == 0);
+	(void)result;
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void hm_thread_sleep(uint32_t ms)
+{
+	struct timespec rest = { .tv_sec = ms / 1000,
+				 .tv_nsec = (long)(ms % 1000) * 1000000 };
+	int kept = errno;
+
+	/* A signal handler may run in between; the rest is slept afterwards. */
+	while (nanosleep(&rest, &rest) != 0)
+		;
+	errno = kept;
 }
 
 HRESULT hm_fork_handlers(void (*prepare)(void), void (*parent)(void), void (*child)(void))
