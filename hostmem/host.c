@@ -122,6 +122,7 @@ static void end(struct hm_host *host)
 	hm_notify_register(&host->notify, NULL);
 	forget(host);
 	hm_events_destroy(&host->events);
+	hm_faults_destroy(&host->faults);
 	hm_calls_enter();
 	hm_external_destroy(&host->external);
 	hm_retained_trim(&host->retained, host->pages);

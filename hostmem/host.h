@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "events.h"
 #include "external.h"
+#include "faults.h"
 #include "figures.h"
 #include "notify.h"
 #include "retained.h"
@@ -43,6 +44,7 @@ struct hm_host {
 	struct hm_clock clock;
 	struct hm_events events;
 	struct hm_external external;
+	struct hm_faults faults;
 	struct hm_notify notify;
 	struct hm_retained retained;
 

@@ -28,6 +28,8 @@ rules_sources = \
 	%D%/extents.h \
 	%D%/external.c \
 	%D%/external.h \
+	%D%/faults.c \
+	%D%/faults.h \
 	%D%/figures.c \
 	%D%/figures.h \
 	%D%/foreign.c \

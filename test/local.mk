@@ -24,6 +24,8 @@ unit_tests = \
 	%D%/unit/extents \
 	%D%/unit/extents_random \
 	%D%/unit/external \
+	%D%/unit/faults \
+	%D%/unit/faults_random \
 	%D%/unit/figures \
 	%D%/unit/foreign \
 	%D%/unit/granules \
@@ -220,6 +222,7 @@ threaded_tests = \
 	%D%/unit/calls \
 	%D%/unit/directory \
 	%D%/unit/events \
+	%D%/unit/faults_random \
 	%D%/unit/figures \
 	%D%/unit/granules \
 	%D%/unit/host \
@@ -301,6 +304,7 @@ noinst_HEADERS += \
 	%D%/unit/kernel.h \
 	%D%/unit/map.h \
 	%D%/unit/plot.h \
+	%D%/unit/rules.h \
 	%D%/unit/stubborn.h \
 	%D%/unit/tree.h
 EXTRA_DIST += \

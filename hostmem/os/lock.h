@@ -26,6 +26,7 @@ enum hm_rank {
 	HM_RANK_PARKED,    /* released regions that the system would not take */
 	HM_RANK_EXTERNAL,  /* the acquired mappings of one host */
 	HM_RANK_EVENTS,    /* the subscribers of one host */
+	HM_RANK_FAULTS,    /* the fault rules of one host */
 	HM_RANK_NOTIFY,    /* the notification callback of one host */
 	HM_RANK_HOSTS,     /* the list of hosts, process-wide */
 	HM_RANK_RETAINED,  /* released memory that one host keeps */
