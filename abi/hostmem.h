@@ -278,28 +278,52 @@ typedef BOOL (HOSTMEM_CALL *HostMemRegionCallback)(void *state,
 /**
  * A fault rule: which requests fail, and how.
  *
- * A request is matched once, not once for each attempt.  `nth` and `every` exclude
- * `probability`.  The same rules, seed and calls fail in the same places.
+ * A request matches a rule if the rule names its operation and level and its size is in
+ * range.  Only HostMemReserve, HostMemCommit and HostMemHeap are refused: what gives
+ * memory back and what only tells of a mapping cannot fail for lack of memory, and never
+ * matches, whatever `operations` says.
+ *
+ * Which matches fire, counted from 1:
+ *
+ *	nth   every  probability
+ *	0     0      0      each
+ *	n     0      0      match n and no other
+ *	n     e      0      match n, n + e, n + 2e ...
+ *	0     e      0      match e, 2e, 3e ...
+ *	0     0      p      each with probability p; 1 is always
+ *
+ * A rule that has fired `count` times does not fire again; RemoveFault still knows it.
+ *
+ * A request is matched once, not once for each attempt.  Rules are looked at in the order
+ * in which they were added, those of place HOSTMEM_FAULT_BUDGET before the budget and
+ * those of place HOSTMEM_FAULT_SYSTEM after the callbacks; the first that fires ends the
+ * search, so the rules after it do not count that request.
+ *
+ * The same rules, seed and calls fail in the same places, on every machine: the draws of
+ * a rule are its own, the numbers of splitmix64 from `seed` on, one for each match.  A
+ * draw fires if its upper 53 bits are below probability * 2^53.  With several threads the
+ * order of their requests is theirs.
  *
  * Source: ours.
  */
 typedef struct HostMemFault {
-	uint32_t cbSize; /* sizeof(HostMemFault) */
-	uint32_t operations; /* bit o = HostMemOperation o; 0 = all */
+	uint32_t cbSize; /* sizeof(HostMemFault); what less lacks is as in the _INIT macro */
+	uint32_t operations; /* bit o = HostMemOperation o; 0 = all; see above */
 	uint32_t levels; /* bit l = EMemoryCriticalLevel l; 0 = all */
 	uint32_t place; /* HOSTMEM_FAULT_BUDGET or HOSTMEM_FAULT_SYSTEM */
 	size_t cbMin; /* bytes of the smallest request that matches */
 	size_t cbMax; /* bytes of the largest request that matches; 0 = any */
 	uint64_t nth; /* fires on this match, counted from 1 ... */
-	uint64_t every; /* ... and on each `every`th match after it; both 0 = on each */
-	double probability; /* 0 = not used; else each match fires with it */
+	uint64_t every; /* ... and on each `every`th match after it; see above */
+	double probability; /* 0 = not used; else each match fires with it; not beside nth
+			       or every */
 	uint64_t seed; /* what the draws of `probability` start from */
 	uint64_t count; /* most firings; 0 = for good */
 	HRESULT result; /* the answer, a failure; E_FAIL puts the host out of use */
 	uint32_t msDelay; /* ms that a firing takes before it answers */
 } HostMemFault;
 
-/* The next request of any kind fails with E_OUTOFMEMORY; then none. */
+/* The next request that can be refused fails with E_OUTOFMEMORY; then none. */
 #define HOSTMEM_FAULT_INIT \
 	{ \
 		sizeof(HostMemFault), 0, 0, HOSTMEM_FAULT_BUDGET, 0, 0, 0, 0, 0.0, 0, 1, \
@@ -522,25 +546,28 @@ HOSTMEM_INTERFACE_END
  * What is injected takes the path of the real thing: same events, same account,
  * same waiting threads.  The same calls give the same results.
  *
- * Not in this release: every method answers E_NOTIMPL.
+ * Not in this release, but for AddFault and RemoveFault: the others answer E_NOTIMPL.
  */
 HOSTMEM_INTERFACE(IHostMemorySimulator)
 	/**
 	 * Adds a fault rule.
 	 *
 	 * @param fault   copied.
-	 * @param cookie  receives the number by which RemoveFault knows it; never 0.
+	 * @param cookie  receives the number by which RemoveFault knows it; never 0, and
+	 *                never used again.  0 on failure.
 	 *
-	 * Not in this release: E_NOTIMPL.
+	 * The rule stands behind those that are there and begins to count with the next
+	 * request that comes to its place; one that is under way may be counted.
 	 *
 	 * Threads: any.
 	 * Errors:  E_POINTER               fault or cookie is NULL
 	 *          HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
-	 *          E_INVALIDARG            cbSize; an unknown bit or place; result is a
-	 *                                  success; nth or every beside probability; a
-	 *                                  probability outside 0 to 1
+	 *          E_INVALIDARG            cbSize; an unknown bit or place; operations
+	 *                                  without one that can be refused; cbMin above
+	 *                                  a cbMax that is not 0; result is a success;
+	 *                                  nth or every beside probability; a
+	 *                                  probability outside 0 to 1, NaN included
 	 *          E_OUTOFMEMORY           no memory to remember it
-	 *          E_NOTIMPL               this release
 	 * Source:  ours.
 	 */
 	HOSTMEM_METHOD(IHostMemorySimulator, HRESULT, AddFault, const HostMemFault *fault,
@@ -551,12 +578,12 @@ HOSTMEM_INTERFACE(IHostMemorySimulator)
 	 *
 	 * @param cookie  from AddFault.
 	 *
-	 * Not in this release: E_NOTIMPL.
+	 * No request is refused by it from then on, but for those that it has refused
+	 * already and whose delay is not over.
 	 *
 	 * Threads: any.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
-	 *          E_INVALIDARG            no such rule
-	 *          E_NOTIMPL               this release
+	 *          E_INVALIDARG            no such rule, or not any more; 0
 	 * Source:  ours.
 	 */
 	HOSTMEM_METHOD(IHostMemorySimulator, HRESULT, RemoveFault, uint64_t cookie);

@@ -104,6 +104,7 @@ conformance_tests = \
 	%D%/conformance/events_failure \
 	%D%/conformance/events_life \
 	%D%/conformance/events_nested \
+	%D%/conformance/faults_arguments \
 	%D%/conformance/footprint \
 	%D%/conformance/foreign \
 	%D%/conformance/foreign_protect \
@@ -139,6 +140,7 @@ test_conformance_events_LDADD = libhostmem.la
 test_conformance_events_failure_LDADD = libhostmem.la
 test_conformance_events_life_LDADD = libhostmem.la
 test_conformance_events_nested_LDADD = libhostmem.la
+test_conformance_faults_arguments_LDADD = libhostmem.la
 test_conformance_footprint_LDADD = libhostmem.la
 test_conformance_foreign_LDADD = libhostmem.la
 test_conformance_foreign_protect_LDADD = libhostmem.la

@@ -69,8 +69,6 @@ HRESULT record_read(void *record, size_t size, const void *from, const size_t *e
 	return E_INVALIDARG;
 }
 
-#define END_OF(type, field) (offsetof(type, field) + sizeof(((type *)NULL)->field))
-
 static HRESULT read_budget(const HostMemBudget *budget)
 {
 	static const size_t ends[] = {

@@ -37,6 +37,7 @@ HRESULT host_object_query(struct host_object *object, REFIID riid, void **out);
  * at which its fields end, ascending; E_INVALIDARG if the caller's size is none of them. */
 HRESULT record_read(void *record, size_t size, const void *from, const size_t *ends,
 		    size_t count);
+#define END_OF(type, field) (offsetof(type, field) + sizeof(((type *)NULL)->field))
 
 /* IUnknown's three methods of one face, and the way back from it to the object. */
 #define HOST_OBJECT_FACE(interface_name, prefix, vtbl) \

@@ -1,6 +1,6 @@
 /*
- * IHostMemorySimulator: declared, in its place in the object, and not in this release.
- * Every method says so once its arguments could have been right.
+ * IHostMemorySimulator: fault rules.  The other methods are declared, in their place, and
+ * not in this release; each says so once its arguments could have been right.
  */
 #include "object.h"
 
@@ -13,21 +13,56 @@ static HRESULT not_in_this_release(IHostMemorySimulator *iface)
 	return FAILED(hr) ? hr : E_NOTIMPL;
 }
 
+static HRESULT read_fault(const HostMemFault *from, HostMemFault *out)
+{
+	static const size_t ends[] = {
+		END_OF(HostMemFault, operations), END_OF(HostMemFault, levels),
+		END_OF(HostMemFault, place),      END_OF(HostMemFault, cbMin),
+		END_OF(HostMemFault, cbMax),      END_OF(HostMemFault, nth),
+		END_OF(HostMemFault, every),      END_OF(HostMemFault, probability),
+		END_OF(HostMemFault, seed),       END_OF(HostMemFault, count),
+		END_OF(HostMemFault, result),     sizeof(HostMemFault),
+	};
+	HRESULT hr;
+
+	*out = (HostMemFault)HOSTMEM_FAULT_INIT;
+	hr = record_read(out, sizeof(*out), from, ends, sizeof(ends) / sizeof(ends[0]));
+	if (FAILED(hr))
+		return hr;
+	return hm_faults_check(out);
+}
+
 static HRESULT HOSTMEM_CALL simulator_AddFault(IHostMemorySimulator *iface,
 					       const HostMemFault *fault,
 					       uint64_t *cookie)
 {
+	struct hm_host *host = &impl_from_IHostMemorySimulator(iface)->host;
+	HostMemFault given;
+	HRESULT hr;
+
 	if (cookie == NULL)
 		return E_POINTER;
 	*cookie = 0;
-	return fault == NULL ? E_POINTER : not_in_this_release(iface);
+	if (fault == NULL)
+		return E_POINTER;
+	hr = hm_host_check(host);
+	if (FAILED(hr))
+		return hr;
+	hr = read_fault(fault, &given);
+	if (FAILED(hr))
+		return hr;
+	return hm_faults_add(&host->faults, &given, cookie);
 }
 
 static HRESULT HOSTMEM_CALL simulator_RemoveFault(IHostMemorySimulator *iface,
 						  uint64_t cookie)
 {
-	(void)cookie;
-	return not_in_this_release(iface);
+	struct hm_host *host = &impl_from_IHostMemorySimulator(iface)->host;
+	HRESULT hr = hm_host_check(host);
+
+	if (FAILED(hr))
+		return hr;
+	return hm_faults_remove(&host->faults, cookie);
 }
 
 static HRESULT HOSTMEM_CALL simulator_SetMemoryLoad(IHostMemorySimulator *iface,

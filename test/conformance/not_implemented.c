@@ -70,15 +70,7 @@ static void simulator(void)
 	IHostMemorySimulator *simulator =
 		(IHostMemorySimulator *)com_face((IUnknown *)host.manager,
 						 &IID_IHostMemorySimulator);
-	HostMemFault fault = HOSTMEM_FAULT_INIT;
-	uint64_t cookie = POISON_SIZE;
 
-	CHECK_HR(IHostMemorySimulator_AddFault(simulator, &fault, &cookie), E_NOTIMPL);
-	CHECK_SIZE(cookie, 0);
-	CHECK_HR(IHostMemorySimulator_AddFault(simulator, &fault, NULL), E_POINTER);
-	cookie = POISON_SIZE;
-	CHECK_HR(IHostMemorySimulator_AddFault(simulator, NULL, &cookie), E_POINTER);
-	CHECK_SIZE(cookie, 0);
 	CHECK_HR(IHostMemorySimulator_SetMemoryLoad(simulator, 100, PAGE), E_NOTIMPL);
 	CHECK_HR(IHostMemorySimulator_SetMemoryLoad(simulator, 101, PAGE), E_INVALIDARG);
 	CHECK_HR(IHostMemorySimulator_ClearMemoryLoad(simulator), E_NOTIMPL);
