@@ -56,9 +56,19 @@
  * committed pages, the pages of heaps, and mappings announced by
  * AcquiredVirtualAddressSpace; nothing is charged twice.
  *
- * The index of each array is an EMemoryCriticalLevel.
+ * The index of each array is an EMemoryCriticalLevel.  Because headroom falls and largest
+ * grows with the level, what one level is refused every lower one is refused in the same
+ * state: task-critical requests fail first, process-critical ones last.
  *
- * Not in this release: a budget with any field other than HOSTMEM_BUDGET_INIT has it.
+ * A request that runs short (the budget refuses it, the system has no memory, or a fault
+ * rule says so with E_OUTOFMEMORY) is not lost yet: the reclaimer is called, once, then the
+ * request waits as long as its level may, and after each of these comes one more attempt.
+ * Waiting requests are served by level and then in the order in which they came; memory
+ * that is given back is offered in that order, passing over those whom it does not
+ * suffice, and a fresh request that fits is granted at once.  What could not be granted
+ * even if nothing else was charged is refused without either.
+ *
+ * Not in this release: cbSoftLimit is kept, and crossing it reports nothing.
  *
  * Source: ours.
  */
@@ -114,7 +124,7 @@ struct uv_loop_s;
  * reservation.  It is for finding faults: all three keep every promise made here.
  *
  * Not in this release: HOSTMEM_MONITOR_LOOP, HOSTMEM_DEBUG_HEAP, and what HostMemBudget
- * says.
+ * says of cbSoftLimit.
  *
  * Source: ours.
  */
@@ -160,12 +170,19 @@ typedef struct HostMemUsage {
 	uint64_t cRefusedInjected; /* requests that a fault rule refused */
 	uint64_t cFailedOs; /* requests that the system refused */
 	uint64_t cNotifications; /* calls of OnMemoryNotification */
+	uint64_t cTimedCallbacks; /* calls of subscribers with HOSTMEM_TIME_CALLBACK ... */
+	uint64_t nsTimedCallbacks; /* ... the ns that they took together ... */
+	uint64_t nsSlowestCallback; /* ... and those of the slowest */
 } HostMemUsage;
 
 #define HOSTMEM_USAGE_INIT \
 	{ \
-		sizeof(HostMemUsage), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
+		sizeof(HostMemUsage), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
 	}
+
+/* A bit of Subscribe's mask: the calls of this subscriber are timed.  Looking at the clock
+ * takes longer than a short callback, so nobody else pays for it. */
+#define HOSTMEM_TIME_CALLBACK 0x80000000U
 
 /* The numbers are those of Chakra's JsMemoryEventType. */
 typedef enum HostMemEventType {
@@ -207,7 +224,9 @@ typedef enum HostMemReason {
  * The sum of events is the usage, by this rule: an allocate event adds `size`, a free
  * event subtracts it.  An allocate event of attempt n + 1 of a request replaces that
  * of attempt n: a commit whose pages another thread has committed meanwhile announces
- * again, with the size that is left, 0 included.  A failure event with `announced`
+ * again, with the size that is left, 0 included; so does a request that ran short and is
+ * tried again.  Who cannot replace may look at `announced` of the allocate event: it says
+ * that there is something to replace.  A failure event with `announced`
  * takes the last allocate event of its request back; one without changes nothing.
  *
  * Source: ours; the three types are Chakra's.
@@ -220,8 +239,8 @@ typedef struct HostMemEvent {
 	HostMemReason reason; /* of a failure, else HostMemNoReason */
 	HRESULT result; /* of a failure: what the caller will get, else S_OK */
 	BOOL announced; /* of a failure: this subscriber saw an allocate event of this
-			   request */
-	uint32_t attempt; /* 1 for the first */
+			   request; of an allocation: it takes the place of such a one */
+	uint32_t attempt; /* 1 for the first; one that the budget refuses counts */
 	uint64_t request; /* the same number in all events of one request; a free has its
 			     own; never used again by this host */
 	size_t size; /* bytes charged or refunded, or that would have been charged */
@@ -254,9 +273,11 @@ typedef BOOL (HOSTMEM_CALL *HostMemEventCallback)(void *state, const HostMemEven
  * @param wanted  bytes that the request lacks.
  *
  * Called once for a request, on its thread, with no lock of the host held; the
- * request is then tried again.
+ * request is then tried again.  It may call anything; what it asks for itself and is
+ * refused does not call it again.  It must return: no exception, no longjmp, no end of
+ * the thread.
  *
- * Returns: bytes it gave back, as a guide.
+ * Returns: bytes it gave back, as a guide; not looked at in this release.
  */
 typedef size_t (HOSTMEM_CALL *HostMemReclaimCallback)(void *state, size_t wanted);
 
@@ -344,9 +365,9 @@ HOSTMEM_INTERFACE(IHostMemoryControl)
 	 * @param budget  copied.
 	 *
 	 * A limit below what is charged takes nothing away; later requests are refused
-	 * until there is room.  Passes a closed gate.
-	 *
-	 * Not in this release: E_NOTIMPL.
+	 * until there is room.  Requests that wait are judged anew.  A request under way
+	 * on another thread is judged by the old budget or by the new one, as a whole.
+	 * Passes a closed gate.
 	 *
 	 * Threads: any.
 	 * Errors:  E_POINTER               budget is NULL
@@ -354,7 +375,6 @@ HOSTMEM_INTERFACE(IHostMemoryControl)
 	 *          E_INVALIDARG            cbSize; unknown flags; another charge mode
 	 *                                  than at creation; headroom or largest not in
 	 *                                  order; headroom above the limit
-	 *          E_NOTIMPL               this release
 	 * Source:  ours.
 	 */
 	HOSTMEM_METHOD(IHostMemoryControl, HRESULT, SetBudget,
@@ -365,13 +385,10 @@ HOSTMEM_INTERFACE(IHostMemoryControl)
 	 *
 	 * @param budget  receives it; cbSize is handled as by GetUsage.
 	 *
-	 * Not in this release: E_NOTIMPL.
-	 *
 	 * Threads: any.
 	 * Errors:  E_POINTER               budget is NULL
 	 *          HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
 	 *          E_INVALIDARG            cbSize
-	 *          E_NOTIMPL               this release
 	 * Source:  ours.
 	 */
 	HOSTMEM_METHOD(IHostMemoryControl, HRESULT, GetBudget, HostMemBudget *budget);
@@ -395,7 +412,8 @@ HOSTMEM_INTERFACE(IHostMemoryControl)
 	/**
 	 * Subscribes to events.
 	 *
-	 * @param eventMask  bit t = events of HostMemEventType t; at least one.
+	 * @param eventMask  bit t = events of HostMemEventType t; at least one.  With
+	 *                   HOSTMEM_TIME_CALLBACK the calls are timed, see HostMemUsage.
 	 * @param callback   the function.
 	 * @param state      handed to it; may be NULL.
 	 * @param cookie     receives the number by which Unsubscribe knows it; never 0.
@@ -438,14 +456,12 @@ HOSTMEM_INTERFACE(IHostMemoryControl)
 	 * @param state     handed to it; may be NULL.
 	 *
 	 * Returns when no call of the one before is under way and none will come; called
-	 * from inside it, at once.
-	 *
-	 * Not in this release: E_NOTIMPL.
+	 * from inside it, at once.  Passes a closed gate.
 	 *
 	 * Owner:   `state` must live until it is replaced or the host is gone.
-	 * Threads: any.
+	 * Threads: any, also from callbacks.  Hold no lock that the one before needs.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
-	 *          E_NOTIMPL               this release
+	 *          E_OUTOFMEMORY           no memory to remember it
 	 * Source:  ours.
 	 */
 	HOSTMEM_METHOD(IHostMemoryControl, HRESULT, SetReclaimer,
@@ -478,30 +494,28 @@ HOSTMEM_INTERFACE(IHostMemoryControl)
 	 *            UINT32_MAX = for ever.
 	 *
 	 * Waits until no call of another thread that changes anything is under way, then
-	 * holds new ones of other threads out until LeaveGate.  The owner's own calls
-	 * pass and never wait for memory.  It nests.  SetBudget, Subscribe, Unsubscribe,
-	 * Shutdown, queries and HostMemHandleFault pass a closed gate; frees wait at it
-	 * without limit, allocations and VirtualProtect up to msGateTimeout.
+	 * holds new ones of other threads out until LeaveGate.  Requests that sleep for
+	 * memory, and the caller's own calls if it comes from a callback, do not count;
+	 * who has slept goes on when the gate is open again.  The owner's own calls pass
+	 * and never wait for memory.  It nests.  SetBudget, Subscribe, Unsubscribe,
+	 * SetReclaimer, Shutdown, queries and HostMemHandleFault pass a closed gate; frees
+	 * wait at it without limit, allocations and VirtualProtect up to msGateTimeout,
+	 * then HOST_E_TIMEOUT.  In virtual time a wait with a limit ends at once.
 	 *
-	 * Not in this release: E_NOTIMPL.
-	 *
-	 * Threads: any.  The thread that enters is the one that leaves.
+	 * Threads: any.  The thread that enters is the one that leaves, and it has to:
+	 *          a gate whose owner has ended stays closed.  In a fork child it is open.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
 	 *          HOST_E_TIMEOUT          time ran out
 	 *          HOST_E_ABANDONED        was waiting when Shutdown came
-	 *          E_NOTIMPL               this release
 	 * Source:  ours.
 	 */
 	HOSTMEM_METHOD(IHostMemoryControl, HRESULT, EnterGate, DWORD ms);
 
 	/**
-	 * Lets the host go on.
-	 *
-	 * Not in this release: E_NOTIMPL.
+	 * Lets the host go on, if it was entered only once.
 	 *
 	 * Threads: the one that entered.  Works after Shutdown.
 	 * Errors:  HOST_E_NOT_OWNER  this thread does not hold the gate
-	 *          E_NOTIMPL         this release
 	 * Source:  ours.
 	 */
 	HOSTMEM_METHOD_NONE(IHostMemoryControl, HRESULT, LeaveGate);
@@ -766,9 +780,7 @@ HOSTMEM_DECLARE_GUID(CLSID_HostMemory);
  * A process may have several hosts; each has its own account, and one host's memory
  * is foreign to another.
  *
- * Not in this release: a budget with any field other than HOSTMEM_BUDGET_INIT has it
- * (limits, waits, HOSTMEM_CHARGE_RESERVE, HOSTMEM_ANNOUNCE_ALWAYS),
- * HOSTMEM_MONITOR_LOOP, HOSTMEM_DEBUG_HEAP: E_NOTIMPL.
+ * Not in this release: HOSTMEM_MONITOR_LOOP, HOSTMEM_DEBUG_HEAP: E_NOTIMPL.
  *
  * Owner:   the caller, until Release.
  * Threads: any.
@@ -776,8 +788,7 @@ HOSTMEM_DECLARE_GUID(CLSID_HostMemory);
  *          E_INVALIDARG         cbSize of config or budget; unknown flags;
  *                               HOSTMEM_MONITOR_LOOP without a loop or together with
  *                               HOSTMEM_MONITOR_OFF; headroom or largest not in
- *                               order, headroom above the limit (this release:
- *                               E_NOTIMPL)
+ *                               order, headroom above the limit
  *          E_NOTIMPL            this release
  *          ERROR_NOT_SUPPORTED  as HRESULT_FROM_WIN32: the system's pages are not
  *                               4096 bytes

@@ -17,9 +17,10 @@
  *   - "Its own memory" is what this host has reserved; all other memory of the
  *     process is foreign, that of another host included.
  *
- * HOST_E_TIMEOUT belongs to waits for memory and at the gate.  Not in this release:
- * there is nothing to wait for, so it is never answered.  HOST_E_ABANDONED is the answer
- * if Shutdown or the last Release came while the request waited or was in a callback.
+ * HOST_E_TIMEOUT is the answer of a call that waited too long: for memory (see
+ * HostMemBudget.msWait), or at the gate (IHostMemoryControl::EnterGate).  HOST_E_ABANDONED
+ * is the answer if Shutdown or the last Release came while the request waited or was in a
+ * callback.
  *
  * Win32 is the rule where nothing else is said; codes of Win32 come as
  * HRESULT_FROM_WIN32, and the lists of errors name them without it.

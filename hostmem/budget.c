@@ -1,44 +1,160 @@
 /*
- * Charging.
+ * The budget: limits, and charging.
  *
  * One word holds charged and pending bytes together, and is only ever raised by a
  * compare-and-swap that has looked at the limit: so requests of many threads cannot
  * overshoot it together, not by a byte, and no lock is needed.  The charged bytes and
  * their peak are separate words for those who read them.
+ *
+ * The figures may be replaced at any time.  A request must not be judged by half of the
+ * old ones and half of the new: a generous size from one and a generous limit from the
+ * other would admit what neither does.  So they have a version, which is looked at again
+ * after the swap; a charge that was admitted by figures no longer in force is taken back
+ * and judged anew.  A lock around both was rejected: it would be the one lock that all
+ * requests of a host take.
+ *
+ * What may be claimed is worked out once for each level when the figures are set.  It grows
+ * with the level, as does the largest request, which is all there is to the law that what
+ * a level is refused every lower one is refused as well.
+ *
+ * Locks: HM_RANK_BUDGET around replacing the figures.
  */
 #include "budget.h"
+#include "calls.h"
 #include "os/check.h"
+#include "os/size.h"
+#include "os/thread.h"
 
-void hm_budget_init(struct hm_budget *budget)
+#define KNOWN_FLAGS (HOSTMEM_CHARGE_RESERVE | HOSTMEM_ANNOUNCE_ALWAYS)
+
+#define PEEK(field) atomic_load_explicit(&(field), memory_order_relaxed)
+#define LOAD(field) atomic_load_explicit(&(field), memory_order_acquire)
+#define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_release)
+
+/* ---- The figures ---- */
+
+HRESULT hm_budget_check(const HostMemBudget *budget)
 {
-	budget->limit = SIZE_MAX;
+	if (budget->dwFlags & ~KNOWN_FLAGS)
+		return E_INVALIDARG;
+	if (budget->cbHeadroom[eTaskCritical] > budget->cbLimit)
+		return E_INVALIDARG;
+	for (unsigned level = eTaskCritical; level < eProcessCritical; level++) {
+		if (budget->cbHeadroom[level] < budget->cbHeadroom[level + 1] ||
+		    budget->cbLargest[level] > budget->cbLargest[level + 1])
+			return E_INVALIDARG;
+	}
+	return S_OK;
 }
 
-bool hm_budget_admit(struct hm_budget *budget, size_t size, HostMemReason *reason)
+static void put_figures(struct hm_budget *budget, const HostMemBudget *given)
 {
-	size_t claimed = atomic_load_explicit(&budget->claimed, memory_order_relaxed);
-
-	do {
-		if (size > SIZE_MAX - claimed) {
-			*reason = HostMemByOverflow;
-			return false;
-		}
-		if (claimed + size > budget->limit) {
-			*reason = HostMemByBudget;
-			return false;
-		}
-	} while (!atomic_compare_exchange_weak_explicit(&budget->claimed, &claimed,
-							claimed + size,
-							memory_order_relaxed,
-							memory_order_relaxed));
-	return true;
+	budget->given = *given;
+	for (unsigned level = eTaskCritical; level <= eProcessCritical; level++) {
+		STORE(budget->ceiling[level], given->cbLimit - given->cbHeadroom[level]);
+		STORE(budget->largest[level], given->cbLargest[level]);
+		STORE(budget->wait[level], given->msWait[level]);
+	}
+	STORE(budget->limit, given->cbLimit);
+	STORE(budget->flags, given->dwFlags);
 }
+
+void hm_budget_init(struct hm_budget *budget, const HostMemBudget *given)
+{
+	put_figures(budget, given);
+}
+
+HRESULT hm_budget_set(struct hm_budget *budget, const HostMemBudget *given)
+{
+	uint32_t version;
+
+	if (((given->dwFlags ^ PEEK(budget->flags)) & HOSTMEM_CHARGE_RESERVE) != 0)
+		return E_INVALIDARG;
+	hm_calls_enter();
+	hm_lock_acquire(&budget->lock, HM_RANK_BUDGET);
+	version = PEEK(budget->version);
+	/* Whoever loads one of the figures that follow sees this as well. */
+	STORE(budget->version, version + 1);
+	put_figures(budget, given);
+	STORE(budget->version, version + 2);
+	hm_lock_release(&budget->lock, HM_RANK_BUDGET);
+	hm_calls_leave();
+	return S_OK;
+}
+
+void hm_budget_get(struct hm_budget *budget, HostMemBudget *out)
+{
+	hm_calls_enter();
+	hm_lock_acquire(&budget->lock, HM_RANK_BUDGET);
+	*out = budget->given;
+	hm_lock_release(&budget->lock, HM_RANK_BUDGET);
+	hm_calls_leave();
+}
+
+/* ---- Admission ---- */
+
+/* HostMemNoReason: it fits. */
+static inline HostMemReason judge(const struct hm_budget *budget,
+				  EMemoryCriticalLevel level, size_t size, size_t claimed)
+{
+	size_t ceiling = LOAD(budget->ceiling[level]);
+	size_t largest = LOAD(budget->largest[level]);
+
+	if (size > SIZE_MAX - claimed)
+		return HostMemByOverflow;
+	if (claimed + size > ceiling || size > largest)
+		return HostMemByBudget;
+	return HostMemNoReason;
+}
+
+static inline bool still_stands(const struct hm_budget *budget, uint32_t version)
+{
+	return (version & 1) == 0 && PEEK(budget->version) == version;
+}
+
+bool hm_budget_admit(struct hm_budget *budget, EMemoryCriticalLevel level, size_t size,
+		     HostMemReason *reason)
+{
+	for (;;) {
+		uint32_t version = LOAD(budget->version);
+		size_t claimed = PEEK(budget->claimed);
+
+		*reason = judge(budget, level, size, claimed);
+		if (*reason != HostMemNoReason) {
+			if (still_stands(budget, version))
+				return false;
+		} else if (atomic_compare_exchange_weak(&budget->claimed, &claimed,
+							claimed + size)) {
+			if (still_stands(budget, version))
+				return true;
+			hm_budget_cancel(budget, size);
+		}
+		hm_thread_relax();
+	}
+}
+
+bool hm_budget_could_admit(const struct hm_budget *budget, EMemoryCriticalLevel level,
+			   size_t size)
+{
+	return judge(budget, level, size, 0) == HostMemNoReason;
+}
+
+size_t hm_budget_lacks(const struct hm_budget *budget, EMemoryCriticalLevel level,
+		       size_t size)
+{
+	size_t claimed = PEEK(budget->claimed), ceiling = PEEK(budget->ceiling[level]);
+	size_t room = ceiling > claimed ? ceiling - claimed : 0;
+
+	return size > room ? size - room : 0;
+}
+
+/* ---- Charging ---- */
 
 void hm_budget_settle(struct hm_budget *budget, size_t size)
 {
 	size_t charged = size + atomic_fetch_add_explicit(&budget->charged, size,
 							  memory_order_relaxed);
-	size_t peak = atomic_load_explicit(&budget->peak, memory_order_relaxed);
+	size_t peak = PEEK(budget->peak);
 
 	while (peak < charged &&
 	       !atomic_compare_exchange_weak_explicit(&budget->peak, &peak, charged,
@@ -53,9 +169,11 @@ void hm_budget_charge(struct hm_budget *budget, size_t size)
 	hm_budget_settle(budget, size);
 }
 
+/* Sequentially consistent: whoever takes off then looks for waiters, and a waiter is seen
+ * before it looks at the figure. */
 static void take_off(_Atomic size_t *figure, size_t size)
 {
-	size_t before = atomic_fetch_sub_explicit(figure, size, memory_order_relaxed);
+	size_t before = atomic_fetch_sub(figure, size);
 
 	hm_assert(before >= size);
 	(void)before;
@@ -79,7 +197,5 @@ void hm_budget_refund(struct hm_budget *budget, size_t size)
 
 void hm_budget_after_fork(struct hm_budget *budget, size_t pending)
 {
-	size_t charged = atomic_load_explicit(&budget->charged, memory_order_relaxed);
-
-	atomic_store_explicit(&budget->claimed, charged + pending, memory_order_relaxed);
+	STORE(budget->claimed, PEEK(budget->charged) + pending);
 }

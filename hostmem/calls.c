@@ -94,6 +94,12 @@ static void open_door(void)
 	hm_word_wake_all(&forking);
 }
 
+void hm_calls_flush(void)
+{
+	close_door();
+	open_door();
+}
+
 static void after_fork_in_child(void)
 {
 	/* Counts of threads that were about to find the door closed. */

@@ -25,6 +25,9 @@ void hm_calls_leave(void);
 /* For a signal handler: false instead of waiting. */
 bool hm_calls_try_enter(void);
 
+/* Returns when everybody who was inside has been outside once.  The caller is outside. */
+void hm_calls_flush(void);
+
 /* A small number that this thread keeps: few threads have the same. */
 #define HM_CALLS_SLOTS 32U
 extern HM_THREAD_LOCAL uint32_t hm_calls_own_slot; /* 1-based; 0 = none yet */

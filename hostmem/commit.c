@@ -12,11 +12,12 @@
  * Locks: the region's, across the system call.
  */
 #include "commit.h"
+#include "attempt.h"
 #include "calls.h"
+#include "gate.h"
 #include "os/container.h"
 #include "os/size.h"
 #include "protection.h"
-#include "request.h"
 
 #define BAD_ADDRESS HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS)
 
@@ -74,9 +75,9 @@ bool hm_region_whole_pages(const struct hm_host *host, const struct hm_region *r
 	return large != 0 && address % large == 0 && size % large == 0;
 }
 
-/* Does it, on a locked region. */
+/* Does it, on a locked region of which `fresh` bytes in the range are not committed yet. */
 static HRESULT apply(struct hm_request *request, struct hm_region *region,
-		     uintptr_t address, size_t size, unsigned code)
+		     uintptr_t address, size_t size, unsigned code, size_t fresh)
 {
 	struct hm_host *host = request->host;
 	struct hm_region_history before = hm_region_history(region);
@@ -97,7 +98,7 @@ static HRESULT apply(struct hm_request *request, struct hm_region *region,
 		return hr;
 	}
 	hm_prefer_huge(host, address, size);
-	hm_figures_commit(&host->figures, (ptrdiff_t)request->pending);
+	hm_figures_commit(&host->figures, (ptrdiff_t)fresh);
 	hm_request_settle(request);
 	hm_region_publish(region, &change);
 	return S_OK;
@@ -117,32 +118,55 @@ static HostMemReason reason_of(const struct hm_host *host,
 	return HostMemBySystem;
 }
 
-/*
- * Commits if what is pending is what the range needs; S_FALSE and *need if it needs
- * something else.
- */
-static HRESULT try_commit(struct hm_request *request, const struct hm_allocation *want,
-			  uintptr_t address, size_t size, size_t *need)
+struct commitment {
+	struct hm_work work; /* size: bytes that were not committed when last counted */
+	const struct hm_allocation *want;
+	uintptr_t address;
+	size_t bytes;
+};
+
+/* S_FALSE if the range needs something else than was asked for. */
+static HRESULT commit_locked(struct commitment *self, struct hm_request *request,
+			     struct hm_region *region)
 {
 	struct hm_host *host = request->host;
-	struct hm_region *region = hm_regions_lock(host, address);
-	HRESULT hr = S_FALSE;
+	size_t fresh;
+
+	if (self->address + self->bytes > hm_region_end(region))
+		return BAD_ADDRESS;
+	if (!hm_region_whole_pages(host, region, self->address, self->bytes))
+		return E_INVALIDARG;
+	if (is_too_lax(host, self->want))
+		return E_ACCESSDENIED;
+	fresh = self->bytes - hm_region_committed(region, self->address, self->bytes);
+	if (fresh == self->work.size)
+		return apply(request, region, self->address, self->bytes,
+			     hm_code_from_protection(self->want->protect), fresh);
+	self->work.size = fresh;
+	self->work.charge = hm_budget_charges_reserve(&host->budget) ? 0 : fresh;
+	return S_FALSE;
+}
+
+static HRESULT try_commit(struct commitment *self, struct hm_request *request)
+{
+	struct hm_region *region = hm_regions_lock(request->host, self->address);
+	HRESULT hr;
 
 	if (region == NULL)
 		return BAD_ADDRESS;
-	if (address + size > hm_region_end(region))
-		hr = BAD_ADDRESS;
-	else if (!hm_region_whole_pages(host, region, address, size))
-		hr = E_INVALIDARG;
-	else if (is_too_lax(host, want))
-		hr = E_ACCESSDENIED;
-	if (SUCCEEDED(hr)) {
-		*need = size - hm_region_committed(region, address, size);
-		if (*need == request->pending)
-			hr = apply(request, region, address, size,
-				   hm_code_from_protection(want->protect));
-	}
+	hr = commit_locked(self, request, region);
 	hm_regions_unlock(region);
+	return hr;
+}
+
+static HRESULT perform(struct hm_work *work, struct hm_request *request)
+{
+	struct commitment *self = hm_container_of(work, struct commitment, work);
+	HRESULT hr = try_commit(self, request);
+
+	if (hr == E_OUTOFMEMORY && hm_host_relieve(request->host))
+		hr = try_commit(self, request);
+	work->reason = reason_of(request->host, self->want, hr);
 	return hr;
 }
 
@@ -169,31 +193,23 @@ static bool is_done(const struct hm_host *host, const struct hm_allocation *want
 HRESULT hm_commit(struct hm_host *host, const struct hm_allocation *want, void **out)
 {
 	uintptr_t address = hm_round_down(want->address, HM_PAGE_SIZE);
-	size_t size = hm_round_up(want->address + want->size, HM_PAGE_SIZE) - address;
+	struct commitment self = {
+		.work = { .perform = perform },
+		.want = want,
+		.address = address,
+		.bytes = hm_round_up(want->address + want->size, HM_PAGE_SIZE) - address,
+	};
 	struct hm_request request;
-	size_t need = 0;
 	HRESULT hr;
 
-	if (is_done(host, want, address, size)) {
+	if (is_done(host, want, address, self.bytes)) {
 		*out = (void *)address;
 		return S_OK;
 	}
 	hr = hm_request_open(&request, host, HostMemCommit, want->level, (void *)address);
 	if (FAILED(hr))
 		return hr;
-	do {
-		hr = hm_request_ask(&request, need);
-		if (FAILED(hr))
-			break;
-		hm_calls_enter();
-		hr = try_commit(&request, want, address, size, &need);
-		if (hr == E_OUTOFMEMORY && hm_host_relieve(host))
-			hr = try_commit(&request, want, address, size, &need);
-		hm_calls_leave();
-		if (FAILED(hr))
-			hr = hm_request_refuse(&request, hm_host_result(host, hr),
-					       reason_of(host, want, hr));
-	} while (hr == S_FALSE);
+	hr = hm_request_run(&request, &self.work);
 	if (SUCCEEDED(hr))
 		*out = (void *)address;
 	hm_request_close(&request);
@@ -242,9 +258,11 @@ HRESULT hm_reset(struct hm_host *host, const struct hm_allocation *want, void **
 {
 	uintptr_t address = hm_round_down(want->address, HM_PAGE_SIZE);
 	struct hm_region *region;
-	HRESULT hr = BAD_ADDRESS;
+	HRESULT hr = hm_gate_enter_calls(host, HM_IMPATIENT);
 
-	hm_calls_enter();
+	if (FAILED(hr))
+		return hr;
+	hr = BAD_ADDRESS;
 	region = hm_regions_lock(host, address);
 	if (region != NULL) {
 		hr = reset_locked(host, want, region);

@@ -16,6 +16,7 @@
 #include "events.h"
 #include "calls.h"
 #include "metadata.h"
+#include "os/thread.h"
 
 #include <stddef.h>
 
@@ -91,14 +92,43 @@ void hm_events_wait(struct hm_subscriber *subscriber)
 		hm_word_wait(&subscriber->running, running);
 }
 
-BOOL hm_subscriber_call(struct hm_subscriber *subscriber, const HostMemEvent *event)
+static void add_time(struct hm_events *events, uint64_t ns)
+{
+	uint64_t slowest = atomic_load_explicit(&events->slowest_ns,
+						memory_order_relaxed);
+
+	atomic_fetch_add_explicit(&events->timed_calls, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&events->timed_ns, ns, memory_order_relaxed);
+	while (slowest < ns &&
+	       !atomic_compare_exchange_weak_explicit(&events->slowest_ns, &slowest, ns,
+						      memory_order_relaxed,
+						      memory_order_relaxed))
+		;
+}
+
+/* Two looks at the clock cost more than a short callback, so only who asks for it pays. */
+static BOOL call_timed(const struct hm_subscriber *subscriber, const HostMemEvent *event,
+		       struct hm_events *events)
+{
+	uint64_t start = hm_thread_nanoseconds();
+	BOOL answer = subscriber->callback(subscriber->state, event);
+
+	add_time(events, hm_thread_nanoseconds() - start);
+	return answer;
+}
+
+BOOL hm_subscriber_call(struct hm_subscriber *subscriber, const HostMemEvent *event,
+			struct hm_events *events)
 {
 	BOOL answer = TRUE;
 
 	atomic_fetch_add(&subscriber->running, 1);
 	if (atomic_load(&subscriber->removed) == 0) {
 		hm_lock_assert_none_held();
-		answer = subscriber->callback(subscriber->state, event);
+		if (subscriber->mask & HOSTMEM_TIME_CALLBACK)
+			answer = call_timed(subscriber, event, events);
+		else
+			answer = subscriber->callback(subscriber->state, event);
 	}
 	atomic_fetch_sub(&subscriber->running, 1);
 	if (atomic_load(&subscriber->removed) != 0)

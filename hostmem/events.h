@@ -19,7 +19,7 @@ struct hm_subscriber {
 	_Atomic(struct hm_subscriber *) next;
 	struct hm_subscriber *next_retired;
 	uint64_t cookie; /* ascending in order of registration */
-	uint32_t mask;   /* bit t: events of type t */
+	uint32_t mask;   /* bit t: events of type t; HOSTMEM_TIME_CALLBACK */
 	HostMemEventCallback callback;
 	void *state;
 	_Atomic uint32_t running; /* calls of the callback in flight */
@@ -33,6 +33,8 @@ struct hm_events {
 	_Atomic(struct hm_subscriber *) retired; /* off the list, not yet freed */
 	uint64_t last_cookie;
 	_Atomic uint64_t last_request;
+	/* Of subscribers that want their calls timed. */
+	_Atomic uint64_t timed_calls, timed_ns, slowest_ns;
 };
 
 #define HM_EVENT_BIT(type) (1U << (unsigned)(type))
@@ -57,7 +59,8 @@ HRESULT hm_events_unsubscribe(struct hm_events *events, uint64_t cookie,
 void hm_events_wait(struct hm_subscriber *subscriber);
 
 /* Calls the callback unless it has been unsubscribed: its answer, else TRUE. */
-BOOL hm_subscriber_call(struct hm_subscriber *subscriber, const HostMemEvent *event);
+BOOL hm_subscriber_call(struct hm_subscriber *subscriber, const HostMemEvent *event,
+			struct hm_events *events);
 
 /* Frees what is off the list, if `holds` says that nobody but the caller may walk it. */
 void hm_events_free_retired(struct hm_events *events, const _Atomic uint32_t *holds,

@@ -13,6 +13,7 @@
 #include "host.h"
 #include "arenas.h"
 #include "calls.h"
+#include "gate.h"
 #include "metadata.h"
 #include "os/check.h"
 #include "release.h"
@@ -24,6 +25,11 @@
 
 /* In `holds`: somebody sleeps until they go down. */
 #define HOLDS_AWAITED 0x80000000U
+
+/* ms */
+#define GATE_PATIENCE 5000U
+
+static const HostMemBudget no_limits = HOSTMEM_BUDGET_INIT;
 
 static struct {
 	struct hm_lock lock;
@@ -37,7 +43,8 @@ void hm_host_init(struct hm_host *host, const struct hm_page_source *pages,
 	host->destroy = destroy;
 	atomic_store(&host->references, 1);
 	atomic_store(&host->holds, 1);
-	hm_budget_init(&host->budget);
+	hm_budget_init(&host->budget, &no_limits);
+	host->gate.patience = GATE_PATIENCE;
 
 	hm_calls_enter();
 	hm_lock_acquire(&hosts.lock, HM_RANK_HOSTS);
@@ -79,6 +86,15 @@ uint32_t hm_host_add_reference(struct hm_host *host)
 	return references + 1;
 }
 
+/* Nobody waits for a host that has ended. */
+static void wake_waiters(struct hm_host *host)
+{
+	hm_calls_enter();
+	hm_waiting_end(&host->waiting);
+	hm_calls_leave();
+	hm_gate_end(host);
+}
+
 uint32_t hm_host_release(struct hm_host *host)
 {
 	uint32_t references = atomic_load_explicit(&host->references,
@@ -92,14 +108,23 @@ uint32_t hm_host_release(struct hm_host *host)
 							references - 1,
 							memory_order_acq_rel,
 							memory_order_relaxed));
-	if (references == 1)
+	if (references == 1) {
+		wake_waiters(host);
 		hm_host_drop(host);
+	}
 	return references - 1;
 }
 
 bool hm_host_abandoned(const struct hm_host *host)
 {
 	return atomic_load_explicit(&host->references, memory_order_relaxed) == 0;
+}
+
+uint32_t hm_host_holds(const struct hm_host *host)
+{
+	uint32_t holds = atomic_load(&host->holds) & ~HOLDS_AWAITED;
+
+	return hm_host_abandoned(host) ? holds : holds - 1;
 }
 
 void hm_host_hold(struct hm_host *host)
@@ -123,6 +148,7 @@ static void end(struct hm_host *host)
 	forget(host);
 	hm_events_destroy(&host->events);
 	hm_faults_destroy(&host->faults);
+	hm_reclaimers_destroy(&host->reclaimers);
 	hm_calls_enter();
 	hm_external_destroy(&host->external);
 	hm_retained_trim(&host->retained, host->pages);
@@ -170,12 +196,35 @@ HRESULT hm_host_shut_down(struct hm_host *host)
 
 	if (!atomic_compare_exchange_strong(&host->state, &running, HM_HOST_SHUT_DOWN))
 		return HOST_E_CLRNOTAVAILABLE;
+	wake_waiters(host);
 	holds = atomic_fetch_or(&host->holds, HOLDS_AWAITED) | HOLDS_AWAITED;
 	while ((holds & ~HOLDS_AWAITED) > own) {
 		hm_word_wait(&host->holds, holds);
 		holds = atomic_load(&host->holds);
 	}
 	return S_OK;
+}
+
+HRESULT hm_host_set_budget(struct hm_host *host, const HostMemBudget *budget)
+{
+	HRESULT hr = hm_budget_set(&host->budget, budget);
+
+	if (FAILED(hr))
+		return hr;
+	hm_calls_enter();
+	hm_waiting_judge(&host->waiting, &host->budget);
+	hm_calls_leave();
+	return S_OK;
+}
+
+void hm_host_offer_now(struct hm_host *host)
+{
+	/* Its owner may need it; when he leaves, it is offered. */
+	if (!hm_gate_is_open(host))
+		return;
+	hm_calls_enter();
+	hm_waiting_offer(&host->waiting, &host->budget);
+	hm_calls_leave();
 }
 
 static size_t load_size(const _Atomic size_t *figure)
@@ -198,7 +247,11 @@ void hm_host_usage(const struct hm_host *host, HostMemUsage *usage)
 		.cbRetained = load_size(&host->retained.bytes),
 		.cRefusedBudget = load_count(&host->refused_budget),
 		.cRefusedCallback = load_count(&host->refused_callback),
+		.cRefusedInjected = load_count(&host->refused_injected),
 		.cFailedOs = load_count(&host->failed_os),
+		.cTimedCallbacks = load_count(&host->events.timed_calls),
+		.nsTimedCallbacks = load_count(&host->events.timed_ns),
+		.nsSlowestCallback = load_count(&host->events.slowest_ns),
 	};
 	hm_figures_read(&host->figures, &usage->cbReserved, &usage->cbCommitted,
 			&usage->cRegions);
@@ -250,5 +303,7 @@ void hm_hosts_after_fork(void)
 
 		atomic_store(&host->holds, base + hm_request_holds(host));
 		hm_requests_after_fork(host);
+		hm_waiting_after_fork(&host->waiting);
+		hm_gate_after_fork(host);
 	}
 }

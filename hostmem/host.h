@@ -10,7 +10,9 @@
 #include "faults.h"
 #include "figures.h"
 #include "notify.h"
+#include "reclaimer.h"
 #include "retained.h"
+#include "waiting.h"
 
 #include "abi/hostmem.h"
 
@@ -30,6 +32,14 @@ enum hm_host_state {
 	HM_HOST_FAILED,    /* a method gave E_FAIL */
 };
 
+struct hm_gate {
+	_Atomic uint32_t owner;  /* number of the thread that has it; 0 = it is open */
+	_Atomic uint32_t turn;   /* moves when somebody who waits should look again */
+	_Atomic uint32_t asleep; /* holds of threads that sleep */
+	uint32_t depth;          /* the owner's */
+	uint32_t patience;       /* ms that an allocation waits; UINT32_MAX = for ever */
+};
+
 struct hm_host {
 	const struct hm_page_source *pages; /* borrowed; lives as long as the process */
 	bool strict_execute;
@@ -42,14 +52,17 @@ struct hm_host {
 
 	struct hm_budget budget;
 	struct hm_clock clock;
+	struct hm_gate gate; /* see gate.h */
 	struct hm_events events;
 	struct hm_external external;
 	struct hm_faults faults;
 	struct hm_notify notify;
+	struct hm_reclaimers reclaimers;
 	struct hm_retained retained;
+	struct hm_waiting waiting;
 
 	struct hm_figures figures;
-	_Atomic uint64_t refused_budget, refused_callback, failed_os;
+	_Atomic uint64_t refused_budget, refused_callback, refused_injected, failed_os;
 	_Atomic uint32_t suspensions; /* SuspensionStarting without its end */
 
 	struct hm_host *next, *previous; /* of the process's hosts, HM_RANK_HOSTS */
@@ -67,6 +80,9 @@ uint32_t hm_host_release(struct hm_host *host);
 void hm_host_hold(struct hm_host *host);
 void hm_host_drop(struct hm_host *host);
 
+/* How many calls in flight hold it. */
+uint32_t hm_host_holds(const struct hm_host *host);
+
 /* Whether nobody but calls in flight knows the host any more. */
 bool hm_host_abandoned(const struct hm_host *host);
 
@@ -78,6 +94,19 @@ HRESULT hm_host_result(struct hm_host *host, HRESULT hr);
 
 /* Ends the host's service and returns when the callbacks of other threads have ended. */
 HRESULT hm_host_shut_down(struct hm_host *host);
+
+/* Replaces the budget; E_INVALIDARG if it charges in another way. */
+HRESULT hm_host_set_budget(struct hm_host *host, const HostMemBudget *budget);
+
+/* Memory of the host has been given back: offers it to those who wait.  Outside of
+ * hm_calls_enter, without a lock. */
+void hm_host_offer_now(struct hm_host *host);
+
+static inline void hm_host_offer(struct hm_host *host)
+{
+	if (atomic_load(&host->waiting.count) != 0)
+		hm_host_offer_now(host);
+}
 
 void hm_host_usage(const struct hm_host *host, HostMemUsage *usage);
 

@@ -5,8 +5,12 @@ rules_sources = \
 	%D%/arenapages.h \
 	%D%/arenas.c \
 	%D%/arenas.h \
+	%D%/announce.c \
+	%D%/announce.h \
 	%D%/arguments.c \
 	%D%/arguments.h \
+	%D%/attempt.c \
+	%D%/attempt.h \
 	%D%/bitmap.c \
 	%D%/bitmap.h \
 	%D%/budget.c \
@@ -34,6 +38,8 @@ rules_sources = \
 	%D%/figures.h \
 	%D%/foreign.c \
 	%D%/foreign.h \
+	%D%/gate.c \
+	%D%/gate.h \
 	%D%/granules.c \
 	%D%/granules.h \
 	%D%/host.c \
@@ -60,6 +66,8 @@ rules_sources = \
 	%D%/protection.h \
 	%D%/query.c \
 	%D%/query.h \
+	%D%/reclaimer.c \
+	%D%/reclaimer.h \
 	%D%/regions.c \
 	%D%/regions.h \
 	%D%/release.c \
@@ -73,7 +81,9 @@ rules_sources = \
 	%D%/shelf.c \
 	%D%/shelf.h \
 	%D%/tidy.c \
-	%D%/tidy.h
+	%D%/tidy.h \
+	%D%/waiting.c \
+	%D%/waiting.h
 
 com_sources = \
 	%D%/com/control.c \
@@ -85,6 +95,8 @@ com_sources = \
 	%D%/com/module.c \
 	%D%/com/object.c \
 	%D%/com/object.h \
+	%D%/com/record.c \
+	%D%/com/record.h \
 	%D%/com/result.c \
 	%D%/com/simulator.c
 

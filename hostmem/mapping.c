@@ -4,9 +4,11 @@
  * first, as for every request, and afterwards a free event for what it has displaced.
  */
 #include "mapping.h"
+#include "announce.h"
+#include "attempt.h"
 #include "calls.h"
+#include "gate.h"
 #include "os/size.h"
-#include "request.h"
 
 #include <stddef.h>
 
@@ -23,18 +25,22 @@ HRESULT hm_mapping_acquired(struct hm_host *host, uintptr_t start, size_t size)
 	if (FAILED(hr))
 		return hr;
 	size = hm_min(size, room);
-	hm_request_tell(&request, size);
-	hm_calls_enter();
+	hm_announce_mapping(&request, size);
+	hr = hm_gate_enter_calls(host, HM_PATIENT);
+	if (FAILED(hr)) {
+		hm_request_close(&request);
+		return hr;
+	}
 	noted = hm_external_acquire(&host->external, &host->budget, start, size,
 				    &displaced);
 	hm_calls_leave();
+	hm_host_offer(host);
 	if (!noted) {
 		/* Not counted, then, and the event is taken back; the caller has its mapping. */
 		(void)hm_request_refuse(&request, E_OUTOFMEMORY, HostMemBySystem);
 	} else {
 		hm_request_renew(&request);
-		hm_request_announce_free(&request, HostMemMapping, (void *)start,
-					 displaced);
+		hm_announce_free(&request, HostMemMapping, (void *)start, displaced);
 	}
 	hm_request_close(&request);
 	return S_OK;
@@ -45,14 +51,14 @@ HRESULT hm_mapping_released(struct hm_host *host, uintptr_t start)
 	struct hm_request request;
 	size_t size;
 	bool known;
-	HRESULT hr = hm_request_open(&request, host, HostMemMapping, eTaskCritical, NULL);
+	HRESULT hr = hm_request_open_free(&request, host, HostMemMapping);
 
 	if (FAILED(hr))
 		return hr;
-	hm_calls_enter();
 	known = hm_external_release(&host->external, &host->budget, start, &size);
 	hm_calls_leave();
-	hm_request_announce_free(&request, HostMemMapping, (void *)start, size);
+	hm_host_offer(host);
+	hm_announce_free(&request, HostMemMapping, (void *)start, size);
 	hm_request_close(&request);
 	return known ? S_OK : HOST_E_INVALIDOPERATION;
 }

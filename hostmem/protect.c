@@ -18,6 +18,7 @@
 #include "calls.h"
 #include "commit.h"
 #include "foreign.h"
+#include "gate.h"
 #include "os/size.h"
 #include "os/thread.h"
 #include "protection.h"
@@ -89,9 +90,10 @@ HRESULT hm_protect(struct hm_host *host, uintptr_t address, size_t size, DWORD p
 	uintptr_t start = hm_round_down(address, HM_PAGE_SIZE);
 	size_t bytes = hm_round_up(address + size, HM_PAGE_SIZE) - start;
 	struct hm_region *region;
-	HRESULT hr;
+	HRESULT hr = hm_gate_enter_calls(host, HM_IMPATIENT);
 
-	hm_calls_enter();
+	if (FAILED(hr))
+		return hr;
 	region = hm_regions_lock(host, start);
 	if (region != NULL) {
 		hr = protect_locked(host, region, start, bytes, protect, old);

@@ -18,9 +18,11 @@
  * Locks: the region's, across the system call; callbacks after it.
  */
 #include "release.h"
+#include "announce.h"
 #include "arenapages.h"
 #include "calls.h"
 #include "commit.h"
+#include "gate.h"
 #include "os/check.h"
 #include "os/size.h"
 #include "parked.h"
@@ -29,12 +31,16 @@
 
 #define NOT_AT_BASE HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS)
 
-static void uncommit(struct hm_host *host, size_t bytes)
+/* Takes off the books what goes, and returns how much of it was charged. */
+static size_t uncount(struct hm_host *host, size_t committed, size_t reserved)
 {
-	if (bytes == 0)
-		return;
-	hm_figures_commit(&host->figures, -(ptrdiff_t)bytes);
-	hm_budget_refund(&host->budget, bytes);
+	size_t charged = hm_budget_charges_reserve(&host->budget) ? reserved : committed;
+
+	if (committed != 0)
+		hm_figures_commit(&host->figures, -(ptrdiff_t)committed);
+	if (charged != 0)
+		hm_budget_refund(&host->budget, charged);
+	return charged;
 }
 
 /* A host that has given everything back is at rest; there is time to tidy up after it. */
@@ -78,8 +84,7 @@ static HRESULT decommit_locked(struct hm_host *host, struct hm_region *region,
 		return hr;
 	}
 	hm_region_publish(region, &change);
-	uncommit(host, committed);
-	*freed = committed;
+	*freed = uncount(host, committed, 0);
 	return S_OK;
 }
 
@@ -90,12 +95,10 @@ HRESULT hm_decommit(struct hm_host *host, uintptr_t address, size_t size)
 	struct hm_request request;
 	struct hm_region *region;
 	size_t freed = 0;
-	HRESULT hr = hm_request_open(&request, host, HostMemDecommit, eTaskCritical,
-				     NULL);
+	HRESULT hr = hm_request_open_free(&request, host, HostMemDecommit);
 
 	if (FAILED(hr))
 		return hr;
-	hm_calls_enter();
 	region = hm_regions_lock(host, address);
 	if (region == NULL) {
 		hr = HOST_E_INVALIDOPERATION;
@@ -111,8 +114,9 @@ HRESULT hm_decommit(struct hm_host *host, uintptr_t address, size_t size)
 	if (freed != 0)
 		tidy_at_rest(host);
 	hm_calls_leave();
+	hm_host_offer(host);
 	hr = hm_host_result(host, hr);
-	hm_request_announce_free(&request, HostMemDecommit, (void *)start, freed);
+	hm_announce_free(&request, HostMemDecommit, (void *)start, freed);
 	hm_request_close(&request);
 	return hr;
 }
@@ -166,11 +170,11 @@ static HRESULT release_locked(struct hm_host *host, struct hm_region *region,
 	struct hm_region_history before = hm_region_history(region);
 	uintptr_t base = hm_region_base(region);
 	size_t size = hm_region_end(region) - base;
+	size_t committed = hm_region_committed(region, base, size);
 	HRESULT hr;
 
-	*freed = hm_region_committed(region, base, size);
 	hm_region_set_phase(region, HM_REGION_LEAVING);
-	uncommit(host, *freed);
+	*freed = uncount(host, committed, size);
 	hm_figures_reserve(&host->figures, -(ptrdiff_t)size, -1);
 	hr = is_retainable(host, base, size, &before)
 		     ? retain(host, region, base, size)
@@ -183,10 +187,12 @@ static HRESULT release_locked(struct hm_host *host, struct hm_region *region,
 static HRESULT release_at(struct hm_host *host, uintptr_t address, uintptr_t *base,
 			  size_t *freed)
 {
-	HRESULT hr = HOST_E_INVALIDOPERATION;
 	struct hm_region *region;
+	HRESULT hr = hm_gate_enter_calls(host, HM_PATIENT);
 
-	hm_calls_enter();
+	if (FAILED(hr))
+		return hr;
+	hr = HOST_E_INVALIDOPERATION;
 	region = hm_regions_lock(host, address);
 	if (region != NULL) {
 		*base = hm_region_base(region);
@@ -197,6 +203,7 @@ static HRESULT release_at(struct hm_host *host, uintptr_t address, uintptr_t *ba
 	if (SUCCEEDED(hr))
 		after_giving_back(host);
 	hm_calls_leave();
+	hm_host_offer(host);
 	return hm_host_result(host, hr);
 }
 
@@ -213,7 +220,7 @@ HRESULT hm_release(struct hm_host *host, uintptr_t address)
 	if (FAILED(hr))
 		return hr;
 	hr = release_at(host, address, &base, &freed);
-	hm_request_announce_free(&request, HostMemRelease, (void *)base, freed);
+	hm_announce_free(&request, HostMemRelease, (void *)base, freed);
 	hm_request_close(&request);
 	return hr;
 }
@@ -284,8 +291,7 @@ static HRESULT release_part_locked(struct hm_host *host, struct hm_region *regio
 		host->pages->unite(host->pages, (void *)address, size, &before.history);
 		return hr;
 	}
-	*freed = committed;
-	uncommit(host, committed);
+	*freed = uncount(host, committed, size);
 	hm_figures_reserve(&host->figures, -(ptrdiff_t)size, in_the_middle ? 1 : 0);
 	/* The hole is a reservation of its own now, with the pages that it had. */
 	before.history.start = address;
@@ -303,11 +309,10 @@ HRESULT hm_release_range(struct hm_host *host, uintptr_t address, size_t size)
 	struct hm_request request;
 	struct hm_region *region;
 	size_t freed = 0;
-	HRESULT hr = hm_request_open(&request, host, HostMemRelease, eTaskCritical, NULL);
+	HRESULT hr = hm_request_open_free(&request, host, HostMemRelease);
 
 	if (FAILED(hr))
 		return hr;
-	hm_calls_enter();
 	region = hm_regions_lock(host, address);
 	if (region == NULL) {
 		hr = HOST_E_INVALIDOPERATION;
@@ -326,8 +331,9 @@ HRESULT hm_release_range(struct hm_host *host, uintptr_t address, size_t size)
 	if (SUCCEEDED(hr))
 		after_giving_back(host);
 	hm_calls_leave();
+	hm_host_offer(host);
 	hr = hm_host_result(host, hr);
-	hm_request_announce_free(&request, HostMemRelease, (void *)address, freed);
+	hm_announce_free(&request, HostMemRelease, (void *)address, freed);
 	hm_request_close(&request);
 	return hr;
 }
@@ -351,8 +357,7 @@ static void release_regions(struct hm_host *host, struct hm_request *request)
 		}
 		hm_calls_leave();
 		hm_request_renew(request);
-		hm_request_announce_free(request, HostMemRelease, (void *)view.base,
-					 freed);
+		hm_announce_free(request, HostMemRelease, (void *)view.base, freed);
 	}
 }
 
@@ -369,8 +374,7 @@ void hm_release_everything(struct hm_host *host, struct hm_request *request)
 		hm_calls_leave();
 		hm_request_renew(request);
 		if (more)
-			hm_request_announce_free(request, HostMemMapping, (void *)start,
-						 size);
+			hm_announce_free(request, HostMemMapping, (void *)start, size);
 	} while (more);
 	hm_calls_enter();
 	after_giving_back(host);

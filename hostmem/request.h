@@ -4,21 +4,22 @@
 #include "host.h"
 
 /*
- * The path of one request: what is asked, and in which order.
+ * One call that charges or refunds memory.
  *
- *     open -> ask (budget, then callbacks) -> the system -> settle  -> close
- *                                                        or refuse -> close
- *     open -> the system -> announce_free -> close
+ *     open -> run (attempt.h) -> close
+ *     open -> the system -> announce_free (announce.h) -> close
  *
  * A request belongs to one thread and lives on its stack.  Between open and close no lock
- * may be held at ask, tell, refuse and announce_free, which call out.
+ * may be held where it calls out.
  */
 struct hm_request {
 	struct hm_host *host;
 	struct hm_request *below; /* the request in whose callback this one was made */
-	struct hm_subscriber *running; /* whose callback runs now */
-	bool observed;                 /* there were subscribers when it was opened */
-	bool holds;                    /* the host, until it is closed */
+	struct hm_subscriber *running;   /* whose callback runs now */
+	struct hm_reclaimer *reclaiming; /* who gives memory back for it now */
+	bool observed;                   /* there were subscribers when it was opened */
+	bool in_chain;                   /* of its thread */
+	bool holds;                      /* the host, until it is closed */
 	HostMemOperation operation;
 	EMemoryCriticalLevel level;
 	void *address;
@@ -27,53 +28,45 @@ struct hm_request {
 	uint64_t number;      /* 0 until the first event */
 	uint64_t asked_up_to; /* the last subscriber who saw an allocate event */
 	uint32_t attempt;
+
+	/* attempt.c */
+	HostMemReason shortage; /* what was short first */
+	uint32_t faulted;       /* bit p: the fault rules of place p have seen it */
+	bool granted;           /* `pending` was admitted while it waited */
+	bool reclaimed;         /* the reclaimer has had its turn */
+	bool waits;             /* until `deadline`, by the host's clock */
+	uint64_t deadline;
 };
 
-/* HOST_E_CLRNOTAVAILABLE if the host has just been shut down; then it is not open. */
+/* HOST_E_CLRNOTAVAILABLE if the host has just been shut down, or what the gate says; then
+ * it is not open. */
 HRESULT hm_request_open(struct hm_request *request, struct hm_host *host,
 			HostMemOperation operation, EMemoryCriticalLevel level,
 			void *address);
 void hm_request_close(struct hm_request *request);
 
+/* The same for a call that gives memory back, and hm_calls_enter; if it fails, neither is
+ * done. */
+HRESULT hm_request_open_free(struct hm_request *request, struct hm_host *host,
+			     HostMemOperation operation);
+
 /* The one with which a host that has ended gives everything back. */
 void hm_request_open_last(struct hm_request *request, struct hm_host *host);
 
-/*
- * Asks for `size` bytes; what was asked before by the same request is taken back.  On
- * failure everything is undone, the events of it included, and the result is the
- * method's.  E_OUTOFMEMORY: the budget or a callback; HOST_E_ABANDONED: the host was shut
- * down or thrown away meanwhile.
- */
-HRESULT hm_request_ask(struct hm_request *request, size_t size);
+/* One that only keeps the host alive until it is closed, whatever its state. */
+void hm_request_visit(struct hm_request *request, struct hm_host *host);
 
-/* Announces what cannot be refused and is charged by somebody else: answers do not
- * count. */
-void hm_request_tell(struct hm_request *request, size_t size);
-
-/*
- * The system has delivered.  Comes before anybody else can see the memory, since whoever
- * sees it may give it back, and what is refunded must have been charged.
- */
-void hm_request_settle(struct hm_request *request);
-/* It came to nothing after all: what was settled last, `size` bytes, is pending again. */
-void hm_request_unsettle(struct hm_request *request, size_t size);
-
-/* The system, or the state of the region, did not allow it: takes back what was asked,
- * raises the failure event, returns `hr`. */
-HRESULT hm_request_refuse(struct hm_request *request, HRESULT hr, HostMemReason reason);
-
-/*
- * `size` bytes have been given back.  Their refund was made with the change itself, not
- * here: a fork in between would leave the child charged for what it does not have.
- */
-void hm_request_announce_free(struct hm_request *request, HostMemOperation operation,
-			      void *address, size_t size);
+/* Makes sure that it holds the host and is known to its thread, now that it is about to
+ * call out or to wait.  It raises no events if it was not observed before. */
+void hm_request_join(struct hm_request *request);
 
 /* What follows in an open request is a request of its own to those who listen. */
 void hm_request_renew(struct hm_request *request);
 
-/* Whether the callback of a subscriber runs on this thread. */
+/* Whether the callback of a subscriber, or a reclaimer of the host, runs on this thread. */
 bool hm_request_is_running(const struct hm_subscriber *subscriber);
+bool hm_request_is_reclaiming(const struct hm_host *host);
+bool hm_request_is_inside(const struct hm_reclaimer *reclaimer);
 
 /* Calls in flight of this thread on a host. */
 uint32_t hm_request_holds(const struct hm_host *host);

@@ -15,13 +15,15 @@
  */
 #include "reserve.h"
 #include "arenapages.h"
+#include "attempt.h"
 #include "calls.h"
+#include "gate.h"
 #include "os/check.h"
+#include "os/container.h"
 #include "os/size.h"
 #include "parked.h"
 #include "protection.h"
 #include "regions.h"
-#include "request.h"
 
 #define NO_ROOM HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS)
 
@@ -108,12 +110,14 @@ static struct hm_region_fields fields_of(struct hm_host *host,
  * Makes what the system has given a live region.  From then on anybody may release it, so
  * it is counted and charged before.
  */
-static HRESULT enter(struct hm_request *request, const struct hm_region_fields *fields,
-		     const struct hm_region_ticket *arriving, bool exact)
+static HRESULT enter(struct hm_request *request, const struct hm_allocation *want,
+		     const struct hm_region_fields *fields,
+		     const struct hm_region_ticket *arriving)
 {
 	struct hm_host *host = request->host;
 	size_t charge = request->pending;
 	size_t size = fields->end - fields->base;
+	size_t committed = commits(want) ? size : 0;
 	struct hm_region_ticket ticket;
 	HRESULT hr;
 
@@ -121,15 +125,15 @@ static HRESULT enter(struct hm_request *request, const struct hm_region_fields *
 	if (!hm_regions_make_room(fields->base))
 		return E_OUTOFMEMORY;
 	hm_figures_reserve(&host->figures, (ptrdiff_t)size, 1);
-	if (charge != 0)
-		hm_figures_commit(&host->figures, (ptrdiff_t)charge);
+	if (committed != 0)
+		hm_figures_commit(&host->figures, (ptrdiff_t)committed);
 	hm_request_settle(request);
 	if (arriving->region != NULL && hm_regions_arrive(arriving))
 		return S_OK;
-	hr = hm_regions_enter(fields, exact, &ticket);
+	hr = hm_regions_enter(fields, want->address != 0, &ticket);
 	if (FAILED(hr)) {
 		hm_request_unsettle(request, charge);
-		hm_figures_commit(&host->figures, -(ptrdiff_t)charge);
+		hm_figures_commit(&host->figures, -(ptrdiff_t)committed);
 		hm_figures_reserve(&host->figures, -(ptrdiff_t)size, -1);
 	}
 	return hr;
@@ -158,15 +162,15 @@ static unsigned first_access(const struct hm_allocation *want)
 
 /* Enters what was given at fields->base, or gives it up. */
 static HRESULT enter_or_give_up(struct hm_request *request,
+				const struct hm_allocation *want,
 				struct hm_region_fields *fields,
-				const struct hm_region_ticket *arriving, bool exact,
-				void **out)
+				const struct hm_region_ticket *arriving, void **out)
 {
 	const struct hm_page_source *pages = request->host->pages;
 	HRESULT hr;
 
 	fields->phase = HM_REGION_LIVE;
-	hr = enter(request, fields, arriving, exact);
+	hr = enter(request, want, fields, arriving);
 	if (SUCCEEDED(hr)) {
 		*out = (void *)fields->base;
 		return hr;
@@ -182,11 +186,10 @@ static HRESULT ask_system(struct hm_request *request, const struct hm_allocation
 	const struct hm_page_source *pages = request->host->pages;
 	struct hm_region_ticket arriving = { NULL, 0 };
 	size_t size = fields->end - fields->base;
-	bool exact = want->address != 0;
 	void *given;
 	HRESULT hr;
 
-	if (exact) {
+	if (want->address != 0) {
 		hr = hm_regions_enter(fields, true, &arriving);
 		if (FAILED(hr))
 			return hr;
@@ -200,7 +203,7 @@ static HRESULT ask_system(struct hm_request *request, const struct hm_allocation
 			hm_prefer_huge(request->host, (uintptr_t)given, size);
 		fields->base = (uintptr_t)given;
 		fields->end = fields->base + size;
-		hr = enter_or_give_up(request, fields, &arriving, exact, out);
+		hr = enter_or_give_up(request, want, fields, &arriving, out);
 	}
 	if (FAILED(hr) && arriving.region != NULL)
 		hm_regions_remove(&arriving);
@@ -220,7 +223,7 @@ static HRESULT reuse(struct hm_request *request, const struct hm_allocation *wan
 			      &fields->base))
 		return S_FALSE;
 	fields->end = fields->base + size;
-	return enter_or_give_up(request, fields, &none, false, out);
+	return enter_or_give_up(request, want, fields, &none, out);
 }
 
 static HRESULT try_take(struct hm_request *request, const struct hm_allocation *want,
@@ -240,23 +243,29 @@ static HRESULT try_take(struct hm_request *request, const struct hm_allocation *
 	return hr;
 }
 
+struct reservation {
+	struct hm_work work;
+	const struct hm_allocation *want;
+	uintptr_t base;
+	void **out;
+};
+
 /* The system's part and ours, with nobody called out. */
-static HRESULT take(struct hm_request *request, const struct hm_allocation *want,
-		    uintptr_t base, size_t size, void **out)
+static HRESULT take(struct hm_work *work, struct hm_request *request)
 {
+	struct reservation *self = hm_container_of(work, struct reservation, work);
+	struct hm_host *host = request->host;
 	bool relieved = false;
 	HRESULT hr;
 
-	hm_calls_enter();
-	hm_unpark(request->host->pages);
-	hr = try_take(request, want, base, size, out);
+	hm_unpark(host->pages);
+	hr = try_take(request, self->want, self->base, work->size, self->out);
 	if (hr == E_OUTOFMEMORY)
-		relieved = hm_host_relieve(request->host);
+		relieved = hm_host_relieve(host);
 	else if (hr == NO_ROOM)
 		relieved = hm_hosts_drop_retained();
 	if (relieved)
-		hr = try_take(request, want, base, size, out);
-	hm_calls_leave();
+		hr = try_take(request, self->want, self->base, work->size, self->out);
 	return hr;
 }
 
@@ -264,6 +273,16 @@ static HRESULT take(struct hm_request *request, const struct hm_allocation *want
 static HRESULT reserve_asking(struct hm_host *host, const struct hm_allocation *want,
 			      uintptr_t base, size_t size, void **out)
 {
+	bool charged = commits(want) || hm_budget_charges_reserve(&host->budget);
+	struct reservation self = {
+		.work = { .size = size,
+			  .charge = charged ? size : 0,
+			  .perform = take,
+			  .reason = HostMemBySystem },
+		.want = want,
+		.base = base,
+		.out = out,
+	};
 	struct hm_request request;
 	HRESULT hr;
 
@@ -272,13 +291,7 @@ static HRESULT reserve_asking(struct hm_host *host, const struct hm_allocation *
 			     (void *)base);
 	if (FAILED(hr))
 		return hr;
-	hr = hm_request_ask(&request, commits(want) ? size : 0);
-	if (SUCCEEDED(hr)) {
-		hr = take(&request, want, base, size, out);
-		if (FAILED(hr))
-			hr = hm_request_refuse(&request, hm_host_result(host, hr),
-					       HostMemBySystem);
-	}
+	hr = hm_request_run(&request, &self.work);
 	hm_request_close(&request);
 	return hr;
 }
@@ -301,6 +314,12 @@ static bool enter_plainly(struct hm_host *host, const struct hm_allocation *want
 	return false;
 }
 
+/* Whether a reservation that commits nothing is neither charged nor simulated to fail. */
+static bool is_nobodys_business(const struct hm_host *host)
+{
+	return !hm_budget_charges_reserve(&host->budget) && !hm_faults_any(&host->faults);
+}
+
 /*
  * The plain reservation: anywhere, nothing to charge, so nobody is asked or told.  Runtimes
  * make them by the million, and a request would cost as much again.  false: it has to be
@@ -313,6 +332,10 @@ static bool reserve_plainly(struct hm_host *host, const struct hm_allocation *wa
 	bool done;
 
 	hm_calls_enter();
+	if (!hm_gate_passes(host)) {
+		hm_calls_leave();
+		return false;
+	}
 	hm_unpark(host->pages);
 	done = hm_pages_take(host->pages, size, alignment_of(host, want, size), &base) &&
 	       enter_plainly(host, want, base, size);
@@ -333,7 +356,7 @@ HRESULT hm_reserve(struct hm_host *host, const struct hm_allocation *want, void 
 	hr = policy(host, want);
 	if (FAILED(hr))
 		return hr;
-	if (want->type == MEM_RESERVE && base == 0 &&
+	if (want->type == MEM_RESERVE && base == 0 && is_nobodys_business(host) &&
 	    reserve_plainly(host, want, end, out))
 		return S_OK;
 	return reserve_asking(host, want, base, end - base, out);

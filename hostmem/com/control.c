@@ -1,14 +1,13 @@
 /*
  * IHostMemoryControl: the embedding program's side.
  *
- * What this release does not have (budget, reclaimer, notification, gate) checks its
- * arguments and says E_NOTIMPL.
+ * Each method looks at its out pointers, the host's state and its arguments, in this order,
+ * and passes on to the rules.
  */
 #include "object.h"
+#include "hostmem/gate.h"
 #include "hostmem/query.h"
 #include "hostmem/request.h"
-
-#include <string.h>
 
 #define EVERY_EVENT \
 	(HM_EVENT_BIT(HostMemEventAllocate) | HM_EVENT_BIT(HostMemEventFree) | \
@@ -21,43 +20,46 @@ static struct hm_host *host_of(IHostMemoryControl *iface)
 	return &impl_from_IHostMemoryControl(iface)->host;
 }
 
-static HRESULT not_in_this_release(IHostMemoryControl *iface)
-{
-	HRESULT hr = hm_host_check(host_of(iface));
-
-	return FAILED(hr) ? hr : E_NOTIMPL;
-}
-
 static HRESULT HOSTMEM_CALL memory_control_SetBudget(IHostMemoryControl *iface,
 						     const HostMemBudget *budget)
 {
-	return budget == NULL ? E_POINTER : not_in_this_release(iface);
+	HostMemBudget given;
+	HRESULT hr;
+
+	if (budget == NULL)
+		return E_POINTER;
+	hr = hm_host_check(host_of(iface));
+	if (SUCCEEDED(hr))
+		hr = budget_read(budget, &given);
+	if (FAILED(hr))
+		return hr;
+	return hm_host_set_budget(host_of(iface), &given);
 }
 
 static HRESULT HOSTMEM_CALL memory_control_GetBudget(IHostMemoryControl *iface,
 						     HostMemBudget *budget)
 {
-	return budget == NULL ? E_POINTER : not_in_this_release(iface);
+	HostMemBudget now;
+	HRESULT hr;
+
+	if (budget == NULL)
+		return E_POINTER;
+	hr = hm_host_check(host_of(iface));
+	if (FAILED(hr))
+		return hr;
+	hm_budget_get(&host_of(iface)->budget, &now);
+	return record_write(budget, &now, sizeof(now));
 }
 
 static HRESULT HOSTMEM_CALL memory_control_GetUsage(IHostMemoryControl *iface,
 						    HostMemUsage *usage)
 {
 	HostMemUsage now;
-	uint32_t room;
 
 	if (usage == NULL)
 		return E_POINTER;
-	room = usage->cbSize;
-	/* One figure at least, and no half ones. */
-	if (room < offsetof(HostMemUsage, cbReserved) + sizeof(now.cbReserved) ||
-	    room % 8 != 0)
-		return E_INVALIDARG;
 	hm_host_usage(host_of(iface), &now);
-	if (room < sizeof(now))
-		now.cbSize = room;
-	memcpy(usage, &now, now.cbSize);
-	return S_OK;
+	return record_write(usage, &now, sizeof(now));
 }
 
 static HRESULT HOSTMEM_CALL memory_control_Subscribe(IHostMemoryControl *iface,
@@ -76,7 +78,7 @@ static HRESULT HOSTMEM_CALL memory_control_Subscribe(IHostMemoryControl *iface,
 		return hr;
 	if (callback == NULL)
 		return E_POINTER;
-	if (mask == 0 || (mask & ~EVERY_EVENT))
+	if ((mask & EVERY_EVENT) == 0 || (mask & ~(EVERY_EVENT | HOSTMEM_TIME_CALLBACK)))
 		return E_INVALIDARG;
 	return hm_events_subscribe(&host->events, mask, callback, state, cookie);
 }
@@ -101,9 +103,17 @@ static HRESULT HOSTMEM_CALL memory_control_SetReclaimer(IHostMemoryControl *ifac
 							HostMemReclaimCallback callback,
 							void *state)
 {
-	(void)callback;
-	(void)state;
-	return not_in_this_release(iface);
+	struct hm_host *host = host_of(iface);
+	struct hm_reclaimer *before;
+	HRESULT hr = hm_host_check(host);
+
+	if (SUCCEEDED(hr))
+		hr = hm_reclaimers_set(&host->reclaimers, callback, state, &before);
+	if (FAILED(hr))
+		return hr;
+	if (before != NULL)
+		hm_reclaimer_retire(before, hm_request_is_inside(before));
+	return S_OK;
 }
 
 static HRESULT HOSTMEM_CALL memory_control_NotifyMemory(IHostMemoryControl *iface,
@@ -120,14 +130,14 @@ static HRESULT HOSTMEM_CALL memory_control_NotifyMemory(IHostMemoryControl *ifac
 
 static HRESULT HOSTMEM_CALL memory_control_EnterGate(IHostMemoryControl *iface, DWORD ms)
 {
-	(void)ms;
-	return not_in_this_release(iface);
+	HRESULT hr = hm_host_check(host_of(iface));
+
+	return FAILED(hr) ? hr : hm_gate_enter(host_of(iface), ms);
 }
 
 static HRESULT HOSTMEM_CALL memory_control_LeaveGate(IHostMemoryControl *iface)
 {
-	(void)iface;
-	return E_NOTIMPL;
+	return hm_gate_leave(host_of(iface));
 }
 
 static HRESULT HOSTMEM_CALL memory_control_WalkRegions(IHostMemoryControl *iface,

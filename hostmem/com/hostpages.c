@@ -3,6 +3,7 @@
  */
 #include "object.h"
 #include "hostmem/arguments.h"
+#include "hostmem/gate.h"
 #include "hostmem/os/size.h"
 #include "hostmem/release.h"
 
@@ -40,6 +41,8 @@ static HRESULT HOSTMEM_CALL pages_ReserveAligned(IHostMemoryPages *iface, SIZE_T
 	if (FAILED(hr))
 		return hr;
 	hr = check_reserve(&want, alignment);
+	if (SUCCEEDED(hr))
+		hr = hm_gate_pass(host, HM_IMPATIENT);
 	if (FAILED(hr))
 		return hr;
 	return hm_reserve(host, &want, out);
@@ -56,6 +59,9 @@ static HRESULT HOSTMEM_CALL pages_ReleaseRange(IHostMemoryPages *iface, void *ad
 		return hr;
 	if (start % HM_PAGE_SIZE != 0 || !hm_range_valid(start, size))
 		return E_INVALIDARG;
+	hr = hm_gate_pass(host, HM_PATIENT);
+	if (FAILED(hr))
+		return hr;
 	return hm_release_range(host, start, size);
 }
 

@@ -7,6 +7,7 @@
 #include "object.h"
 #include "hostmem/arguments.h"
 #include "hostmem/commit.h"
+#include "hostmem/gate.h"
 #include "hostmem/mapping.h"
 #include "hostmem/os/size.h"
 #include "hostmem/protect.h"
@@ -74,6 +75,8 @@ static HRESULT HOSTMEM_CALL manager_VirtualAlloc(IHostMemoryManager *iface, void
 	if (FAILED(hr))
 		return hr;
 	hr = hm_check_allocation(&want);
+	if (SUCCEEDED(hr))
+		hr = hm_gate_pass(host, HM_IMPATIENT);
 	if (FAILED(hr))
 		return hr;
 	return allocate(host, &want, out);
@@ -88,6 +91,8 @@ static HRESULT HOSTMEM_CALL manager_VirtualFree(IHostMemoryManager *iface, void 
 	if (FAILED(hr))
 		return hr;
 	hr = hm_check_free((uintptr_t)address, size, type);
+	if (SUCCEEDED(hr))
+		hr = hm_gate_pass(host, HM_PATIENT);
 	if (FAILED(hr))
 		return hr;
 	return type == MEM_RELEASE ? hm_release(host, (uintptr_t)address)
@@ -130,6 +135,8 @@ static HRESULT HOSTMEM_CALL manager_VirtualProtect(IHostMemoryManager *iface,
 	if (FAILED(hr))
 		return hr;
 	hr = hm_check_protect((uintptr_t)address, size, protect);
+	if (SUCCEEDED(hr))
+		hr = hm_gate_pass(host, HM_IMPATIENT);
 	if (FAILED(hr))
 		return hr;
 	return hm_protect(host, (uintptr_t)address, size, protect, old);

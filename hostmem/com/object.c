@@ -51,66 +51,16 @@ HRESULT host_object_query(struct host_object *object, REFIID riid, void **out)
 	return E_NOINTERFACE;
 }
 
-HRESULT record_read(void *record, size_t size, const void *from, const size_t *ends,
-		    size_t count)
-{
-	uint32_t given;
-
-	memcpy(&given, from, sizeof(given));
-	for (size_t i = 0; i < count; i++) {
-		if (ends[i] != given)
-			continue;
-		memcpy(record, from, given);
-		/* From here on it is a record of ours. */
-		given = (uint32_t)size;
-		memcpy(record, &given, sizeof(given));
-		return S_OK;
-	}
-	return E_INVALIDARG;
-}
-
-static HRESULT read_budget(const HostMemBudget *budget)
+/* *budget is complete, whatever the caller gave. */
+static HRESULT read_config(const HostMemConfig *config, HostMemConfig *out,
+			   HostMemBudget *budget)
 {
 	static const size_t ends[] = {
-		END_OF(HostMemBudget, dwFlags),
-		END_OF(HostMemBudget, cbLimit),
-		END_OF(HostMemBudget, cbSoftLimit),
-		END_OF(HostMemBudget, cbHeadroom),
-		END_OF(HostMemBudget, cbLargest),
-		END_OF(HostMemBudget, msWait),
-		sizeof(HostMemBudget),
-	};
-	static const HostMemBudget none = HOSTMEM_BUDGET_INIT;
-	HostMemBudget given = HOSTMEM_BUDGET_INIT;
-	HRESULT hr;
-
-	if (budget == NULL)
-		return S_OK;
-	hr = record_read(&given, sizeof(given), budget, ends,
-			 sizeof(ends) / sizeof(ends[0]));
-	if (FAILED(hr))
-		return hr;
-	if (given.dwFlags & ~(HOSTMEM_CHARGE_RESERVE | HOSTMEM_ANNOUNCE_ALWAYS))
-		return E_INVALIDARG;
-	/* Field by field: a caller's padding is its own. */
-	for (unsigned level = eTaskCritical; level <= eProcessCritical; level++) {
-		if (given.cbHeadroom[level] != none.cbHeadroom[level] ||
-		    given.cbLargest[level] != none.cbLargest[level] ||
-		    given.msWait[level] != none.msWait[level])
-			return E_NOTIMPL;
-	}
-	if (given.dwFlags != none.dwFlags || given.cbLimit != none.cbLimit ||
-	    given.cbSoftLimit != none.cbSoftLimit)
-		return E_NOTIMPL;
-	return S_OK;
-}
-
-static HRESULT read_config(const HostMemConfig *config, HostMemConfig *out)
-{
-	static const size_t ends[] = {
-		END_OF(HostMemConfig, dwFlags),  END_OF(HostMemConfig, budget),
-		END_OF(HostMemConfig, cbRetain), END_OF(HostMemConfig, msGateTimeout),
-		END_OF(HostMemConfig, loop),
+		RECORD_END(HostMemConfig, dwFlags),
+		RECORD_END(HostMemConfig, budget),
+		RECORD_END(HostMemConfig, cbRetain),
+		RECORD_END(HostMemConfig, msGateTimeout),
+		RECORD_END(HostMemConfig, loop),
 	};
 	const DWORD monitors = HOSTMEM_MONITOR_LOOP | HOSTMEM_MONITOR_OFF;
 	const DWORD known = monitors | HOSTMEM_STRICT_EXECUTE | HOSTMEM_DEBUG_HEAP |
@@ -127,9 +77,11 @@ static HRESULT read_config(const HostMemConfig *config, HostMemConfig *out)
 		return E_INVALIDARG;
 	if ((out->dwFlags & HOSTMEM_MONITOR_LOOP) && out->loop == NULL)
 		return E_INVALIDARG;
-	hr = read_budget(out->budget);
-	if (FAILED(hr))
-		return hr;
+	if (out->budget != NULL) {
+		hr = budget_read(out->budget, budget);
+		if (FAILED(hr))
+			return hr;
+	}
 	if (out->dwFlags & (HOSTMEM_MONITOR_LOOP | HOSTMEM_DEBUG_HEAP))
 		return E_NOTIMPL;
 	return S_OK;
@@ -150,7 +102,8 @@ static void host_object_destroy(struct hm_host *host)
 }
 
 /* A new object with one reference; NULL if there is no memory. */
-static struct host_object *host_object_new(const HostMemConfig *config)
+static struct host_object *host_object_new(const HostMemConfig *config,
+					   const HostMemBudget *budget)
 {
 	struct host_object *object = NULL;
 
@@ -173,6 +126,9 @@ static struct host_object *host_object_new(const HostMemConfig *config)
 	object->IHostMemoryPages_iface.lpVtbl = &host_memory_pages_vtbl;
 	hm_host_init(&object->host, hm_pages_choose(config->dwFlags),
 		     host_object_destroy);
+	hm_budget_init(&object->host.budget, budget);
+	if (config->msGateTimeout != 0)
+		object->host.gate.patience = config->msGateTimeout;
 	object->host.strict_execute = (config->dwFlags & HOSTMEM_STRICT_EXECUTE) != 0;
 	object->host.huge_pages = (config->dwFlags & HOSTMEM_PREFER_HUGE_PAGES) != 0;
 	return object;
@@ -181,6 +137,7 @@ static struct host_object *host_object_new(const HostMemConfig *config)
 HRESULT HostMemCreate(const HostMemConfig *config, REFIID riid, void **ppv)
 {
 	HostMemConfig given = HOSTMEM_CONFIG_INIT;
+	HostMemBudget budget = HOSTMEM_BUDGET_INIT;
 	struct host_object *object;
 	HRESULT hr;
 
@@ -189,7 +146,7 @@ HRESULT HostMemCreate(const HostMemConfig *config, REFIID riid, void **ppv)
 	*ppv = NULL;
 	if (riid == NULL)
 		return E_POINTER;
-	hr = read_config(config, &given);
+	hr = read_config(config, &given, &budget);
 	if (FAILED(hr))
 		return hr;
 	if (!hm_pages_usable())
@@ -197,7 +154,7 @@ HRESULT HostMemCreate(const HostMemConfig *config, REFIID riid, void **ppv)
 	hr = hm_calls_prepare();
 	if (FAILED(hr))
 		return hr;
-	object = host_object_new(&given);
+	object = host_object_new(&given, &budget);
 	if (object == NULL)
 		return E_OUTOFMEMORY;
 	hr = host_object_query(object, riid, ppv);

@@ -1,6 +1,7 @@
 #ifndef HOSTMEM_COM_OBJECT_H
 #define HOSTMEM_COM_OBJECT_H
 
+#include "record.h"
 #include "hostmem/host.h"
 #include "hostmem/os/check.h"
 #include "hostmem/os/container.h"
@@ -32,12 +33,6 @@ extern const IHostMemoryPagesVtbl host_memory_pages_vtbl;
 
 /* QueryInterface of every face.  E_POINTER, E_NOINTERFACE; *out is cleared then. */
 HRESULT host_object_query(struct host_object *object, REFIID riid, void **out);
-
-/* Copies a caller's size-first record over one with the defaults.  `ends` are the offsets
- * at which its fields end, ascending; E_INVALIDARG if the caller's size is none of them. */
-HRESULT record_read(void *record, size_t size, const void *from, const size_t *ends,
-		    size_t count);
-#define END_OF(type, field) (offsetof(type, field) + sizeof(((type *)NULL)->field))
 
 /* IUnknown's three methods of one face, and the way back from it to the object. */
 #define HOST_OBJECT_FACE(interface_name, prefix, vtbl) \

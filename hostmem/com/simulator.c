@@ -16,12 +16,18 @@ static HRESULT not_in_this_release(IHostMemorySimulator *iface)
 static HRESULT read_fault(const HostMemFault *from, HostMemFault *out)
 {
 	static const size_t ends[] = {
-		END_OF(HostMemFault, operations), END_OF(HostMemFault, levels),
-		END_OF(HostMemFault, place),      END_OF(HostMemFault, cbMin),
-		END_OF(HostMemFault, cbMax),      END_OF(HostMemFault, nth),
-		END_OF(HostMemFault, every),      END_OF(HostMemFault, probability),
-		END_OF(HostMemFault, seed),       END_OF(HostMemFault, count),
-		END_OF(HostMemFault, result),     sizeof(HostMemFault),
+		RECORD_END(HostMemFault, operations),
+		RECORD_END(HostMemFault, levels),
+		RECORD_END(HostMemFault, place),
+		RECORD_END(HostMemFault, cbMin),
+		RECORD_END(HostMemFault, cbMax),
+		RECORD_END(HostMemFault, nth),
+		RECORD_END(HostMemFault, every),
+		RECORD_END(HostMemFault, probability),
+		RECORD_END(HostMemFault, seed),
+		RECORD_END(HostMemFault, count),
+		RECORD_END(HostMemFault, result),
+		sizeof(HostMemFault),
 	};
 	HRESULT hr;
 

@@ -27,6 +27,9 @@ enum hm_rank {
 	HM_RANK_EXTERNAL,  /* the acquired mappings of one host */
 	HM_RANK_EVENTS,    /* the subscribers of one host */
 	HM_RANK_FAULTS,    /* the fault rules of one host */
+	HM_RANK_RECLAIMER, /* who gives memory back to one host */
+	HM_RANK_BUDGET,    /* the figures of one host's budget, while they are replaced */
+	HM_RANK_WAITING,   /* who waits for memory of one host */
 	HM_RANK_NOTIFY,    /* the notification callback of one host */
 	HM_RANK_HOSTS,     /* the list of hosts, process-wide */
 	HM_RANK_RETAINED,  /* released memory that one host keeps */

@@ -16,8 +16,9 @@
 
 void hm_thread_yield(void);
 
-/* ms since some moment, of a clock that never goes back. */
-uint64_t hm_thread_now(void);
+/* Since some moment, by a clock that never goes back. */
+uint64_t hm_thread_nanoseconds(void);
+uint64_t hm_thread_now(void); /* ms */
 void hm_thread_sleep(uint32_t ms);
 
 /* Between two looks at a word that another processor is about to change. */

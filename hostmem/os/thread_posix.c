@@ -16,14 +16,19 @@ void hm_thread_yield(void)
 	(void)sched_yield();
 }
 
-uint64_t hm_thread_now(void)
+uint64_t hm_thread_nanoseconds(void)
 {
 	struct timespec now;
 	int result = clock_gettime(CLOCK_MONOTONIC, &now);
 
 	hm_assert(result == 0);
 	(void)result;
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+uint64_t hm_thread_now(void)
+{
+	return hm_thread_nanoseconds() / 1000000;
 }
 
 void hm_thread_sleep(uint32_t ms)

@@ -224,7 +224,7 @@ AT(HostMemConfig, cbRetain, 16);
 AT(HostMemConfig, msGateTimeout, 24);
 AT(HostMemConfig, loop, 32);
 
-SAME(sizeof(HostMemUsage), 120);
+SAME(sizeof(HostMemUsage), 144);
 AT(HostMemUsage, cbSize, 0);
 AT(HostMemUsage, cbReserved, 8);
 AT(HostMemUsage, cbCommitted, 16);
@@ -240,6 +240,9 @@ AT(HostMemUsage, cRefusedCallback, 88);
 AT(HostMemUsage, cRefusedInjected, 96);
 AT(HostMemUsage, cFailedOs, 104);
 AT(HostMemUsage, cNotifications, 112);
+AT(HostMemUsage, cTimedCallbacks, 120);
+AT(HostMemUsage, nsTimedCallbacks, 128);
+AT(HostMemUsage, nsSlowestCallback, 136);
 
 SAME(sizeof(HostMemEvent), 80);
 AT(HostMemEvent, cbSize, 0);

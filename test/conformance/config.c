@@ -150,36 +150,6 @@ static void any_amount_may_be_kept_for_reuse(void)
 	}
 }
 
-/* A field of the budget, set to a value other than the default. */
-static void a_limiting_budget_is_not_in_this_release(void)
-{
-	static const struct {
-		const char *field;
-		size_t offset, size;
-		uint64_t value;
-	} rows[] = {
-		{ "charge reserved pages", offsetof(HostMemBudget, dwFlags), 4,
-		  HOSTMEM_CHARGE_RESERVE },
-		{ "announce always", offsetof(HostMemBudget, dwFlags), 4,
-		  HOSTMEM_ANNOUNCE_ALWAYS },
-		{ "cbLimit", offsetof(HostMemBudget, cbLimit), 8, 1 << 20 },
-		{ "cbSoftLimit", offsetof(HostMemBudget, cbSoftLimit), 8, 1 << 20 },
-		{ "cbHeadroom[0]", offsetof(HostMemBudget, cbHeadroom), 8, 0x1000 },
-		{ "cbLargest[0]", offsetof(HostMemBudget, cbLargest), 8, 0x1000 },
-		{ "msWait[2]", offsetof(HostMemBudget, msWait) + 8, 4, 10 },
-	};
-
-	for (size_t i = 0; i < ROWS(rows); i++) {
-		HostMemBudget budget = HOSTMEM_BUDGET_INIT;
-		HostMemConfig config = HOSTMEM_CONFIG_INIT;
-
-		tap_row("%s", rows[i].field);
-		memcpy((char *)&budget + rows[i].offset, &rows[i].value, rows[i].size);
-		config.budget = &budget;
-		CHECK_HR(create(&config), E_NOTIMPL);
-	}
-}
-
 static void a_malformed_budget_is_an_invalid_argument(void)
 {
 	static const struct {
@@ -257,7 +227,6 @@ int main(void)
 	TAP_RUN(sizes_of_the_settings);
 	TAP_RUN(a_record_may_end_with_any_field);
 	TAP_RUN(any_amount_may_be_kept_for_reuse);
-	TAP_RUN(a_limiting_budget_is_not_in_this_release);
 	TAP_RUN(a_malformed_budget_is_an_invalid_argument);
 	TAP_RUN(settings_are_copied);
 	TAP_RUN(results_have_names);

@@ -10,9 +10,11 @@ static struct hm_budget fresh(size_t limit)
 {
 	struct hm_budget budget;
 
+	HostMemBudget given = HOSTMEM_BUDGET_INIT;
+
+	given.cbLimit = limit;
 	memset(&budget, 0, sizeof(budget));
-	hm_budget_init(&budget);
-	budget.limit = limit;
+	hm_budget_init(&budget, &given);
 	return budget;
 }
 
@@ -29,10 +31,9 @@ static void a_new_budget_has_no_limit(void)
 	struct hm_budget budget;
 	HostMemReason reason = HostMemNoReason;
 
-	memset(&budget, 0, sizeof(budget));
-	hm_budget_init(&budget);
+	budget = fresh(SIZE_MAX);
 	CHECK_SIZE(budget.limit, SIZE_MAX);
-	CHECK(hm_budget_admit(&budget, SIZE_MAX, &reason));
+	CHECK(hm_budget_admit(&budget, eTaskCritical, SIZE_MAX, &reason));
 	CHECK_SIZE(budget.claimed, SIZE_MAX);
 }
 
@@ -63,8 +64,8 @@ static void the_limit_may_be_reached_and_not_passed(void)
 		size_t want = rows[i].before + (rows[i].admitted ? rows[i].size : 0);
 
 		tap_row("%zu + %zu of %zu", rows[i].before, rows[i].size, rows[i].limit);
-		CHECK(hm_budget_admit(&budget, rows[i].before, &reason));
-		CHECK_INT(hm_budget_admit(&budget, rows[i].size, &reason),
+		CHECK(hm_budget_admit(&budget, eTaskCritical, rows[i].before, &reason));
+		CHECK_INT(hm_budget_admit(&budget, eTaskCritical, rows[i].size, &reason),
 			  rows[i].admitted);
 		CHECK_INT(reason, rows[i].reason);
 		check_figures(&budget, want, 0, 0);
@@ -76,13 +77,13 @@ static void what_is_pending_counts_against_the_limit_but_not_as_use(void)
 	struct hm_budget budget = fresh(100);
 	HostMemReason reason = HostMemNoReason;
 
-	CHECK(hm_budget_admit(&budget, 60, &reason));
+	CHECK(hm_budget_admit(&budget, eTaskCritical, 60, &reason));
 	check_figures(&budget, 60, 0, 0);
-	CHECK(!hm_budget_admit(&budget, 50, &reason));
+	CHECK(!hm_budget_admit(&budget, eTaskCritical, 50, &reason));
 	hm_budget_settle(&budget, 60);
 	check_figures(&budget, 60, 60, 60);
-	CHECK(!hm_budget_admit(&budget, 50, &reason));
-	CHECK(hm_budget_admit(&budget, 40, &reason));
+	CHECK(!hm_budget_admit(&budget, eTaskCritical, 50, &reason));
+	CHECK(hm_budget_admit(&budget, eTaskCritical, 40, &reason));
 	hm_budget_cancel(&budget, 40);
 	check_figures(&budget, 60, 60, 60);
 }
@@ -92,17 +93,17 @@ static void the_peak_is_of_what_was_charged(void)
 	struct hm_budget budget = fresh(SIZE_MAX);
 	HostMemReason reason = HostMemNoReason;
 
-	CHECK(hm_budget_admit(&budget, 500, &reason));
+	CHECK(hm_budget_admit(&budget, eTaskCritical, 500, &reason));
 	hm_budget_cancel(&budget, 500);
 	check_figures(&budget, 0, 0, 0);
-	CHECK(hm_budget_admit(&budget, 300, &reason));
+	CHECK(hm_budget_admit(&budget, eTaskCritical, 300, &reason));
 	hm_budget_settle(&budget, 300);
 	hm_budget_refund(&budget, 200);
 	check_figures(&budget, 100, 100, 300);
-	CHECK(hm_budget_admit(&budget, 150, &reason));
+	CHECK(hm_budget_admit(&budget, eTaskCritical, 150, &reason));
 	hm_budget_settle(&budget, 150);
 	check_figures(&budget, 250, 250, 300);
-	CHECK(hm_budget_admit(&budget, 51, &reason));
+	CHECK(hm_budget_admit(&budget, eTaskCritical, 51, &reason));
 	hm_budget_settle(&budget, 51);
 	check_figures(&budget, 301, 301, 301);
 }
@@ -112,11 +113,11 @@ static void a_charge_may_become_pending_again(void)
 	struct hm_budget budget = fresh(100);
 	HostMemReason reason = HostMemNoReason;
 
-	CHECK(hm_budget_admit(&budget, 100, &reason));
+	CHECK(hm_budget_admit(&budget, eTaskCritical, 100, &reason));
 	hm_budget_settle(&budget, 100);
 	hm_budget_unsettle(&budget, 70);
 	check_figures(&budget, 100, 30, 100);
-	CHECK(!hm_budget_admit(&budget, 1, &reason));
+	CHECK(!hm_budget_admit(&budget, eTaskCritical, 1, &reason));
 	hm_budget_cancel(&budget, 70);
 	check_figures(&budget, 30, 30, 100);
 }
@@ -127,7 +128,7 @@ static void refunded_bytes_can_be_had_again(void)
 	HostMemReason reason = HostMemNoReason;
 
 	for (unsigned i = 0; i < 3; i++) {
-		CHECK(hm_budget_admit(&budget, 100, &reason));
+		CHECK(hm_budget_admit(&budget, eTaskCritical, 100, &reason));
 		hm_budget_settle(&budget, 100);
 		hm_budget_refund(&budget, 100);
 	}
@@ -141,7 +142,7 @@ static void what_cannot_be_refused_is_charged_beyond_any_limit(void)
 
 	hm_budget_charge(&budget, 150);
 	check_figures(&budget, 150, 150, 150);
-	CHECK(!hm_budget_admit(&budget, 1, &reason));
+	CHECK(!hm_budget_admit(&budget, eTaskCritical, 1, &reason));
 	CHECK_INT(reason, HostMemByBudget);
 	hm_budget_refund(&budget, 150);
 	check_figures(&budget, 0, 0, 150);
@@ -156,9 +157,9 @@ static void a_fork_child_forgets_what_others_had_under_way(void)
 		HostMemReason reason = HostMemNoReason;
 
 		tap_row("%zu of its own", own[i]);
-		CHECK(hm_budget_admit(&budget, 30, &reason));
+		CHECK(hm_budget_admit(&budget, eTaskCritical, 30, &reason));
 		hm_budget_settle(&budget, 30);
-		CHECK(hm_budget_admit(&budget, 40, &reason));
+		CHECK(hm_budget_admit(&budget, eTaskCritical, 40, &reason));
 		hm_budget_after_fork(&budget, own[i]);
 		check_figures(&budget, 30 + own[i], 30, 30);
 	}
@@ -178,7 +179,7 @@ static void *take_and_give(void *seed)
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		size_t size = 1 + random_below(&state, LIMIT / 2);
 
-		if (!hm_budget_admit(&shared, size, &reason)) {
+		if (!hm_budget_admit(&shared, eTaskCritical, size, &reason)) {
 			atomic_fetch_add(&refusals, 1);
 			continue;
 		}

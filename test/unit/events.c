@@ -128,12 +128,12 @@ static void one_that_is_gone_is_not_called_and_leads_on(void)
 	start_empty();
 	for (size_t i = 0; i < 3; i++)
 		cookies[i] = subscribe(&calls[i]);
-	CHECK_INT(hm_subscriber_call(events.first, &event), FALSE);
+	CHECK_INT(hm_subscriber_call(events.first, &event, &events), FALSE);
 	CHECK_U32(calls[0], 1);
 	gone = unsubscribe(cookies[0]);
 	/* Nobody is in it, so there is nothing to wait for. */
 	hm_events_wait(gone);
-	CHECK_INT(hm_subscriber_call(gone, &event), TRUE);
+	CHECK_INT(hm_subscriber_call(gone, &event, &events), TRUE);
 	CHECK_U32(calls[0], 1);
 	CHECK_SIZE(atomic_load(&gone->next)->cookie, cookies[1]);
 	(void)unsubscribe(cookies[1]);
@@ -224,7 +224,7 @@ static void *call_it(void *subscriber)
 {
 	HostMemEvent event = { .cbSize = sizeof(event) };
 
-	(void)hm_subscriber_call(subscriber, &event);
+	(void)hm_subscriber_call(subscriber, &event, &events);
 	return NULL;
 }
 

@@ -7,11 +7,19 @@
 static struct hm_external external;
 static struct hm_budget budget;
 
+static void limit_to(size_t limit)
+{
+	HostMemBudget given = HOSTMEM_BUDGET_INIT;
+
+	given.cbLimit = limit;
+	hm_budget_init(&budget, &given);
+}
+
 static void start_empty(void)
 {
 	memset(&external, 0, sizeof(external));
 	memset(&budget, 0, sizeof(budget));
-	hm_budget_init(&budget);
+	limit_to(SIZE_MAX);
 }
 
 static size_t acquire(uintptr_t start, size_t size)
@@ -149,7 +157,7 @@ static void of_nothing_there_is_a_note_too(void)
 static void the_charge_passes_any_limit(void)
 {
 	start_empty();
-	budget.limit = 100;
+	limit_to(100);
 	CHECK_SIZE(acquire(0x1000, 1000), 0);
 	check_bytes(1000);
 	CHECK_SIZE(release(0x1000), 1000);

@@ -5,6 +5,8 @@
 #ifndef HOSTMEM_UNIT_FAKE_H
 #define HOSTMEM_UNIT_FAKE_H
 
+#include "hostmem/announce.h"
+#include "hostmem/attempt.h"
 #include "hostmem/calls.h"
 #include "hostmem/host.h"
 #include "hostmem/metadata.h"
@@ -225,6 +227,14 @@ static inline void fake_host_end(struct fake_host *fake)
 	CHECK_SIZE(hm_metadata_in_use(), fake->in_use);
 }
 
+static inline void fake_limit(struct hm_host *host, size_t limit)
+{
+	HostMemBudget budget = HOSTMEM_BUDGET_INIT;
+
+	budget.cbLimit = limit;
+	CHECK_HR(hm_host_set_budget(host, &budget), S_OK);
+}
+
 static inline HostMemUsage fake_usage(const struct fake_host *fake)
 {
 	HostMemUsage usage;
@@ -305,6 +315,20 @@ static inline void check_event(const struct listener *listener, unsigned i,
 	CHECK_HR(hm_request_open(&name, host, (operation), eAppDomainCritical, \
 				 (void *)FAKE_BASE), \
 		 S_OK)
+
+static inline HRESULT fake_perform(struct hm_work *work, struct hm_request *request)
+{
+	(void)work, (void)request;
+	return S_OK;
+}
+
+/* All of a request but the system's part: what was granted stays pending. */
+static inline HRESULT fake_ask(struct hm_request *request, size_t size)
+{
+	struct hm_work work = { .size = size, .charge = size, .perform = fake_perform };
+
+	return hm_request_run(request, &work);
+}
 
 /* ---- Memory for records that runs out ---- */
 

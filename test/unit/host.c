@@ -155,7 +155,7 @@ static void shutting_down_does_not_wait_for_its_own_thread(void)
 	fake_host_init(&fake);
 	listen(host, &ear, HM_EVENT_BIT(HostMemEventAllocate));
 	OPEN(outer, HostMemCommit);
-	CHECK_HR(hm_request_ask(&outer, 10), HOST_E_ABANDONED);
+	CHECK_HR(fake_ask(&outer, 10), HOST_E_ABANDONED);
 	hm_request_close(&outer);
 	CHECK_U32(ear.count, 1);
 	fake_host_end(&fake);
@@ -233,7 +233,7 @@ static void a_fork_child_forgets_the_calls_of_other_threads(void)
 	fake_host_init(&second);
 	hm_host_hold(host);
 	hm_host_hold(host);
-	CHECK(hm_budget_admit(&host->budget, 100, &reason));
+	CHECK(hm_budget_admit(&host->budget, eTaskCritical, 100, &reason));
 	hm_host_hold(&second.host);
 	CHECK_U32(hm_host_release(&second.host), 0);
 	pid = fork();

@@ -151,7 +151,7 @@ static void no_answer_and_no_limit_refuses_it(void)
 {
 	start();
 	ear.refuse = 1;
-	host->budget.limit = 10;
+	fake_limit(host, 10);
 	CHECK_HR(hm_mapping_acquired(host, FAKE_BASE, 100), S_OK);
 	check_external(100);
 	CHECK_SIZE(fake_usage(&fake).cRefusedCallback, 0);

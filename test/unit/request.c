@@ -29,14 +29,14 @@ static void free_bytes(struct hm_request *request, HostMemOperation operation,
 		       void *address, size_t size)
 {
 	hm_budget_refund(&host->budget, size);
-	hm_request_announce_free(request, operation, address, size);
+	hm_announce_free(request, operation, address, size);
 }
 
 static void a_charge_is_pending_until_it_is_settled(void)
 {
 	start();
 	OPEN(request, HostMemCommit);
-	CHECK_HR(hm_request_ask(&request, 100), S_OK);
+	CHECK_HR(fake_ask(&request, 100), S_OK);
 	check_claimed(100, 0);
 	hm_request_settle(&request);
 	check_claimed(100, 100);
@@ -51,7 +51,7 @@ static void what_was_settled_may_be_taken_back(void)
 	start();
 	listen(host, &ears[0], ALL_EVENTS);
 	OPEN(request, HostMemCommit);
-	CHECK_HR(hm_request_ask(&request, 100), S_OK);
+	CHECK_HR(fake_ask(&request, 100), S_OK);
 	hm_request_settle(&request);
 	hm_request_unsettle(&request, 100);
 	check_claimed(100, 0);
@@ -69,10 +69,10 @@ static void an_event_tells_the_request(void)
 	const HostMemEvent *event = &ears[0].events[0];
 
 	start();
-	host->budget.limit = 5000;
+	fake_limit(host, 5000);
 	listen(host, &ears[0], ALL_EVENTS);
 	OPEN(request, HostMemHeap);
-	CHECK_HR(hm_request_ask(&request, 100), S_OK);
+	CHECK_HR(fake_ask(&request, 100), S_OK);
 	CHECK_EVENT(&ears[0], 0, HostMemEventAllocate, HostMemHeap, 100);
 	CHECK_U32(event->cbSize, sizeof(*event));
 	CHECK_INT(event->level, eAppDomainCritical);
@@ -114,12 +114,12 @@ static void each_mask_hears_its_own(void)
 		start();
 		listen(host, &ears[0], rows[i].mask);
 		OPEN(request, HostMemCommit);
-		CHECK_HR(hm_request_ask(&request, 10), S_OK);
+		CHECK_HR(fake_ask(&request, 10), S_OK);
 		hm_request_settle(&request);
 		hm_request_renew(&request);
 		free_bytes(&request, HostMemDecommit, NULL, 10);
 		hm_request_renew(&request);
-		CHECK_HR(hm_request_ask(&request, 20), S_OK);
+		CHECK_HR(fake_ask(&request, 20), S_OK);
 		CHECK_HR(hm_request_refuse(&request, E_OUTOFMEMORY, HostMemBySystem),
 			 E_OUTOFMEMORY);
 		hm_request_close(&request);
@@ -139,7 +139,7 @@ static void subscribers_are_asked_in_order_until_one_refuses(void)
 	}
 	ears[1].refuse = 1;
 	OPEN(request, HostMemCommit);
-	CHECK_HR(hm_request_ask(&request, 100), E_OUTOFMEMORY);
+	CHECK_HR(fake_ask(&request, 100), E_OUTOFMEMORY);
 	hm_request_close(&request);
 	check_claimed(0, 0);
 	CHECK_SIZE(host->refused_callback, 1);
@@ -166,10 +166,10 @@ static void subscribers_are_asked_in_order_until_one_refuses(void)
 static void the_budget_is_asked_before_anybody(void)
 {
 	start();
-	host->budget.limit = 99;
+	fake_limit(host, 99);
 	listen(host, &ears[0], ALL_EVENTS);
 	OPEN(request, HostMemCommit);
-	CHECK_HR(hm_request_ask(&request, 100), E_OUTOFMEMORY);
+	CHECK_HR(fake_ask(&request, 100), E_OUTOFMEMORY);
 	hm_request_close(&request);
 	CHECK_U32(ears[0].count, 1);
 	CHECK_EVENT(&ears[0], 0, HostMemEventFailure, HostMemCommit, 100);
@@ -184,11 +184,11 @@ static void an_attempt_replaces_the_one_before_it(void)
 	start();
 	listen(host, &ears[0], ALL_EVENTS);
 	OPEN(request, HostMemCommit);
-	CHECK_HR(hm_request_ask(&request, 300), S_OK);
-	CHECK_HR(hm_request_ask(&request, 200), S_OK);
+	CHECK_HR(fake_ask(&request, 300), S_OK);
+	CHECK_HR(fake_ask(&request, 200), S_OK);
 	check_claimed(200, 0);
 	/* Down to nothing: something was announced, so its end is told. */
-	CHECK_HR(hm_request_ask(&request, 0), S_OK);
+	CHECK_HR(fake_ask(&request, 0), S_OK);
 	check_claimed(0, 0);
 	hm_request_settle(&request);
 	hm_request_close(&request);
@@ -207,11 +207,11 @@ static void an_attempt_replaces_the_one_before_it(void)
 static void an_attempt_that_grows_beyond_the_budget_takes_all_back(void)
 {
 	start();
-	host->budget.limit = 250;
+	fake_limit(host, 250);
 	listen(host, &ears[0], ALL_EVENTS);
 	OPEN(request, HostMemCommit);
-	CHECK_HR(hm_request_ask(&request, 200), S_OK);
-	CHECK_HR(hm_request_ask(&request, 300), E_OUTOFMEMORY);
+	CHECK_HR(fake_ask(&request, 200), S_OK);
+	CHECK_HR(fake_ask(&request, 300), E_OUTOFMEMORY);
 	check_claimed(0, 0);
 	hm_request_close(&request);
 	CHECK_U32(ears[0].count, 2);
@@ -225,9 +225,9 @@ static void a_request_for_nothing_is_nobodys_business(void)
 	start();
 	listen(host, &ears[0], ALL_EVENTS);
 	OPEN(request, HostMemReserve);
-	CHECK_HR(hm_request_ask(&request, 0), S_OK);
+	CHECK_HR(fake_ask(&request, 0), S_OK);
 	hm_request_settle(&request);
-	hm_request_tell(&request, 0);
+	hm_announce_mapping(&request, 0);
 	free_bytes(&request, HostMemRelease, NULL, 0);
 	CHECK_HR(hm_request_refuse(&request, E_INVALIDARG, HostMemNoReason),
 		 E_INVALIDARG);
@@ -257,7 +257,7 @@ static void a_refusal_is_told_where_it_is_a_shortage_or_was_announced(void)
 		start();
 		listen(host, &ears[0], ALL_EVENTS);
 		OPEN(request, HostMemCommit);
-		CHECK_HR(hm_request_ask(&request, rows[i].asked), S_OK);
+		CHECK_HR(fake_ask(&request, rows[i].asked), S_OK);
 		CHECK_HR(hm_request_refuse(&request, rows[i].hr, rows[i].reason),
 			 rows[i].hr);
 		hm_request_close(&request);
@@ -277,7 +277,7 @@ static void what_is_told_cannot_be_refused(void)
 	listen(host, &ears[1], ALL_EVENTS);
 	ears[0].refuse = 1;
 	OPEN(request, HostMemMapping);
-	hm_request_tell(&request, 100);
+	hm_announce_mapping(&request, 100);
 	/* Charged by whoever keeps its books. */
 	check_claimed(0, 0);
 	hm_request_close(&request);

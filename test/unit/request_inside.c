@@ -33,7 +33,7 @@ static void hear_inside(struct listener *listener, const HostMemEvent *event)
 	CHECK(hm_request_is_running(host->events.first));
 	CHECK_HR(hm_request_open(&inner, host, HostMemHeap, eTaskCritical, NULL), S_OK);
 	CHECK_U32(hm_request_holds(host), 2);
-	CHECK_HR(hm_request_ask(&inner, 7), S_OK);
+	CHECK_HR(fake_ask(&inner, 7), S_OK);
 	CHECK_HR(hm_request_refuse(&inner, E_OUTOFMEMORY, HostMemBySystem),
 		 E_OUTOFMEMORY);
 	hm_request_close(&inner);
@@ -49,7 +49,7 @@ static void a_callback_does_not_hear_what_it_does_itself(void)
 	ears[0].hook = hear_inside;
 	OPEN(request, HostMemCommit);
 	CHECK_U32(hm_request_holds(host), 1);
-	CHECK_HR(hm_request_ask(&request, 100), S_OK);
+	CHECK_HR(fake_ask(&request, 100), S_OK);
 	CHECK(!hm_request_is_running(host->events.first));
 	CHECK_HR(hm_request_refuse(&request, BAD_ADDRESS, HostMemNoReason), BAD_ADDRESS);
 	hm_request_close(&request);
@@ -85,7 +85,7 @@ static void who_leaves_during_a_request_hears_no_more_of_it(void)
 	with_two = hm_metadata_in_use();
 	ears[0].hook = leave_the_list;
 	OPEN(request, HostMemCommit);
-	CHECK_HR(hm_request_ask(&request, 100), S_OK);
+	CHECK_HR(fake_ask(&request, 100), S_OK);
 	/* It is kept while the request may still walk over it, and then freed. */
 	CHECK_SIZE(hm_metadata_in_use(), with_two);
 	CHECK_HR(hm_request_refuse(&request, BAD_ADDRESS, HostMemNoReason), BAD_ADDRESS);
@@ -110,7 +110,7 @@ static void who_comes_during_a_request_was_not_told_of_its_beginning(void)
 	ears[0].hook = join_the_list;
 	ears[0].refuse = 1;
 	OPEN(request, HostMemCommit);
-	CHECK_HR(hm_request_ask(&request, 100), E_OUTOFMEMORY);
+	CHECK_HR(fake_ask(&request, 100), E_OUTOFMEMORY);
 	hm_request_close(&request);
 	CHECK_U32(ears[0].count, 2);
 	CHECK_U32(ears[3].count, 0);
@@ -119,7 +119,7 @@ static void who_comes_during_a_request_was_not_told_of_its_beginning(void)
 	start();
 	OPEN(silent, HostMemCommit);
 	listen(host, &ears[3], ALL_EVENTS);
-	CHECK_HR(hm_request_ask(&silent, 100), S_OK);
+	CHECK_HR(fake_ask(&silent, 100), S_OK);
 	CHECK_HR(hm_request_refuse(&silent, E_OUTOFMEMORY, HostMemBySystem),
 		 E_OUTOFMEMORY);
 	hm_request_close(&silent);
@@ -152,7 +152,7 @@ static void a_host_that_goes_during_a_request_abandons_it(void)
 		listen(host, &ears[0], ALL_EVENTS);
 		ears[0].hook = hooks[i];
 		OPEN(request, HostMemCommit);
-		CHECK_HR(hm_request_ask(&request, 100), HOST_E_ABANDONED);
+		CHECK_HR(fake_ask(&request, 100), HOST_E_ABANDONED);
 		check_claimed(0, 0);
 		CHECK_U32(fake.destroyed, 0);
 		hm_request_close(&request);
@@ -196,9 +196,9 @@ static void fork_inside(struct listener *listener, const HostMemEvent *event)
 	pid_t pid;
 
 	(void)listener, (void)event;
-	CHECK(hm_budget_admit(&host->budget, 5, &reason));
+	CHECK(hm_budget_admit(&host->budget, eTaskCritical, 5, &reason));
 	hm_budget_settle(&host->budget, 5);
-	CHECK(hm_budget_admit(&host->budget, 30, &reason));
+	CHECK(hm_budget_admit(&host->budget, eTaskCritical, 30, &reason));
 	atomic_fetch_add(&host->events.first->running, 1);
 	hm_host_hold(host);
 	pid = fork();
@@ -220,7 +220,7 @@ static void a_fork_child_has_only_what_its_thread_has_under_way(void)
 	listen(host, &ears[0], ALL_EVENTS);
 	ears[0].hook = fork_inside;
 	OPEN(request, HostMemCommit);
-	CHECK_HR(hm_request_ask(&request, 100), S_OK);
+	CHECK_HR(fake_ask(&request, 100), S_OK);
 	ears[0].hook = NULL;
 	CHECK_HR(hm_request_refuse(&request, BAD_ADDRESS, HostMemNoReason), BAD_ADDRESS);
 	hm_request_close(&request);

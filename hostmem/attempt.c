@@ -1,0 +1,304 @@
+/*
+ * The path of a request.
+ *
+ * One attempt: fault rules that stand for the budget, the budget, the callbacks, fault rules
+ * that stand for the system, the system.  A charge is pending from the budget's yes until
+ * the system has delivered, so two threads cannot be promised the same bytes; whatever
+ * fails later takes it back.
+ *
+ * A shortage need not be the end: the reclaimer is called, once, and then the request
+ * waits, if its level may.  After each of these comes one more attempt.  A "no" of a
+ * callback is final, and so is every failure that more memory would not mend; what could
+ * not be granted even if nothing else was charged is refused at once.  An injected failure
+ * goes the way of a real one: from here on nobody knows the difference.
+ *
+ * There is one failure event, at the very end.
+ *
+ * Locks: none.  A request that finds the gate closed in front of the system's part gives
+ * its charge back before it waits: the owner of the gate may need it.
+ */
+#include "attempt.h"
+#include "announce.h"
+#include "calls.h"
+#include "gate.h"
+#include "os/check.h"
+
+#include <stddef.h>
+
+/* ---- Failing ---- */
+
+static void count(_Atomic uint64_t *counter)
+{
+	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+static void count_refusal(struct hm_host *host, HostMemReason reason)
+{
+	if (reason == HostMemByCallback)
+		count(&host->refused_callback);
+	else if (reason == HostMemByBudget || reason == HostMemByOverflow)
+		count(&host->refused_budget);
+	else if (reason == HostMemByFault)
+		count(&host->refused_injected);
+	else if (reason == HostMemBySystem)
+		count(&host->failed_os);
+}
+
+static void take_back(struct hm_request *request)
+{
+	size_t pending = request->pending;
+
+	request->pending = 0;
+	request->granted = false;
+	if (pending == 0)
+		return;
+	hm_budget_cancel(&request->host->budget, pending);
+	hm_host_offer(request->host);
+}
+
+/* What was never announced and is no shortage is a bad argument: no event. */
+static bool is_told(const struct hm_request *request, HRESULT hr, HostMemReason reason)
+{
+	return request->asked_up_to != 0 || hr == E_OUTOFMEMORY ||
+	       reason == HostMemByFault || reason == HostMemByTimeout ||
+	       reason == HostMemByShutdown;
+}
+
+HRESULT hm_request_refuse(struct hm_request *request, HRESULT hr, HostMemReason reason)
+{
+	struct hm_host *host = request->host;
+
+	take_back(request);
+	/* Who waited in vain was refused by what it waited for. */
+	count_refusal(host, reason == HostMemByTimeout ? request->shortage : reason);
+	if (!request->observed || !is_told(request, hr, reason))
+		return hr;
+	if (request->asked_up_to == 0 && request->asked != 0 &&
+	    hm_budget_announces_always(&host->budget))
+		(void)hm_announce(request, request->asked, false);
+	hm_announce_failure(request, hr, reason);
+	return hr;
+}
+
+/* ---- One attempt ---- */
+
+static HRESULT pass_faults(struct hm_request *request, const struct hm_work *work,
+			   uint32_t place)
+{
+	struct hm_host *host = request->host;
+	const struct hm_fault_query query = {
+		.operation = request->operation,
+		.level = request->level,
+		.place = place,
+		.size = work->size,
+	};
+	HRESULT hr;
+	uint32_t ms;
+
+	/* A rule sees a request once, not once for each attempt. */
+	if (!hm_faults_any(&host->faults) || (request->faulted & (1U << place)) != 0)
+		return S_OK;
+	request->faulted |= 1U << place;
+	if (!hm_faults_fire(&host->faults, &query, &hr, &ms))
+		return S_OK;
+	if (ms != 0) {
+		hm_request_join(request);
+		hm_clock_pass(&host->clock, ms);
+	}
+	return hr;
+}
+
+static HRESULT claim(struct hm_request *request, size_t charge, HostMemReason *reason)
+{
+	if (request->granted && request->pending == charge) {
+		request->granted = false;
+		return S_OK;
+	}
+	take_back(request);
+	/* Whoever wants nothing may have it, also beyond the limit. */
+	if (charge == 0)
+		return S_OK;
+	if (!hm_budget_admit(&request->host->budget, request->level, charge, reason))
+		return E_OUTOFMEMORY;
+	request->pending = charge;
+	return S_OK;
+}
+
+/* Everything before the system. */
+static HRESULT ask(struct hm_request *request, const struct hm_work *work,
+		   HostMemReason *reason)
+{
+	HRESULT hr;
+
+	request->attempt++;
+	request->asked = work->charge;
+	*reason = HostMemByFault;
+	hr = pass_faults(request, work, HOSTMEM_FAULT_BUDGET);
+	if (FAILED(hr))
+		return hr;
+	hr = claim(request, work->charge, reason);
+	if (FAILED(hr))
+		return hr;
+	/* What charges nothing is nobody's business, unless something was announced. */
+	if (request->observed && (work->charge != 0 || request->asked_up_to != 0) &&
+	    !hm_announce(request, work->charge, true)) {
+		*reason = HostMemByCallback;
+		return E_OUTOFMEMORY;
+	}
+	*reason = HostMemByFault;
+	return pass_faults(request, work, HOSTMEM_FAULT_SYSTEM);
+}
+
+static bool is_abandoned(const struct hm_request *request)
+{
+	return request->in_chain &&
+	       (FAILED(hm_host_check(request->host)) || hm_host_abandoned(request->host));
+}
+
+/* The system's part. */
+static HRESULT perform(struct hm_request *request, struct hm_work *work,
+		       HostMemReason *reason)
+{
+	struct hm_host *host = request->host;
+	HRESULT hr;
+
+	hm_calls_enter();
+	if (!hm_gate_passes(host)) {
+		hm_calls_leave();
+		take_back(request);
+		*reason = HostMemByTimeout;
+		hr = hm_gate_wait(host, HM_IMPATIENT);
+		return FAILED(hr) ? hr : S_FALSE;
+	}
+	hr = work->perform(work, request);
+	hm_calls_leave();
+	*reason = work->reason;
+	return hm_host_result(host, hr);
+}
+
+/* *reason is that of a failure. */
+static HRESULT attempt(struct hm_request *request, struct hm_work *work,
+		       HostMemReason *reason)
+{
+	/* A commit that does not know yet how much it needs. */
+	if (work->size != 0 || request->attempt != 0) {
+		HRESULT hr = ask(request, work, reason);
+
+		if (FAILED(hr))
+			return hm_host_result(request->host, hr);
+	}
+	if (is_abandoned(request)) {
+		*reason = HostMemByShutdown;
+		return HOST_E_ABANDONED;
+	}
+	return perform(request, work, reason);
+}
+
+/* ---- After a shortage ---- */
+
+static bool reclaim(struct hm_request *request, size_t wanted)
+{
+	struct hm_host *host = request->host;
+	struct hm_reclaimer *reclaimer;
+
+	if (request->reclaimed || hm_request_is_reclaiming(host))
+		return false;
+	request->reclaimed = true;
+	reclaimer = hm_reclaimers_enter(&host->reclaimers);
+	if (reclaimer == NULL)
+		return false;
+	hm_request_join(request);
+	request->reclaiming = reclaimer;
+	hm_lock_assert_none_held();
+	(void)reclaimer->callback(reclaimer->state, wanted);
+	request->reclaiming = NULL;
+	hm_reclaimer_leave(reclaimer);
+	return true;
+}
+
+/* Whether there is to be another attempt; else *hr and *reason are how it ends. */
+static bool wait_for_memory(struct hm_request *request, const struct hm_work *work,
+			    size_t charged, HRESULT *hr, HostMemReason *reason)
+{
+	struct hm_host *host = request->host;
+	uint32_t ms = hm_budget_wait(&host->budget, request->level);
+	struct hm_waiter waiter = {
+		.level = request->level,
+		.charge = work->charge,
+		.for_any_free = request->shortage != HostMemByBudget,
+		.charged = charged,
+	};
+	enum hm_wake wake;
+
+	if (ms == 0 || hm_gate_is_mine(host))
+		return false;
+	hm_request_join(request);
+	if (!request->waits)
+		request->deadline = hm_clock_now(&host->clock) + ms;
+	request->waits = true;
+	waiter.deadline = request->deadline;
+	hm_gate_fall_asleep(host);
+	wake = hm_waiting_sleep(&host->waiting, &host->budget, &host->clock, &waiter);
+	if (wake == HM_WAKE_GRANTED) {
+		request->pending = work->charge;
+		request->granted = true;
+	}
+	*hr = hm_gate_wake_up(host, HM_IMPATIENT);
+	if (wake == HM_WAKE_TIMEOUT)
+		*hr = HOST_E_TIMEOUT;
+	else if (wake == HM_WAKE_ENDED)
+		*hr = HOST_E_ABANDONED;
+	*reason = *hr == HOST_E_ABANDONED ? HostMemByShutdown : HostMemByTimeout;
+	return SUCCEEDED(*hr);
+}
+
+/* Whether a failed attempt is to be followed by another one. */
+static bool try_again(struct hm_request *request, const struct hm_work *work,
+		      size_t charged, HRESULT *hr, HostMemReason *reason)
+{
+	struct hm_budget *budget = &request->host->budget;
+	size_t wanted;
+
+	if (*hr != E_OUTOFMEMORY || *reason == HostMemByCallback ||
+	    *reason == HostMemByOverflow)
+		return false;
+	if (!hm_budget_could_admit(budget, request->level, work->charge))
+		return false;
+	wanted = work->size;
+	if (*reason == HostMemByBudget)
+		wanted = hm_budget_lacks(budget, request->level, work->charge);
+	request->shortage = *reason;
+	take_back(request);
+	return reclaim(request, wanted) ||
+	       wait_for_memory(request, work, charged, hr, reason);
+}
+
+HRESULT hm_request_run(struct hm_request *request, struct hm_work *work)
+{
+	HostMemReason reason = HostMemNoReason;
+	size_t charged;
+	HRESULT hr;
+
+	do {
+		charged = atomic_load_explicit(&request->host->budget.charged,
+					       memory_order_relaxed);
+		hr = attempt(request, work, &reason);
+	} while (hr == S_FALSE ||
+		 (FAILED(hr) && try_again(request, work, charged, &hr, &reason)));
+	return FAILED(hr) ? hm_request_refuse(request, hr, reason) : hr;
+}
+
+/* ---- Charging ---- */
+
+void hm_request_settle(struct hm_request *request)
+{
+	if (request->pending != 0)
+		hm_budget_settle(&request->host->budget, request->pending);
+	request->pending = 0;
+}
+
+void hm_request_unsettle(struct hm_request *request, size_t size)
+{
+	hm_budget_unsettle(&request->host->budget, size);
+	request->pending = size;
+}

@@ -1,0 +1,185 @@
+/*
+ * Waiting for memory.
+ *
+ * Whoever gives memory back offers it to those who wait, in their order, and passes over
+ * those whom it does not suffice.  The charge is admitted on the waiter's behalf before it
+ * is woken: a woken thread that would have to ask again could find that a later one, or a
+ * fresh request, was quicker, and its place in the order would mean nothing.  A fresh
+ * request that fits does not queue behind those who do not fit.
+ *
+ * A waiter cannot be missed: it is counted, and then looks whether there is room; whoever
+ * frees takes the bytes off, and then looks at the count.  Whichever comes second sees the
+ * other.  Where the system was short there is nothing to look at but whether the host has
+ * less than it had; a release in the moment between that does not show there costs the
+ * waiter one turn, and its time limit ends the wait in any case.
+ *
+ * In virtual time nobody sleeps: the clock is moved by what is left of the wait.
+ *
+ * Locks: HM_RANK_WAITING around the list.  A waiter may be gone as soon as its word is
+ * written; waking it needs no more than the word's address.
+ */
+#include "waiting.h"
+#include "calls.h"
+
+#include <stddef.h>
+
+static void insert_locked(struct hm_waiting *waiting, struct hm_waiter *waiter)
+{
+	struct hm_waiter *before = NULL, *after = waiting->first;
+
+	while (after != NULL && after->level >= waiter->level) {
+		before = after;
+		after = after->next;
+	}
+	waiter->previous = before;
+	waiter->next = after;
+	if (after != NULL)
+		after->previous = waiter;
+	if (before != NULL)
+		before->next = waiter;
+	else
+		waiting->first = waiter;
+	atomic_fetch_add(&waiting->count, 1);
+}
+
+static void unlink_locked(struct hm_waiting *waiting, struct hm_waiter *waiter)
+{
+	if (waiter->next != NULL)
+		waiter->next->previous = waiter->previous;
+	if (waiter->previous != NULL)
+		waiter->previous->next = waiter->next;
+	else
+		waiting->first = waiter->next;
+	atomic_fetch_sub(&waiting->count, 1);
+}
+
+static void wake_locked(struct hm_waiting *waiting, struct hm_waiter *waiter,
+			enum hm_wake why)
+{
+	unlink_locked(waiting, waiter);
+	atomic_store_explicit(&waiter->wake, why, memory_order_release);
+	hm_word_wake_all(&waiter->wake);
+}
+
+/* `freed`: the system has got something back, too. */
+static void offer_locked(struct hm_waiting *waiting, struct hm_budget *budget, bool freed)
+{
+	struct hm_waiter *waiter = waiting->first;
+
+	while (waiter != NULL) {
+		struct hm_waiter *next = waiter->next;
+		HostMemReason reason;
+
+		if ((freed || !waiter->for_any_free) &&
+		    hm_budget_admit(budget, waiter->level, waiter->charge, &reason))
+			wake_locked(waiting, waiter, HM_WAKE_GRANTED);
+		waiter = next;
+	}
+}
+
+static void wake_all_locked(struct hm_waiting *waiting, enum hm_wake why)
+{
+	while (waiting->first != NULL)
+		wake_locked(waiting, waiting->first, why);
+}
+
+/* What there is to say before anybody sleeps. */
+static void begin(struct hm_waiting *waiting, struct hm_budget *budget,
+		  struct hm_waiter *waiter)
+{
+	atomic_store_explicit(&waiter->wake, HM_WAKE_NOT, memory_order_relaxed);
+	hm_calls_enter();
+	hm_lock_acquire(&waiting->lock, HM_RANK_WAITING);
+	if (waiting->ended) {
+		atomic_store_explicit(&waiter->wake, HM_WAKE_ENDED, memory_order_relaxed);
+	} else {
+		insert_locked(waiting, waiter);
+		if (!waiter->for_any_free)
+			offer_locked(waiting, budget, false);
+		else if (atomic_load(&budget->charged) < waiter->charged)
+			wake_locked(waiting, waiter, HM_WAKE_AGAIN);
+	}
+	hm_lock_release(&waiting->lock, HM_RANK_WAITING);
+	hm_calls_leave();
+}
+
+static enum hm_wake state_of(const struct hm_waiter *waiter)
+{
+	return (enum hm_wake)atomic_load_explicit(&waiter->wake, memory_order_acquire);
+}
+
+/* Time is up, unless somebody was quicker. */
+static void give_up(struct hm_waiting *waiting, struct hm_waiter *waiter)
+{
+	hm_calls_enter();
+	hm_lock_acquire(&waiting->lock, HM_RANK_WAITING);
+	if (state_of(waiter) == HM_WAKE_NOT)
+		wake_locked(waiting, waiter, HM_WAKE_TIMEOUT);
+	hm_lock_release(&waiting->lock, HM_RANK_WAITING);
+	hm_calls_leave();
+}
+
+enum hm_wake hm_waiting_sleep(struct hm_waiting *waiting, struct hm_budget *budget,
+			      struct hm_clock *clock, struct hm_waiter *waiter)
+{
+	begin(waiting, budget, waiter);
+	while (state_of(waiter) == HM_WAKE_NOT) {
+		uint64_t now = hm_clock_now(clock);
+
+		if (now >= waiter->deadline)
+			give_up(waiting, waiter);
+		else if (hm_clock_is_virtual(clock))
+			hm_clock_move(clock, waiter->deadline - now);
+		else
+			hm_word_wait_for(&waiter->wake, HM_WAKE_NOT,
+					 waiter->deadline - now);
+	}
+	return state_of(waiter);
+}
+
+void hm_waiting_offer(struct hm_waiting *waiting, struct hm_budget *budget)
+{
+	if (atomic_load(&waiting->count) == 0)
+		return;
+	hm_lock_acquire(&waiting->lock, HM_RANK_WAITING);
+	offer_locked(waiting, budget, true);
+	hm_lock_release(&waiting->lock, HM_RANK_WAITING);
+}
+
+void hm_waiting_judge(struct hm_waiting *waiting, struct hm_budget *budget)
+{
+	struct hm_waiter *waiter;
+
+	hm_lock_acquire(&waiting->lock, HM_RANK_WAITING);
+	offer_locked(waiting, budget, false);
+	waiter = waiting->first;
+	while (waiter != NULL) {
+		struct hm_waiter *next = waiter->next;
+
+		if (!hm_budget_could_admit(budget, waiter->level, waiter->charge))
+			wake_locked(waiting, waiter, HM_WAKE_AGAIN);
+		waiter = next;
+	}
+	hm_lock_release(&waiting->lock, HM_RANK_WAITING);
+}
+
+void hm_waiting_wake_all(struct hm_waiting *waiting)
+{
+	hm_lock_acquire(&waiting->lock, HM_RANK_WAITING);
+	wake_all_locked(waiting, HM_WAKE_AGAIN);
+	hm_lock_release(&waiting->lock, HM_RANK_WAITING);
+}
+
+void hm_waiting_end(struct hm_waiting *waiting)
+{
+	hm_lock_acquire(&waiting->lock, HM_RANK_WAITING);
+	waiting->ended = true;
+	wake_all_locked(waiting, HM_WAKE_ENDED);
+	hm_lock_release(&waiting->lock, HM_RANK_WAITING);
+}
+
+void hm_waiting_after_fork(struct hm_waiting *waiting)
+{
+	waiting->first = NULL;
+	atomic_store(&waiting->count, 0);
+}

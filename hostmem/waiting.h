@@ -1,0 +1,56 @@
+#ifndef HOSTMEM_WAITING_H
+#define HOSTMEM_WAITING_H
+
+#include "budget.h"
+#include "clock.h"
+
+/*
+ * Who waits for memory of one host, in the order in which freed memory is offered: by
+ * level, the most critical first, then by arrival.
+ */
+enum hm_wake {
+	HM_WAKE_NOT,     /* it sleeps */
+	HM_WAKE_GRANTED, /* its charge is pending, admitted on its behalf */
+	HM_WAKE_AGAIN,   /* something has changed, it has to look again */
+	HM_WAKE_ENDED,   /* the host has ended */
+	HM_WAKE_TIMEOUT,
+};
+
+/* Lives on the stack of the thread that waits. */
+struct hm_waiter {
+	struct hm_waiter *next, *previous;
+	EMemoryCriticalLevel level;
+	size_t charge;
+	bool for_any_free; /* the system was short and not the budget */
+	size_t charged;    /* by the host when it was found short */
+	uint64_t deadline; /* by the host's clock */
+	_Atomic uint32_t wake;
+};
+
+struct hm_waiting {
+	struct hm_lock lock; /* HM_RANK_WAITING */
+	struct hm_waiter *first;
+	_Atomic uint32_t count;
+	bool ended;
+};
+
+/* Waits; the caller is outside hm_calls_enter, and the fields up to `deadline` are set. */
+enum hm_wake hm_waiting_sleep(struct hm_waiting *waiting, struct hm_budget *budget,
+			      struct hm_clock *clock, struct hm_waiter *waiter);
+
+/* The rest is called between hm_calls_enter and hm_calls_leave. */
+
+/* Memory has been given back: offers it. */
+void hm_waiting_offer(struct hm_waiting *waiting, struct hm_budget *budget);
+/* The budget is another one: offers what it leaves, and wakes those who can never have
+ * what they wait for. */
+void hm_waiting_judge(struct hm_waiting *waiting, struct hm_budget *budget);
+/* The time is another one: everybody looks again. */
+void hm_waiting_wake_all(struct hm_waiting *waiting);
+/* Nobody waits any more, from now on. */
+void hm_waiting_end(struct hm_waiting *waiting);
+
+/* In a fork child: those who wait have stayed behind. */
+void hm_waiting_after_fork(struct hm_waiting *waiting);
+
+#endif
