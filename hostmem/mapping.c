@@ -34,7 +34,6 @@ HRESULT hm_mapping_acquired(struct hm_host *host, uintptr_t start, size_t size)
 	noted = hm_external_acquire(&host->external, &host->budget, start, size,
 				    &displaced);
 	hm_calls_leave();
-	hm_host_offer(host);
 	if (!noted) {
 		/* Not counted, then, and the event is taken back; the caller has its mapping. */
 		(void)hm_request_refuse(&request, E_OUTOFMEMORY, HostMemBySystem);
@@ -42,6 +41,7 @@ HRESULT hm_mapping_acquired(struct hm_host *host, uintptr_t start, size_t size)
 		hm_request_renew(&request);
 		hm_announce_free(&request, HostMemMapping, (void *)start, displaced);
 	}
+	hm_host_offer(host);
 	hm_request_close(&request);
 	return S_OK;
 }
@@ -57,8 +57,8 @@ HRESULT hm_mapping_released(struct hm_host *host, uintptr_t start)
 		return hr;
 	known = hm_external_release(&host->external, &host->budget, start, &size);
 	hm_calls_leave();
-	hm_host_offer(host);
 	hm_announce_free(&request, HostMemMapping, (void *)start, size);
+	hm_host_offer(host);
 	hm_request_close(&request);
 	return known ? S_OK : HOST_E_INVALIDOPERATION;
 }

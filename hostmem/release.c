@@ -15,6 +15,9 @@
  * What the system cannot take back (it has no room to split a mapping) is parked, and the
  * caller's release has succeeded: memory is never kept because it could not be freed.
  *
+ * Those who wait for memory are offered what has come back after the callbacks have heard
+ * of it, so that a log tells of the release before it tells of what became possible by it.
+ *
  * Locks: the region's, across the system call; callbacks after it.
  */
 #include "release.h"
@@ -114,9 +117,9 @@ HRESULT hm_decommit(struct hm_host *host, uintptr_t address, size_t size)
 	if (freed != 0)
 		tidy_at_rest(host);
 	hm_calls_leave();
-	hm_host_offer(host);
 	hr = hm_host_result(host, hr);
 	hm_announce_free(&request, HostMemDecommit, (void *)start, freed);
+	hm_host_offer(host);
 	hm_request_close(&request);
 	return hr;
 }
@@ -203,7 +206,6 @@ static HRESULT release_at(struct hm_host *host, uintptr_t address, uintptr_t *ba
 	if (SUCCEEDED(hr))
 		after_giving_back(host);
 	hm_calls_leave();
-	hm_host_offer(host);
 	return hm_host_result(host, hr);
 }
 
@@ -214,13 +216,17 @@ HRESULT hm_release(struct hm_host *host, uintptr_t address)
 	size_t freed = 0;
 	HRESULT hr;
 
-	if (!hm_events_wanted(&host->events))
-		return release_at(host, address, &base, &freed);
+	if (!hm_events_wanted(&host->events)) {
+		hr = release_at(host, address, &base, &freed);
+		hm_host_offer(host);
+		return hr;
+	}
 	hr = hm_request_open(&request, host, HostMemRelease, eTaskCritical, NULL);
 	if (FAILED(hr))
 		return hr;
 	hr = release_at(host, address, &base, &freed);
 	hm_announce_free(&request, HostMemRelease, (void *)base, freed);
+	hm_host_offer(host);
 	hm_request_close(&request);
 	return hr;
 }
@@ -331,9 +337,9 @@ HRESULT hm_release_range(struct hm_host *host, uintptr_t address, size_t size)
 	if (SUCCEEDED(hr))
 		after_giving_back(host);
 	hm_calls_leave();
-	hm_host_offer(host);
 	hr = hm_host_result(host, hr);
 	hm_announce_free(&request, HostMemRelease, (void *)address, freed);
+	hm_host_offer(host);
 	hm_request_close(&request);
 	return hr;
 }

@@ -4,6 +4,10 @@
 noinst_PROGRAMS += %D%/example
 samples_example_LDADD = libhostmem.la
 
+## Critical levels at work.
+noinst_PROGRAMS += %D%/levels
+samples_levels_LDADD = libhostmem.la
+
 if HAVE_PYTHON
 noinst_PROGRAMS += %D%/cpython
 endif

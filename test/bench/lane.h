@@ -45,9 +45,9 @@ struct cycle {
 };
 
 /* Through the vtables of a host. */
-extern const struct cycle ours_reserve, ours_alloc, ours_alloc_heard, ours_fresh,
-	ours_three_calls, ours_commit, ours_recommit, ours_protect, ours_query,
-	ours_replace;
+extern const struct cycle ours_reserve, ours_alloc, ours_alloc_heard, ours_alloc_limited,
+	ours_fresh, ours_three_calls, ours_commit, ours_recommit, ours_protect,
+	ours_query, ours_replace;
 
 /* Straight from the system. */
 extern const struct cycle raw_reserve, raw_alloc, raw_fresh, raw_three_calls, raw_commit,

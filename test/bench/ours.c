@@ -95,6 +95,42 @@ const struct cycle ours_alloc_heard = {
 	.work = { .before = subscribe, .run = run_alloc, .after = unsubscribe },
 };
 
+static bool set_budget(struct lane *lane, const HostMemBudget *budget)
+{
+	HRESULT hr;
+
+	if (!lane->first)
+		return true;
+	hr = IHostMemoryControl_SetBudget(lane->control, budget);
+	return SUCCEEDED(hr) || lane_refused(lane, "SetBudget", HostMemResultName(hr));
+}
+
+static bool limit(void *state, size_t times)
+{
+	HostMemBudget budget = HOSTMEM_BUDGET_INIT;
+
+	(void)times;
+	budget.cbLimit = (size_t)64 * GIB;
+	for (unsigned level = eTaskCritical; level <= eProcessCritical; level++) {
+		budget.cbHeadroom[level] = (eProcessCritical - level) * GIB;
+		budget.cbLargest[level] = (level + 1) * GIB;
+		budget.msWait[level] = 1;
+	}
+	return set_budget(state, &budget);
+}
+
+static bool unlimit(void *state, size_t times)
+{
+	const HostMemBudget budget = HOSTMEM_BUDGET_INIT;
+
+	(void)times;
+	return set_budget(state, &budget);
+}
+
+const struct cycle ours_alloc_limited = {
+	.work = { .before = limit, .run = run_alloc, .after = unlimit },
+};
+
 static bool run_fresh(void *state, size_t times)
 {
 	struct lane *lane = state;

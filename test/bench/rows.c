@@ -157,7 +157,17 @@ const struct row rows[ROWS] = {
 	  .size = 64 * KIB,
 	  .calls = 2,
 	  .unit = EXTRA,
-	  .most = ALL(20) },
+	  .most = ALL(10) },
+	{ .name = "budget-64k",
+	  .about = "reserve|commit and release under a budget with limits for each level "
+		   "/ "
+		   "without; ns more for one call",
+	  .ours = &ours_alloc_limited,
+	  .raw = &ours_alloc,
+	  .size = 64 * KIB,
+	  .calls = 2,
+	  .unit = EXTRA,
+	  .most = ALL(10) },
 };
 
 const struct count_row count_rows[COUNT_ROWS] = {

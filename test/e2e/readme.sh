@@ -1,7 +1,7 @@
 #!/bin/sh
 #
-# The documents keep to the tree: README.md shows samples/example.c and what it prints, and
-# the files, make targets, options and commands that the documents name exist.
+# The documents keep to the tree: README.md shows samples/example.c, what it prints and what
+# samples/levels.c prints, and the files, make targets, options and commands that the documents name exist.
 
 set -u
 top_srcdir=${top_srcdir:-${srcdir:-.}}
@@ -39,10 +39,10 @@ listing_is_the_example()
 	block c README.md | diff - "$top_srcdir/samples/example.c"
 }
 
-# What the example prints stands in the document as one piece.
-output_is_that_of_the_example()
+# What a sample prints stands in the document as one piece: output_is_that_of SAMPLE
+output_is_that_of()
 {
-	"$top_builddir/samples/example" >"$folder/output" || return
+	"$top_builddir/samples/$1" >"$folder/output" || return
 	awk 'NR == FNR { want = want $0 "\n"; next } { text = text $0 "\n" }
 		END { if (index(text, "```\n" want "```\n") == 0) printf "README.md lacks:\n%s", want }' \
 		"$folder/output" "$top_srcdir/README.md"
@@ -103,7 +103,8 @@ commands_exist()
 }
 
 check 'README.md shows the example as it is' listing_is_the_example
-check 'and what it prints' output_is_that_of_the_example
+check 'and what it prints' output_is_that_of example
+check 'and what the sample of critical levels prints' output_is_that_of levels
 for document in $documents; do
 	check "the files that $document names exist" named_files_exist "$document"
 	check "and its make targets, options and commands" \
