@@ -5,6 +5,8 @@
 #include "rules.h"
 
 #include <math.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static void a_mask_has_known_bits_and_something_that_can_be_refused(void)
 {
@@ -266,11 +268,20 @@ static void without_memory_there_is_no_rule(void)
 	static const HostMemFault fault = HOSTMEM_FAULT_INIT;
 	struct hoard hoard;
 	uint64_t cookie = 77;
+	pid_t child;
 
 	start_empty();
 	hoard_size(&hoard, sizeof(struct hm_fault_rule));
 	CHECK_HR(hm_faults_add(&faults, &fault, &cookie), E_OUTOFMEMORY);
 	hoard_end_size(&hoard, sizeof(struct hm_fault_rule));
+	/* It is not inside any more: a fork would wait for it. */
+	CHECK_HR(hm_calls_prepare(), S_OK);
+	(void)alarm(60);
+	child = fork();
+	if (child == 0)
+		_exit(0);
+	(void)alarm(0);
+	CHECK(waitpid(child, NULL, 0) == child);
 	CHECK_SIZE(cookie, 77);
 	CHECK(!hm_faults_any(&faults));
 	CHECK_SIZE(add(&fault), 1);

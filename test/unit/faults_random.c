@@ -265,15 +265,17 @@ static void random_rules_fire_as_a_model_does(void)
 
 /* ---- Several threads ---- */
 
-enum { THREADS = 4, ROUNDS = 6000, MOST = 1000 };
+enum { THREADS = 4, ROUNDS = 60000, MOST = 1000 };
 
 static _Atomic uint64_t fired_budget, fired_system;
+static pthread_barrier_t all_there;
 
 static void *make_requests(void *unused)
 {
 	struct hm_fault_query later = commit;
 
 	later.place = HOSTMEM_FAULT_SYSTEM;
+	(void)pthread_barrier_wait(&all_there);
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		HRESULT first = pass(&commit), second = pass(&later);
 
@@ -291,6 +293,7 @@ static void *come_and_go(void *unused)
 	static const HostMemFault fault = { .nth = UINT64_MAX, REFUSES };
 	uint64_t last = 0;
 
+	(void)pthread_barrier_wait(&all_there);
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		uint64_t cookie = add(&fault);
 
@@ -310,6 +313,7 @@ static void no_match_is_lost_or_counted_twice(void)
 	pthread_t threads[THREADS];
 
 	start_empty();
+	CHECK_INT(pthread_barrier_init(&all_there, NULL, THREADS), 0);
 	(void)add(&third);
 	(void)add(&some);
 	for (size_t i = 0; i < THREADS; i++)
@@ -318,8 +322,45 @@ static void no_match_is_lost_or_counted_twice(void)
 			  0);
 	for (size_t i = 0; i < THREADS; i++)
 		CHECK_INT(pthread_join(threads[i], NULL), 0);
+	CHECK_INT(pthread_barrier_destroy(&all_there), 0);
 	CHECK_SIZE(fired_budget, THREADS / 2 * ROUNDS / 3);
 	CHECK_SIZE(fired_system, MOST);
+	end();
+}
+
+/* A rule for requests of a size that nobody else makes, in a list that is often empty. */
+static void *mind_its_own_business(void *number)
+{
+	struct hm_fault_query query = commit;
+	HostMemFault fault = { .count = 1, REFUSES };
+
+	query.size = fault.cbMin = fault.cbMax = *(const size_t *)number;
+	(void)pthread_barrier_wait(&all_there);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		uint64_t cookie = add(&fault);
+
+		CHECK_HR(pass(&query), E_OUTOFMEMORY);
+		CHECK_HR(pass(&query), S_OK);
+		CHECK_HR(hm_faults_remove(&faults, cookie), S_OK);
+	}
+	return NULL;
+}
+
+static void threads_meet_their_own_rules_only(void)
+{
+	static size_t numbers[THREADS] = { 1, 2, 3, 4 };
+	pthread_t threads[THREADS];
+
+	start_empty();
+	CHECK_INT(pthread_barrier_init(&all_there, NULL, THREADS), 0);
+	for (size_t i = 0; i < THREADS; i++)
+		CHECK_INT(pthread_create(&threads[i], NULL, mind_its_own_business,
+					 &numbers[i]),
+			  0);
+	for (size_t i = 0; i < THREADS; i++)
+		CHECK_INT(pthread_join(threads[i], NULL), 0);
+	CHECK_INT(pthread_barrier_destroy(&all_there), 0);
+	CHECK(!hm_faults_any(&faults));
 	end();
 }
 
@@ -332,5 +373,6 @@ int main(void)
 	TAP_RUN(chance_is_used_up_as_well);
 	TAP_RUN(random_rules_fire_as_a_model_does);
 	TAP_RUN(no_match_is_lost_or_counted_twice);
+	TAP_RUN(threads_meet_their_own_rules_only);
 	return tap_done();
 }
