@@ -322,13 +322,13 @@ typedef BOOL (HOSTMEM_CALL *HostMemRegionCallback)(void *state,
  *
  * The same rules, seed and calls fail in the same places, on every machine: the draws of
  * a rule are its own, the numbers of splitmix64 from `seed` on, one for each match.  A
- * draw fires if its upper 53 bits are below probability * 2^53.  With several threads the
- * order of their requests is theirs.
+ * draw fires if its upper 53 bits are below probability * 2^53, rounded down.  With
+ * several threads the order of their requests is theirs.
  *
  * Source: ours.
  */
 typedef struct HostMemFault {
-	uint32_t cbSize; /* sizeof(HostMemFault); what less lacks is as in the _INIT macro */
+	uint32_t cbSize; /* sizeof(HostMemFault) */
 	uint32_t operations; /* bit o = HostMemOperation o; 0 = all; see above */
 	uint32_t levels; /* bit l = EMemoryCriticalLevel l; 0 = all */
 	uint32_t place; /* HOSTMEM_FAULT_BUDGET or HOSTMEM_FAULT_SYSTEM */
@@ -566,7 +566,7 @@ HOSTMEM_INTERFACE(IHostMemorySimulator)
 	/**
 	 * Adds a fault rule.
 	 *
-	 * @param fault   copied.
+	 * @param fault   copied; what a smaller record lacks is as in HOSTMEM_FAULT_INIT.
 	 * @param cookie  receives the number by which RemoveFault knows it; never 0, and
 	 *                never used again.  0 on failure.
 	 *

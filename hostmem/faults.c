@@ -12,16 +12,16 @@
  * The draws are splitmix64 in words of our own: the system's generators differ from one
  * to the next, and would be shared with the program.  The upper 53 bits of a draw are
  * compared with the probability as a whole number of 2^-53.  That number is worked out
- * once, and multiplying by a power of two is exact: no compiler rounds it otherwise.
+ * once, and multiplying by a power of two is exact, so no compiler comes to another one.
  *
  * A rule that has fired as often as it may stays on the list, since RemoveFault has
  * promised to know it.
  *
- * Not here: waiting for the delay, attempts, counters and events, which are the matter of
- * a request's path; and the system calls that the tests of the library itself refuse (os/system.h).
+ * Not here: the wait for the delay, attempts, counters and events, which are for the path
+ * of a request; and refusing the system calls themselves, for which os/system.h is there.
  *
- * Locks: HM_RANK_FAULTS around the list and all that its rules count.  Walking without it,
- * as subscribers are walked, would not do: whoever matches a rule changes it.
+ * Locks: HM_RANK_FAULTS around the list and all that its rules count.  Walking without
+ * it, as subscribers are walked, would not do: whoever matches a rule changes it.
  */
 #include "faults.h"
 #include "calls.h"
@@ -33,7 +33,7 @@
 
 enum {
 	OPERATIONS = BIT(HostMemMapping + 1) - 1,
-	/* What is given back cannot be refused, nor what the runtime has mapped already. */
+	/* Not what is given back, nor what the runtime has mapped already. */
 	REFUSABLE = BIT(HostMemReserve) | BIT(HostMemCommit) | BIT(HostMemHeap),
 	LEVELS = BIT(eProcessCritical + 1) - 1,
 	DRAW_BITS = 53, /* as many as a double has */

@@ -12,8 +12,8 @@
  * The fault rules of one host: which requests fail on demand.  What a rule says is told
  * at HostMemFault; zeroed, there are none.
  *
- * Every function here but hm_faults_any and hm_faults_check takes the lock and must not be
- * called between hm_calls_enter and hm_calls_leave, since entries do not nest.
+ * All functions but hm_faults_any and hm_faults_check enter by themselves (calls.h), so
+ * they are not called by somebody who is inside.
  */
 struct hm_fault_rule {
 	struct hm_fault_rule *next;
@@ -39,7 +39,7 @@ struct hm_fault_query {
 	size_t size;    /* bytes */
 };
 
-/* Whether there are rules, used up or not.  One load: all that a request costs without. */
+/* Whether there are rules, used up or not: one load, the cost of having none. */
 static inline bool hm_faults_any(const struct hm_faults *faults)
 {
 	return atomic_load_explicit(&faults->first, memory_order_relaxed) != NULL;
@@ -48,8 +48,8 @@ static inline bool hm_faults_any(const struct hm_faults *faults)
 /* E_INVALIDARG if a complete record asks for what cannot be; cbSize is not looked at. */
 HRESULT hm_faults_check(const HostMemFault *fault);
 
-/* Adds a copy, behind the others.  E_OUTOFMEMORY; nothing changed then, *cookie included.
- * The record has been checked.  A cookie is never 0 and never used again. */
+/* Adds a copy, behind the others; the record has been checked.  E_OUTOFMEMORY; nothing
+ * changed then, *cookie included.  A cookie is never 0 and never used again. */
 HRESULT hm_faults_add(struct hm_faults *faults, const HostMemFault *fault,
 		      uint64_t *cookie);
 

@@ -1,6 +1,6 @@
 /*
- * AddFault and RemoveFault: what is refused, with which answer, and that it leaves nothing
- * behind.  What rules do to requests is not asked here.
+ * AddFault and RemoveFault: what is refused, with which answer, and that it leaves
+ * nothing behind.  What rules do to requests is not asked here.
  */
 #include "com_rules.h"
 

@@ -1,6 +1,6 @@
 /*
- * Fault rules: what matches, which matches fire, and the list.  By chance, at random beside
- * a model, and several threads at once: see faults_random.c.
+ * Fault rules: what matches, which matches fire, and the list.  By chance, at random
+ * beside a model, and several threads at once: see faults_random.c.
  */
 #include "rules.h"
 

@@ -134,7 +134,7 @@ static void chance_is_used_up_as_well(void)
 
 /* ---- Beside a model ---- */
 
-/* What a rule is to do, in the plainest words: which match is to be the next that fires. */
+/* What a rule is to do, in the plainest words: which match is the next that fires. */
 struct model_rule {
 	HostMemFault fault;
 	uint64_t cookie; /* 0: taken away */
