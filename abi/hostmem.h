@@ -222,12 +222,12 @@ typedef enum HostMemReason {
  * VirtualFree and each span that a heap gives back has one free event.
  *
  * The sum of events is the usage, by this rule: an allocate event adds `size`, a free
- * event subtracts it.  An allocate event of attempt n + 1 of a request replaces that
- * of attempt n: a commit whose pages another thread has committed meanwhile announces
- * again, with the size that is left, 0 included; so does a request that ran short and is
- * tried again.  Who cannot replace may look at `announced` of the allocate event: it says
- * that there is something to replace.  A failure event with `announced`
- * takes the last allocate event of its request back; one without changes nothing.
+ * event subtracts it, and every event subtracts `cbWithdrawn`.  For an allocate event of
+ * attempt n + 1 of a request replaces that of attempt n: a commit whose pages another
+ * thread has committed meanwhile announces again, with the size that is left, 0 included;
+ * so does a request that ran short and is tried again.  And a failure event with
+ * `announced` takes the last allocate event of its request back; one without changes
+ * nothing.
  *
  * Source: ours; the three types are Chakra's.
  */
@@ -248,6 +248,8 @@ typedef struct HostMemEvent {
 	size_t cbCharged; /* as HostMemUsage, at the time of the event */
 	size_t cbLimit; /* as HostMemBudget, at the time of the event */
 	size_t cbPeak; /* cbPeakCharged of HostMemUsage, at the time of the event */
+	size_t cbWithdrawn; /* bytes that this subscriber was told of by the allocate event
+			     before of this request, which no longer hold; else 0 */
 } HostMemEvent;
 
 /**

@@ -54,6 +54,7 @@ static void fill_event(struct hm_request *request, HostMemEventType type, size_t
 	event->cbCharged = PEEK(host->budget.charged);
 	event->cbLimit = PEEK(host->budget.limit);
 	event->cbPeak = PEEK(host->budget.peak);
+	event->cbWithdrawn = 0;
 }
 
 static BOOL call(struct hm_request *request, struct hm_subscriber *subscriber,
@@ -67,10 +68,25 @@ static BOOL call(struct hm_request *request, struct hm_subscriber *subscriber,
 	return answer;
 }
 
+/*
+ * Bytes that a subscriber has been told of and that have not been taken back.  After a no
+ * those behind the one who said it know of the attempt before only.
+ */
+static size_t standing(const struct hm_request *request,
+		       const struct hm_subscriber *subscriber)
+{
+	if (subscriber->cookie <= request->told_up_to)
+		return request->told;
+	return subscriber->cookie <= request->asked_up_to ? request->told_before : 0;
+}
+
 bool hm_announce(struct hm_request *request, size_t size, bool refusable)
 {
 	uint64_t before = request->asked_up_to;
 
+	request->told_before = request->told;
+	request->told = size;
+	request->told_up_to = 0;
 	for (struct hm_subscriber *s = first_of(request); s != NULL; s = after(s)) {
 		HostMemEvent event;
 
@@ -78,6 +94,8 @@ bool hm_announce(struct hm_request *request, size_t size, bool refusable)
 			continue;
 		fill_event(request, HostMemEventAllocate, size, &event);
 		event.announced = s->cookie <= before;
+		event.cbWithdrawn = standing(request, s);
+		request->told_up_to = s->cookie;
 		if (s->cookie > request->asked_up_to)
 			request->asked_up_to = s->cookie;
 		if (!call(request, s, &event) && refusable)
@@ -113,6 +131,7 @@ void hm_announce_failure(struct hm_request *request, HRESULT hr, HostMemReason r
 		event.reason = reason;
 		event.result = hr;
 		event.announced = asked;
+		event.cbWithdrawn = asked ? standing(request, s) : 0;
 		(void)call(request, s, &event);
 	}
 }

@@ -138,6 +138,9 @@ void hm_request_renew(struct hm_request *request)
 	request->attempt = 0;
 	request->asked = 0;
 	request->asked_up_to = 0;
+	request->told_up_to = 0;
+	request->told = 0;
+	request->told_before = 0;
 }
 
 bool hm_request_is_running(const struct hm_subscriber *subscriber)

@@ -27,6 +27,9 @@ struct hm_request {
 	size_t asked;         /* bytes of the last attempt */
 	uint64_t number;      /* 0 until the first event */
 	uint64_t asked_up_to; /* the last subscriber who saw an allocate event */
+	uint64_t told_up_to;  /* the last one who saw that of the last attempt */
+	size_t told;          /* bytes that it named */
+	size_t told_before;   /* bytes that the attempt before it named */
 	uint32_t attempt;
 
 	/* attempt.c */

@@ -94,17 +94,18 @@ static inline BOOL HOSTMEM_CALL sample_heard(void *state, const HostMemEvent *ev
 
 	pthread_mutex_lock(&s->lock);
 	before = s->committed;
+	if (event->announced) {
+		/* An earlier event of the request was counted as granted: take that back. */
+		s->granted[event->level].times--;
+		s->granted[event->level].bytes -= event->cbWithdrawn;
+		s->committed -= event->cbWithdrawn;
+	}
 	if (event->type == HostMemEventFree) {
 		count = &s->freed;
 		s->committed -= event->size;
 	} else if (event->type == HostMemEventAllocate) {
 		count = &s->granted[event->level];
 		s->committed += event->size;
-	} else if (event->announced) {
-		/* It was counted as granted: take that back. */
-		s->granted[event->level].times--;
-		s->granted[event->level].bytes -= event->size;
-		s->committed -= event->size;
 	}
 	count->times++;
 	count->bytes += event->size;

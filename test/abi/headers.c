@@ -244,7 +244,7 @@ AT(HostMemUsage, cTimedCallbacks, 120);
 AT(HostMemUsage, nsTimedCallbacks, 128);
 AT(HostMemUsage, nsSlowestCallback, 136);
 
-SAME(sizeof(HostMemEvent), 80);
+SAME(sizeof(HostMemEvent), 88);
 AT(HostMemEvent, cbSize, 0);
 AT(HostMemEvent, type, 4);
 AT(HostMemEvent, operation, 8);
@@ -259,6 +259,7 @@ AT(HostMemEvent, address, 48);
 AT(HostMemEvent, cbCharged, 56);
 AT(HostMemEvent, cbLimit, 64);
 AT(HostMemEvent, cbPeak, 72);
+AT(HostMemEvent, cbWithdrawn, 80);
 
 SAME(sizeof(HostMemFault), 80);
 AT(HostMemFault, cbSize, 0);

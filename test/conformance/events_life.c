@@ -150,7 +150,6 @@ static void *ending_start(struct ending *ending)
 
 	if (!host_create(&ending->host, 0))
 		return NULL;
-	ledger_request = 0;
 	CHECK_HR(IHostMemoryControl_Subscribe(ending->host.control, ALL_BITS,
 					      end_the_host, ending, &cookie),
 		 S_OK);

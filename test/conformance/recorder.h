@@ -83,10 +83,7 @@ static inline void recorder_check(const HostMemEvent *event, HostMemEventType ty
 	tap_check(event->request != 0, "request != 0", file, line);
 }
 
-/*
- * The sum of events, of any number of threads: callbacks run on the requesting thread,
- * so what an attempt or a failure takes back is that thread's last allocate event.
- */
+/* The sum of events, of any number of threads. */
 struct ledger {
 	_Atomic int64_t sum;
 	uint64_t cookie;
@@ -94,39 +91,26 @@ struct ledger {
 	atomic_uint calls;
 };
 
-static __thread uint64_t ledger_request;
-static __thread size_t ledger_size;
-
 static inline BOOL HOSTMEM_CALL ledger_event(void *state, const HostMemEvent *event)
 {
 	struct ledger *ledger = (struct ledger *)state;
 	unsigned every = atomic_load(&ledger->refuse_every);
-	int64_t change = (int64_t)event->size;
+	int64_t change = -(int64_t)event->cbWithdrawn;
 
-	if (event->type == HostMemEventFree) {
-		atomic_fetch_sub(&ledger->sum, change);
-		return TRUE;
-	}
-	if (event->type == HostMemEventFailure) {
-		if (event->announced) {
-			CHECK_SIZE(event->request, ledger_request);
-			atomic_fetch_sub(&ledger->sum, (int64_t)ledger_size);
-			ledger_request = 0;
-		}
-		return TRUE;
-	}
-	if (event->request == ledger_request)
-		change -= (int64_t)ledger_size;
-	ledger_request = event->request;
-	ledger_size = event->size;
+	if (event->type == HostMemEventAllocate)
+		change += (int64_t)event->size;
+	if (event->type == HostMemEventFree)
+		change -= (int64_t)event->size;
+	if (!event->announced && event->type == HostMemEventFailure)
+		CHECK_SIZE(event->cbWithdrawn, 0);
 	atomic_fetch_add(&ledger->sum, change);
+	if (event->type != HostMemEventAllocate)
+		return TRUE;
 	return every == 0 || atomic_fetch_add(&ledger->calls, 1) % every != 0;
 }
 
 static inline void ledger_start(struct ledger *ledger, const struct host *host)
 {
-	/* Requests are numbered by host, and this may be another one. */
-	ledger_request = 0;
 	CHECK_HR(IHostMemoryControl_Subscribe(host->control, ALL_BITS, ledger_event,
 					      ledger, &ledger->cookie),
 		 S_OK);

@@ -198,6 +198,7 @@ static void an_attempt_replaces_the_one_before_it(void)
 
 		tap_row("attempt %u", i + 1);
 		CHECK_EVENT(&ears[0], i, HostMemEventAllocate, HostMemCommit, sizes[i]);
+		CHECK_SIZE(ears[0].events[i].cbWithdrawn, i == 0 ? 0 : sizes[i - 1]);
 		CHECK_U32(ears[0].events[i].attempt, i + 1);
 		CHECK_SIZE(ears[0].events[i].request, 1);
 	}
@@ -217,6 +218,34 @@ static void an_attempt_that_grows_beyond_the_budget_takes_all_back(void)
 	CHECK_U32(ears[0].count, 2);
 	CHECK_INT(ears[0].events[1].announced, TRUE);
 	CHECK_INT(ears[0].events[1].reason, HostMemByBudget);
+	/* What was asked for in vain, and what was announced before. */
+	CHECK_SIZE(ears[0].events[1].size, 300);
+	CHECK_SIZE(ears[0].events[1].cbWithdrawn, 200);
+	fake_host_end(&fake);
+}
+
+/* The first agrees to both attempts, the second to one, the third hears of one only. */
+static void a_failure_takes_back_what_each_has_heard(void)
+{
+	static const size_t withdrawn[] = { 200, 200, 300 };
+
+	start();
+	for (size_t i = 0; i < 3; i++)
+		listen(host, &ears[i], ALL_EVENTS);
+	OPEN(request, HostMemCommit);
+	CHECK_HR(fake_ask(&request, 300), S_OK);
+	ears[1].refuse = 2;
+	CHECK_HR(fake_ask(&request, 200), E_OUTOFMEMORY);
+	hm_request_close(&request);
+	for (size_t i = 0; i < 3; i++) {
+		unsigned last = ears[i].count - 1;
+
+		tap_row("subscriber %zu", i);
+		CHECK_U32(ears[i].count, i == 2 ? 2 : 3);
+		CHECK_EVENT(&ears[i], last, HostMemEventFailure, HostMemCommit, 200);
+		CHECK_INT(ears[i].events[last].announced, TRUE);
+		CHECK_SIZE(ears[i].events[last].cbWithdrawn, withdrawn[i]);
+	}
 	fake_host_end(&fake);
 }
 
@@ -298,6 +327,7 @@ int main(void)
 	TAP_RUN(the_budget_is_asked_before_anybody);
 	TAP_RUN(an_attempt_replaces_the_one_before_it);
 	TAP_RUN(an_attempt_that_grows_beyond_the_budget_takes_all_back);
+	TAP_RUN(a_failure_takes_back_what_each_has_heard);
 	TAP_RUN(a_request_for_nothing_is_nobodys_business);
 	TAP_RUN(a_refusal_is_told_where_it_is_a_shortage_or_was_announced);
 	TAP_RUN(what_is_told_cannot_be_refused);
