@@ -60,6 +60,8 @@ rules_sources = \
 	%D%/parked.h \
 	%D%/places.c \
 	%D%/places.h \
+	%D%/pressure.c \
+	%D%/pressure.h \
 	%D%/protect.c \
 	%D%/protect.h \
 	%D%/protection.c \

@@ -53,6 +53,7 @@ unit_tests = \
 	%D%/unit/places_share \
 	%D%/unit/places_threads \
 	%D%/unit/places_window \
+	%D%/unit/pressure \
 	%D%/unit/protect \
 	%D%/unit/protection \
 	%D%/unit/query \

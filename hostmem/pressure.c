@@ -1,0 +1,168 @@
+/*
+ * The classifier of memory pressure.
+ *
+ * A load that wavers about one threshold would send a runtime into a collection several
+ * times a second.  So each state is entered and left at different figures, and for the
+ * better only after these have held for a while; for the worse it goes at once:
+ *
+ *	          entered                            left
+ *	Low       load >= 90 %, or <= 64 MiB         load < 85 % and >= 192 MiB available
+ *	          available, or the soft limit is    and within the soft limit, for 2 s, and
+ *	          crossed, or a stall; at once       no stall for 4 s
+ *	High      load < 70 % and all that ends a    any of that no more, where load >= 75 %
+ *	          Low, for 5 s                       counts; at once
+ *	Neutral   else
+ *
+ * The load is the system's or that of the host's own limit, whichever is higher.  So High
+ * is not told while the own account is short, however much the system has: that is SQL
+ * Server's rule.  90 and 85 per cent with 2 s are what makes of thousands of changes an
+ * hour none, in a load with noise.  Three times the lower mark is the distance that
+ * Windows keeps between its own two events; two windows of 2 s are what the kernel lets a
+ * process without privileges watch for stalls.
+ *
+ * From this follow the laws: a Low lasts 2 s at least and a High is preceded by 5 s of
+ * plenty, so edges are few whatever the figures do; and since a state is left by an edge
+ * to another one, a Low is always followed by a Neutral or a High.
+ *
+ * What this is not: it neither reads figures nor tells anybody.  Dwell times that run in a
+ * timer were rejected, since a test would have to wait for it; `due` says when to ask
+ * again, and a clock that is an argument may be virtual.
+ *
+ * Locks: none.
+ */
+#include "pressure.h"
+
+const struct hm_pressure_rules hm_pressure_defaults = {
+	.low_load = 90,
+	.calm_load = 85,
+	.high_load = 70,
+	.neutral_load = 75,
+	.scarce = (size_t)64 << 20,
+	.enough = (size_t)192 << 20,
+	.calm_ms = 2000,
+	.plenty_ms = 5000,
+	.stall_ms = 4000,
+};
+
+struct hm_pressure hm_pressure_start(void)
+{
+	return (struct hm_pressure){
+		.level = eMemoryAvailableNeutral,
+		.calm_since = HM_PRESSURE_NEVER,
+		.plenty_since = HM_PRESSURE_NEVER,
+		.due = HM_PRESSURE_NEVER,
+	};
+}
+
+/* The end of time is never reached, so nothing is due there. */
+static uint64_t later(uint64_t time, uint32_t ms)
+{
+	return time > HM_PRESSURE_NEVER - ms ? HM_PRESSURE_NEVER : time + ms;
+}
+
+static uint64_t since(bool holds, uint64_t before, uint64_t now)
+{
+	if (!holds)
+		return HM_PRESSURE_NEVER;
+	return before < now ? before : now;
+}
+
+static bool has_lasted(uint64_t begun, uint32_t ms, uint64_t now)
+{
+	return begun != HM_PRESSURE_NEVER && now - begun >= ms;
+}
+
+/* Rounded down, at most 100. */
+static uint32_t per_cent(size_t part, size_t whole)
+{
+	size_t result;
+
+	if (part >= whole)
+		return 100;
+	/* No product overflows; where the whole is so large the divisor is exact enough. */
+	result = whole > SIZE_MAX / 100 ? part / (whole / 100) : part * 100 / whole;
+	return result > 100 ? 100 : (uint32_t)result;
+}
+
+static uint32_t load_of(const struct hm_pressure_figures *figures)
+{
+	uint32_t own = figures->limit == SIZE_MAX
+			       ? 0
+			       : per_cent(figures->charged, figures->limit);
+
+	return figures->known && figures->load > own ? figures->load : own;
+}
+
+static bool is_short(const struct hm_pressure_rules *rules,
+		     const struct hm_pressure_figures *figures)
+{
+	return load_of(figures) >= rules->low_load ||
+	       (figures->known && figures->available <= rules->scarce) ||
+	       figures->charged > figures->soft_limit || figures->stalled;
+}
+
+/* Whether nothing speaks against it that the load is below so many per cent. */
+static bool is_below(const struct hm_pressure_rules *rules,
+		     const struct hm_pressure_figures *figures, uint32_t load)
+{
+	return load_of(figures) < load && !is_short(rules, figures) &&
+	       (!figures->known || figures->available >= rules->enough);
+}
+
+static EMemoryAvailable judge(const struct hm_pressure_rules *rules,
+			      const struct hm_pressure *state,
+			      const struct hm_pressure_figures *figures, uint64_t now)
+{
+	if (is_short(rules, figures))
+		return eMemoryAvailableLow;
+	if (state->level == eMemoryAvailableLow &&
+	    (now < state->stall_until ||
+	     !has_lasted(state->calm_since, rules->calm_ms, now)))
+		return eMemoryAvailableLow;
+	if (state->level == eMemoryAvailableHigh && figures->known &&
+	    is_below(rules, figures, rules->neutral_load))
+		return eMemoryAvailableHigh;
+	if (now >= state->stall_until &&
+	    has_lasted(state->plenty_since, rules->plenty_ms, now))
+		return eMemoryAvailableHigh;
+	return eMemoryAvailableNeutral;
+}
+
+static void at_the_latest(uint64_t *due, uint64_t time, uint64_t now)
+{
+	if (time > now && time < *due)
+		*due = time;
+}
+
+/* May be too early, never too late, and never now. */
+static uint64_t next_change(const struct hm_pressure_rules *rules,
+			    const struct hm_pressure *state, uint64_t now)
+{
+	uint64_t due = HM_PRESSURE_NEVER;
+
+	at_the_latest(&due, state->stall_until, now);
+	if (state->level == eMemoryAvailableLow)
+		at_the_latest(&due, later(state->calm_since, rules->calm_ms), now);
+	if (state->level != eMemoryAvailableHigh)
+		at_the_latest(&due, later(state->plenty_since, rules->plenty_ms), now);
+	return due;
+}
+
+struct hm_pressure hm_pressure_step(const struct hm_pressure_rules *rules,
+				    const struct hm_pressure *before,
+				    const struct hm_pressure_figures *figures,
+				    uint64_t now)
+{
+	struct hm_pressure after = *before;
+
+	if (figures->stalled)
+		after.stall_until = later(now, rules->stall_ms);
+	after.calm_since = since(is_below(rules, figures, rules->calm_load),
+				 before->calm_since, now);
+	after.plenty_since = since(figures->known &&
+					   is_below(rules, figures, rules->high_load),
+				   before->plenty_since, now);
+	after.level = judge(rules, &after, figures, now);
+	after.due = next_change(rules, &after, now);
+	return after;
+}

@@ -1,0 +1,63 @@
+#ifndef HOSTMEM_PRESSURE_H
+#define HOSTMEM_PRESSURE_H
+
+#include "abi/memnotify.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * How much memory there is: figures -> Low, Neutral or High, one step at a time.
+ *
+ * A pure function: figures, rules and time are arguments, what it remembers is returned.
+ * The monitor and the simulator feed the same one.
+ */
+
+/* A moment that never comes. */
+#define HM_PRESSURE_NEVER UINT64_MAX
+
+struct hm_pressure_rules {
+	uint32_t low_load;     /* per cent: from here on memory is short */
+	uint32_t calm_load;    /* per cent: below it a shortage may end */
+	uint32_t high_load;    /* per cent: below it there may be plenty */
+	uint32_t neutral_load; /* per cent: from here on there is plenty no more */
+	size_t scarce;         /* bytes available: with so few memory is short */
+	size_t enough;         /* bytes available: with fewer a shortage does not end */
+	uint32_t calm_ms;      /* that a shortage must have been over before Low ends */
+	uint32_t plenty_ms;    /* that there must have been plenty before High begins */
+	uint32_t stall_ms;     /* that a stall counts as one */
+};
+
+extern const struct hm_pressure_rules hm_pressure_defaults;
+
+/* What is known at one moment. */
+struct hm_pressure_figures {
+	bool known;       /* load and available are figures of the system */
+	uint32_t load;    /* per cent of the memory there is */
+	size_t available; /* bytes */
+	bool stalled;     /* since the step before, work stood still for want of memory */
+	size_t charged;   /* bytes, of the host's own budget */
+	size_t limit;     /* bytes; SIZE_MAX: none */
+	size_t soft_limit; /* bytes; SIZE_MAX: none */
+};
+
+/* What one step leaves to the next; all times are ms of one clock. */
+struct hm_pressure {
+	EMemoryAvailable level;
+	uint64_t calm_since;   /* or HM_PRESSURE_NEVER: it is not calm */
+	uint64_t plenty_since; /* likewise */
+	uint64_t stall_until;
+	uint64_t due; /* when a step with the same figures may change the level */
+};
+
+/* Neutral, with nothing behind it. */
+struct hm_pressure hm_pressure_start(void);
+
+/* `now` does not go back from step to step.  The new level is in the result. */
+struct hm_pressure hm_pressure_step(const struct hm_pressure_rules *rules,
+				    const struct hm_pressure *before,
+				    const struct hm_pressure_figures *figures,
+				    uint64_t now);
+
+#endif
