@@ -5,8 +5,9 @@
  * counts the calls, and all references together count as one more: so the one atomic
  * subtraction that reaches zero is the end, whoever makes it.
  *
- * A call in flight of a host without subscribers is not counted: nothing can be called
- * out of it, so the reference through which its caller came is still there.
+ * A call in flight that can call nobody, because there are no subscribers, is not
+ * counted: the reference through which its caller came is still there.  Whoever may call
+ * the notification callback is counted (notify.c).
  *
  * Locks: HM_RANK_HOSTS around the list of hosts, which only a fork child walks.
  */
@@ -141,10 +142,11 @@ static void end(struct hm_host *host)
 	/* One for what is left of the references, so that a callback which unsubscribes does
 	 * not end the host again; and one for us, who walk the subscribers. */
 	atomic_store(&host->holds, 2);
+	/* Before the memory goes: the runtime's callback may be in it. */
+	hm_notify_destroy(host);
 	hm_request_open_last(&request, host);
 	hm_release_everything(host, &request);
 	hm_request_close(&request);
-	hm_notify_register(&host->notify, NULL);
 	forget(host);
 	hm_events_destroy(&host->events);
 	hm_faults_destroy(&host->faults);
@@ -191,7 +193,7 @@ HRESULT hm_host_result(struct hm_host *host, HRESULT hr)
 HRESULT hm_host_shut_down(struct hm_host *host)
 {
 	uint32_t running = HM_HOST_RUNNING;
-	uint32_t own = 1 + hm_request_holds(host);
+	uint32_t own = 1 + hm_request_holds(host) + hm_notify_holds(host);
 	uint32_t holds;
 
 	if (!atomic_compare_exchange_strong(&host->state, &running, HM_HOST_SHUT_DOWN))
@@ -202,6 +204,7 @@ HRESULT hm_host_shut_down(struct hm_host *host)
 		hm_word_wait(&host->holds, holds);
 		holds = atomic_load(&host->holds);
 	}
+	hm_notify_end(host);
 	return S_OK;
 }
 
@@ -252,6 +255,7 @@ void hm_host_usage(const struct hm_host *host, HostMemUsage *usage)
 		.cTimedCallbacks = load_count(&host->events.timed_calls),
 		.nsTimedCallbacks = load_count(&host->events.timed_ns),
 		.nsSlowestCallback = load_count(&host->events.slowest_ns),
+		.cNotifications = load_count(&host->notify.calls),
 	};
 	hm_figures_read(&host->figures, &usage->cbReserved, &usage->cbCommitted,
 			&usage->cRegions);
@@ -301,9 +305,11 @@ void hm_hosts_after_fork(void)
 	for (struct hm_host *host = hosts.first; host != NULL; host = host->next) {
 		uint32_t base = hm_host_abandoned(host) ? 0 : 1;
 
-		atomic_store(&host->holds, base + hm_request_holds(host));
+		atomic_store(&host->holds,
+			     base + hm_request_holds(host) + hm_notify_holds(host));
 		hm_requests_after_fork(host);
 		hm_waiting_after_fork(&host->waiting);
 		hm_gate_after_fork(host);
+		hm_notify_after_fork(host);
 	}
 }

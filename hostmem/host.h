@@ -63,7 +63,6 @@ struct hm_host {
 
 	struct hm_figures figures;
 	_Atomic uint64_t refused_budget, refused_callback, refused_injected, failed_os;
-	_Atomic uint32_t suspensions; /* SuspensionStarting without its end */
 
 	struct hm_host *next, *previous; /* of the process's hosts, HM_RANK_HOSTS */
 };
@@ -92,7 +91,8 @@ HRESULT hm_host_check(const struct hm_host *host);
 /* Passes a result on; E_FAIL makes the host unusable from now on. */
 HRESULT hm_host_result(struct hm_host *host, HRESULT hr);
 
-/* Ends the host's service and returns when the callbacks of other threads have ended. */
+/* Ends the host's service, tells the runtime what it is owed, and returns when the
+ * callbacks of other threads have ended. */
 HRESULT hm_host_shut_down(struct hm_host *host);
 
 /* Replaces the budget; E_INVALIDARG if it charges in another way. */

@@ -1,30 +1,290 @@
 /*
- * The registered notification callback.
+ * Telling the runtime about memory.
  *
- * AddRef and Release are the runtime's code and may do anything, so both happen outside
- * the lock: the new one is referenced before it can be seen, the old one released when
- * nobody can find it any more.  Registering the same object twice leaves one reference.
+ * What is to be known is one value, not a queue: it is told when it differs from what was
+ * told last.  So a value that comes while nothing may be told takes the place of the one
+ * before, a Low that was over before it could be told is never told, and a callback that
+ * sets another value finds it told after it has returned, not inside itself.
  *
- * Locks: HM_RANK_NOTIFY around the exchange of one pointer.
+ * The callback may do anything: allocate, register another, throw the host away.  So it
+ * runs with no lock held and the host held.  One thread tells at a time, until nothing is
+ * due; another that has something to tell leaves it to that one.  Waiting for it was
+ * rejected: the callback may be waiting for the other thread.
+ *
+ * Who replaces a callback waits until its call in flight has returned and then gives its
+ * reference back, so a call needs no reference of its own.  AddRef under the lock would be
+ * the runtime's code under a lock, and outside of it comes too late.  Only the callback
+ * itself cannot wait for its own end: what it replaces is released by its caller, after it.
+ *
+ * To be held back is a question of the thread for requests, and of the host for
+ * suspensions.  Whether there is something to tell and whether it is held back are two
+ * words: who sets one looks at the other afterwards, so that one of two threads sees both;
+ * hence sequential consistency for both.  A call that has begun goes on when a suspension
+ * starts, since a collector must not wait for it.
+ *
+ * Edges are the host's: a callback that comes later is not told what its predecessor
+ * knows, but a Low that stands is repeated to it.
+ *
+ * What this is not: it does not judge (availability.c, pressure.c).
+ *
+ * Locks: HM_RANK_NOTIFY.
  */
 #include "notify.h"
 #include "calls.h"
+#include "host.h"
+#include "request.h"
 
 #include <stddef.h>
+
+static HM_THREAD_LOCAL struct hm_delivery *innermost;
+
+static void lock(struct hm_notify *notify)
+{
+	hm_calls_enter();
+	hm_lock_acquire(&notify->lock, HM_RANK_NOTIFY);
+}
+
+static void unlock(struct hm_notify *notify)
+{
+	hm_lock_release(&notify->lock, HM_RANK_NOTIFY);
+	hm_calls_leave();
+}
+
+/* ---- Who tells ---- */
+
+static void push(struct hm_delivery *delivery, struct hm_host *host)
+{
+	*delivery = (struct hm_delivery){ .host = host, .below = innermost };
+	hm_host_hold(host);
+	innermost = delivery;
+}
+
+static void pop(struct hm_delivery *delivery)
+{
+	innermost = delivery->below;
+	hm_host_drop(delivery->host);
+}
+
+HRESULT hm_notify_enter(struct hm_delivery *delivery, struct hm_host *host)
+{
+	HRESULT hr;
+
+	push(delivery, host);
+	/* Shutdown waits for those it can see; whoever it cannot see must see it. */
+	hr = hm_host_check(host);
+	if (FAILED(hr))
+		pop(delivery);
+	return hr;
+}
+
+void hm_notify_leave(struct hm_delivery *delivery)
+{
+	hm_notify_flush(delivery->host);
+	pop(delivery);
+}
+
+uint32_t hm_notify_holds(const struct hm_host *host)
+{
+	uint32_t holds = 0;
+
+	for (const struct hm_delivery *d = innermost; d != NULL; d = d->below) {
+		if (d->host == host)
+			holds++;
+	}
+	return holds;
+}
+
+/* The delivery of this thread that is in a call of this callback, or NULL. */
+static struct hm_delivery *find_running(const struct hm_notify *notify,
+					const ICLRMemoryNotificationCallback *callback)
+{
+	struct hm_delivery *found = innermost;
+
+	while (found != NULL &&
+	       (&found->host->notify != notify || found->running != callback))
+		found = found->below;
+	return found;
+}
+
+/* ---- What is told ---- */
+
+static void update_due_locked(struct hm_notify *notify)
+{
+	atomic_store(&notify->due, notify->value != notify->told || notify->again);
+}
+
+void hm_notify_set_locked(struct hm_notify *notify, EMemoryAvailable value)
+{
+	notify->value = value;
+	if (value != eMemoryAvailableLow)
+		notify->again = false;
+	update_due_locked(notify);
+}
+
+uint64_t hm_notify_repeat_at_locked(const struct hm_notify *notify)
+{
+	if (notify->callback == NULL || notify->again ||
+	    notify->told != eMemoryAvailableLow || notify->value != eMemoryAvailableLow ||
+	    notify->told_at > UINT64_MAX - HM_NOTIFY_REPEAT_MS)
+		return UINT64_MAX;
+	return notify->told_at + HM_NOTIFY_REPEAT_MS;
+}
+
+void hm_notify_repeat_locked(struct hm_notify *notify, uint64_t now)
+{
+	if (now < hm_notify_repeat_at_locked(notify))
+		return;
+	notify->again = true;
+	update_due_locked(notify);
+}
+
+/* Makes what is due a call of this delivery, if there is somebody to call now. */
+static void take_locked(struct hm_delivery *delivery)
+{
+	struct hm_host *host = delivery->host;
+	struct hm_notify *notify = &host->notify;
+
+	if (atomic_load(&notify->due) == 0 || notify->calling != NULL ||
+	    atomic_load(&notify->suspensions) != 0)
+		return;
+	notify->told = notify->value;
+	notify->told_at = hm_clock_now(&host->clock);
+	notify->again = false;
+	update_due_locked(notify);
+	notify->calling = notify->callback;
+	notify->owes = notify->callback != NULL && notify->told == eMemoryAvailableLow;
+	delivery->running = notify->callback;
+	delivery->value = notify->told;
+}
+
+static bool begin_call(struct hm_delivery *delivery)
+{
+	struct hm_notify *notify = &delivery->host->notify;
+
+	lock(notify);
+	take_locked(delivery);
+	unlock(notify);
+	return delivery->running != NULL;
+}
+
+static void end_call(struct hm_delivery *delivery)
+{
+	struct hm_notify *notify = &delivery->host->notify;
+	ICLRMemoryNotificationCallback *callback = delivery->running;
+
+	lock(notify);
+	notify->calling = NULL;
+	delivery->running = NULL;
+	atomic_fetch_add(&notify->ended, 1);
+	unlock(notify);
+	hm_word_wake_all(&notify->ended);
+	for (; delivery->releases != 0; delivery->releases--)
+		(void)ICLRMemoryNotificationCallback_Release(callback);
+}
+
+void hm_notify_flush(struct hm_host *host)
+{
+	struct hm_delivery delivery;
+
+	if (atomic_load(&host->notify.due) == 0 || hm_request_holds(host) != 0)
+		return;
+	push(&delivery, host);
+	while (begin_call(&delivery)) {
+		hm_lock_assert_none_held();
+		atomic_fetch_add_explicit(&host->notify.calls, 1, memory_order_relaxed);
+		(void)ICLRMemoryNotificationCallback_OnMemoryNotification(
+			delivery.running, delivery.value);
+		end_call(&delivery);
+	}
+	pop(&delivery);
+}
+
+/* ---- Who is told ---- */
 
 void hm_notify_register(struct hm_notify *notify,
 			ICLRMemoryNotificationCallback *callback)
 {
 	ICLRMemoryNotificationCallback *before;
+	struct hm_delivery *own;
+	uint32_t ended;
+	bool in_flight;
 
 	if (callback != NULL)
 		(void)ICLRMemoryNotificationCallback_AddRef(callback);
-	hm_calls_enter();
-	hm_lock_acquire(&notify->lock, HM_RANK_NOTIFY);
+	lock(notify);
 	before = notify->callback;
 	notify->callback = callback;
-	hm_lock_release(&notify->lock, HM_RANK_NOTIFY);
-	hm_calls_leave();
-	if (before != NULL)
-		(void)ICLRMemoryNotificationCallback_Release(before);
+	if (before != callback)
+		notify->owes = false;
+	in_flight = before != NULL && before != callback && notify->calling == before;
+	ended = atomic_load(&notify->ended);
+	unlock(notify);
+	if (before == NULL)
+		return;
+	own = in_flight ? find_running(notify, before) : NULL;
+	if (own != NULL) {
+		own->releases++;
+		return;
+	}
+	while (in_flight && atomic_load(&notify->ended) == ended)
+		hm_word_wait(&notify->ended, ended);
+	(void)ICLRMemoryNotificationCallback_Release(before);
+}
+
+/* ---- Suspensions, and the end ---- */
+
+HRESULT hm_notify_suspend(struct hm_host *host)
+{
+	HRESULT hr = hm_host_check(host);
+
+	if (SUCCEEDED(hr))
+		atomic_fetch_add(&host->notify.suspensions, 1);
+	return hr;
+}
+
+HRESULT hm_notify_resume(struct hm_host *host)
+{
+	struct hm_delivery delivery;
+	HRESULT hr = hm_notify_enter(&delivery, host);
+	uint32_t suspensions;
+
+	if (FAILED(hr))
+		return hr;
+	suspensions = atomic_load(&host->notify.suspensions);
+	/* An end without a start counts for nothing. */
+	while (suspensions != 0 &&
+	       !atomic_compare_exchange_weak(&host->notify.suspensions, &suspensions,
+					     suspensions - 1))
+		;
+	hm_notify_leave(&delivery);
+	return S_OK;
+}
+
+void hm_notify_end(struct hm_host *host)
+{
+	struct hm_notify *notify = &host->notify;
+
+	lock(notify);
+	hm_notify_set_locked(notify,
+			     notify->owes ? eMemoryAvailableNeutral : notify->told);
+	notify->again = false;
+	update_due_locked(notify);
+	unlock(notify);
+	hm_notify_flush(host);
+}
+
+void hm_notify_destroy(struct hm_host *host)
+{
+	/* Nobody is left who could end one. */
+	atomic_store(&host->notify.suspensions, 0);
+	hm_notify_end(host);
+	hm_notify_register(&host->notify, NULL);
+}
+
+void hm_notify_after_fork(struct hm_host *host)
+{
+	struct hm_notify *notify = &host->notify;
+
+	if (notify->calling != NULL && find_running(notify, notify->calling) == NULL)
+		notify->calling = NULL;
 }

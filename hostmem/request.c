@@ -127,8 +127,11 @@ void hm_request_close(struct hm_request *request)
 		return;
 	hm_assert(innermost == request);
 	innermost = request->below;
-	if (request->holds)
-		hm_host_drop(request->host);
+	if (!request->holds)
+		return;
+	/* What was to be told during the request was held back until now. */
+	hm_notify_flush(request->host);
+	hm_host_drop(request->host);
 }
 
 void hm_request_renew(struct hm_request *request)
