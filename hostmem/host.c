@@ -44,6 +44,7 @@ void hm_host_init(struct hm_host *host, const struct hm_page_source *pages,
 	host->destroy = destroy;
 	atomic_store(&host->references, 1);
 	atomic_store(&host->holds, 1);
+	hm_availability_init(&host->availability);
 	hm_budget_init(&host->budget, &no_limits);
 	host->gate.patience = GATE_PATIENCE;
 

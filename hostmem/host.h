@@ -3,6 +3,7 @@
 
 #include "os/pages.h"
 
+#include "availability.h"
 #include "budget.h"
 #include "clock.h"
 #include "events.h"
@@ -50,6 +51,7 @@ struct hm_host {
 	_Atomic uint32_t holds;      /* of calls in flight, and one for the references */
 	_Atomic uint32_t state;
 
+	struct hm_availability availability;
 	struct hm_budget budget;
 	struct hm_clock clock;
 	struct hm_gate gate; /* see gate.h */

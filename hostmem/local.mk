@@ -1,16 +1,18 @@
 ## The library and the host module.
 
 rules_sources = \
+	%D%/announce.c \
+	%D%/announce.h \
 	%D%/arenapages.c \
 	%D%/arenapages.h \
 	%D%/arenas.c \
 	%D%/arenas.h \
-	%D%/announce.c \
-	%D%/announce.h \
 	%D%/arguments.c \
 	%D%/arguments.h \
 	%D%/attempt.c \
 	%D%/attempt.h \
+	%D%/availability.c \
+	%D%/availability.h \
 	%D%/bitmap.c \
 	%D%/bitmap.h \
 	%D%/budget.c \

@@ -119,13 +119,14 @@ static HRESULT HOSTMEM_CALL memory_control_SetReclaimer(IHostMemoryControl *ifac
 static HRESULT HOSTMEM_CALL memory_control_NotifyMemory(IHostMemoryControl *iface,
 							EMemoryAvailable available)
 {
-	HRESULT hr = hm_host_check(host_of(iface));
+	struct hm_host *host = host_of(iface);
+	HRESULT hr = hm_host_check(host);
 
 	if (FAILED(hr))
 		return hr;
 	if (available < eMemoryAvailableLow || available > eMemoryAvailableHigh)
 		return E_INVALIDARG;
-	return E_NOTIMPL;
+	return hm_availability_force(host, available);
 }
 
 static HRESULT HOSTMEM_CALL memory_control_EnterGate(IHostMemoryControl *iface, DWORD ms)

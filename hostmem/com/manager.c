@@ -145,6 +145,7 @@ static HRESULT HOSTMEM_CALL manager_VirtualProtect(IHostMemoryManager *iface,
 static HRESULT HOSTMEM_CALL manager_GetMemoryLoad(IHostMemoryManager *iface, DWORD *load,
 						  SIZE_T *available)
 {
+	struct hm_host *host = host_of(iface);
 	HRESULT hr;
 
 	if (load != NULL)
@@ -153,8 +154,11 @@ static HRESULT HOSTMEM_CALL manager_GetMemoryLoad(IHostMemoryManager *iface, DWO
 		*available = 0;
 	if (load == NULL || available == NULL)
 		return E_POINTER;
-	hr = hm_host_check(host_of(iface));
-	return FAILED(hr) ? hr : E_NOTIMPL;
+	hr = hm_host_check(host);
+	if (FAILED(hr))
+		return hr;
+	return hm_availability_figures(&host->availability, load, available) ? S_OK
+									     : E_NOTIMPL;
 }
 
 static HRESULT HOSTMEM_CALL manager_RegisterMemoryNotificationCallback(

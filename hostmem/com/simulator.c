@@ -1,14 +1,19 @@
 /*
- * IHostMemorySimulator: fault rules.  The other methods are declared, in their place, and
- * not in this release; each says so once its arguments could have been right.
+ * IHostMemorySimulator: the porter.  Each method looks at its out pointers, the host's
+ * state and its arguments, in this order, and passes on to the rules.
  */
 #include "object.h"
 
 HOST_OBJECT_FACE(IHostMemorySimulator, simulator, host_memory_simulator_vtbl)
 
+static struct hm_host *host_of(IHostMemorySimulator *iface)
+{
+	return &impl_from_IHostMemorySimulator(iface)->host;
+}
+
 static HRESULT not_in_this_release(IHostMemorySimulator *iface)
 {
-	HRESULT hr = hm_host_check(&impl_from_IHostMemorySimulator(iface)->host);
+	HRESULT hr = hm_host_check(host_of(iface));
 
 	return FAILED(hr) ? hr : E_NOTIMPL;
 }
@@ -74,38 +79,47 @@ static HRESULT HOSTMEM_CALL simulator_RemoveFault(IHostMemorySimulator *iface,
 static HRESULT HOSTMEM_CALL simulator_SetMemoryLoad(IHostMemorySimulator *iface,
 						    DWORD percent, SIZE_T available)
 {
-	(void)available;
-	return percent > 100 ? E_INVALIDARG : not_in_this_release(iface);
+	struct hm_host *host = host_of(iface);
+	HRESULT hr = hm_host_check(host);
+
+	if (FAILED(hr))
+		return hr;
+	if (percent > 100)
+		return E_INVALIDARG;
+	return hm_availability_simulate(host, percent, available);
 }
 
 static HRESULT HOSTMEM_CALL simulator_ClearMemoryLoad(IHostMemorySimulator *iface)
 {
-	return not_in_this_release(iface);
+	return hm_availability_clear(host_of(iface));
 }
 
 static HRESULT HOSTMEM_CALL simulator_SetAvailability(IHostMemorySimulator *iface,
 						      EMemoryAvailable available)
 {
+	struct hm_host *host = host_of(iface);
+	HRESULT hr = hm_host_check(host);
+
+	if (FAILED(hr))
+		return hr;
 	if (available < eMemoryAvailableLow || available > eMemoryAvailableHigh)
 		return E_INVALIDARG;
-	return not_in_this_release(iface);
+	return hm_availability_force(host, available);
 }
 
 static HRESULT HOSTMEM_CALL simulator_ClearAvailability(IHostMemorySimulator *iface)
 {
-	return not_in_this_release(iface);
+	return hm_availability_let_be(host_of(iface));
 }
 
 static HRESULT HOSTMEM_CALL simulator_SetVirtualTime(IHostMemorySimulator *iface, BOOL on)
 {
-	(void)on;
-	return not_in_this_release(iface);
+	return hm_availability_set_virtual(host_of(iface), on != FALSE);
 }
 
 static HRESULT HOSTMEM_CALL simulator_Advance(IHostMemorySimulator *iface, DWORD ms)
 {
-	(void)ms;
-	return not_in_this_release(iface);
+	return hm_availability_advance(host_of(iface), ms);
 }
 
 const IHostMemorySimulatorVtbl host_memory_simulator_vtbl = {

@@ -1,0 +1,262 @@
+/*
+ * The state of the memory, and who says so.
+ *
+ * There are three answers, one before the other: what somebody has said (NotifyMemory,
+ * SetAvailability), what the simulated figures make of it, what the real ones do.  What was
+ * said holds until the figures bring an edge, so that a simulation which forgets to clear
+ * does not silence the monitor for good.  Simulated figures go through the same classifier
+ * as real ones, dwell times included: what is tested is what will happen.  Only the
+ * system's part is replaced; the host's own account is exact and stays in the picture.
+ *
+ * When the simulated figures are cleared, the judgement starts afresh, since dwell times
+ * are there against noise, and this is none.
+ *
+ * Nobody has watched the real figures yet, so without simulated ones nothing is known of
+ * the system.  And nobody wakes up when a dwell time is over: in monotonic time what is due
+ * by time alone is found at the next look, in virtual time Advance stops there.  A monitor
+ * will look by itself.
+ *
+ * A collector asks for the figures while it holds the other threads still, perhaps one of
+ * them in the middle of setting some.  So there are two records, and the one that nobody
+ * reads is filled before it is made the valid one: a reader tries again only if somebody
+ * has finished meanwhile.  A version that is odd while one writes would make it wait.
+ *
+ * Locks: HM_RANK_NOTIFY, that of hm_notify, so that values are told in the order in which
+ * they were found.
+ */
+#include "availability.h"
+#include "calls.h"
+#include "host.h"
+
+static void lock(struct hm_host *host)
+{
+	hm_calls_enter();
+	hm_lock_acquire(&host->notify.lock, HM_RANK_NOTIFY);
+}
+
+static void unlock(struct hm_host *host)
+{
+	hm_lock_release(&host->notify.lock, HM_RANK_NOTIFY);
+	hm_calls_leave();
+}
+
+void hm_availability_init(struct hm_availability *availability)
+{
+	availability->pressure = hm_pressure_start();
+}
+
+/* ---- Figures ---- */
+
+static void publish_locked(struct hm_availability *availability, uint32_t marked_load,
+			   size_t available)
+{
+	uint32_t next = 1 + atomic_load_explicit(&availability->version,
+						 memory_order_relaxed);
+	struct hm_simulated *record = &availability->simulated[next % 2];
+
+	/* Whoever sees one of these sees the version that was stored before it, too. */
+	atomic_store_explicit(&record->marked_load, marked_load, memory_order_release);
+	atomic_store_explicit(&record->available, available, memory_order_release);
+	atomic_store_explicit(&availability->version, next, memory_order_release);
+}
+
+bool hm_availability_figures(const struct hm_availability *availability, uint32_t *load,
+			     size_t *available)
+{
+	const struct hm_simulated *record;
+	uint32_t version, marked_load;
+	size_t found;
+
+	do {
+		version = atomic_load_explicit(&availability->version,
+					       memory_order_acquire);
+		record = &availability->simulated[version % 2];
+		marked_load = atomic_load_explicit(&record->marked_load,
+						   memory_order_acquire);
+		found = atomic_load_explicit(&record->available, memory_order_acquire);
+	} while (atomic_load_explicit(&availability->version, memory_order_relaxed) !=
+		 version);
+	if (marked_load == 0)
+		return false;
+	*load = marked_load - 1;
+	*available = found;
+	return true;
+}
+
+static struct hm_pressure_figures figures_of(const struct hm_host *host)
+{
+	struct hm_pressure_figures figures = {
+		.charged = atomic_load_explicit(&host->budget.charged,
+						memory_order_relaxed),
+		.limit = host->budget.limit,
+		.soft_limit = SIZE_MAX,
+	};
+
+	figures.known = hm_availability_figures(&host->availability, &figures.load,
+						&figures.available);
+	return figures;
+}
+
+/* ---- Judging ---- */
+
+/* Judges the figures of now; an edge from `before` replaces what was said. */
+static void judge_locked(struct hm_host *host, EMemoryAvailable before)
+{
+	struct hm_availability *availability = &host->availability;
+	struct hm_pressure_figures figures = figures_of(host);
+
+	availability->pressure = hm_pressure_step(&hm_pressure_defaults,
+						  &availability->pressure, &figures,
+						  hm_clock_now(&host->clock));
+	if (availability->pressure.level == before)
+		return;
+	availability->forced = (EMemoryAvailable)0;
+	hm_notify_set_locked(&host->notify, availability->pressure.level);
+}
+
+static void look_locked(struct hm_host *host)
+{
+	judge_locked(host, host->availability.pressure.level);
+}
+
+HRESULT hm_availability_force(struct hm_host *host, EMemoryAvailable value)
+{
+	struct hm_delivery delivery;
+	HRESULT hr = hm_notify_enter(&delivery, host);
+
+	if (FAILED(hr))
+		return hr;
+	lock(host);
+	host->availability.forced = value;
+	hm_notify_set_locked(&host->notify, value);
+	unlock(host);
+	hm_notify_leave(&delivery);
+	return S_OK;
+}
+
+HRESULT hm_availability_let_be(struct hm_host *host)
+{
+	struct hm_availability *availability = &host->availability;
+	struct hm_delivery delivery;
+	HRESULT hr = hm_notify_enter(&delivery, host);
+
+	if (FAILED(hr))
+		return hr;
+	lock(host);
+	look_locked(host);
+	if (availability->forced != 0) {
+		availability->forced = (EMemoryAvailable)0;
+		hm_notify_set_locked(&host->notify, availability->pressure.level);
+	}
+	unlock(host);
+	hm_notify_leave(&delivery);
+	return S_OK;
+}
+
+HRESULT hm_availability_simulate(struct hm_host *host, uint32_t load, size_t available)
+{
+	struct hm_delivery delivery;
+	HRESULT hr = hm_notify_enter(&delivery, host);
+
+	if (FAILED(hr))
+		return hr;
+	lock(host);
+	publish_locked(&host->availability, 1 + load, available);
+	look_locked(host);
+	unlock(host);
+	hm_notify_leave(&delivery);
+	return S_OK;
+}
+
+static void clear_locked(struct hm_host *host)
+{
+	struct hm_availability *availability = &host->availability;
+	EMemoryAvailable before = availability->pressure.level;
+
+	if (!figures_of(host).known)
+		return;
+	publish_locked(availability, 0, 0);
+	availability->pressure = hm_pressure_start();
+	judge_locked(host, before);
+}
+
+HRESULT hm_availability_clear(struct hm_host *host)
+{
+	struct hm_delivery delivery;
+	HRESULT hr = hm_notify_enter(&delivery, host);
+
+	if (FAILED(hr))
+		return hr;
+	lock(host);
+	clear_locked(host);
+	unlock(host);
+	hm_notify_leave(&delivery);
+	return S_OK;
+}
+
+/* ---- Time ---- */
+
+HRESULT hm_availability_set_virtual(struct hm_host *host, bool on)
+{
+	struct hm_delivery delivery;
+	HRESULT hr = hm_notify_enter(&delivery, host);
+
+	if (FAILED(hr))
+		return hr;
+	lock(host);
+	(void)hm_clock_set_virtual(&host->clock, on);
+	unlock(host);
+	hm_notify_leave(&delivery);
+	return S_OK;
+}
+
+/* How many ms go by until something is due, if that is in the next `left`. */
+static uint64_t until_due(struct hm_host *host, uint64_t left)
+{
+	uint64_t due, repeat, now;
+
+	lock(host);
+	due = host->availability.pressure.due;
+	repeat = hm_notify_repeat_at_locked(&host->notify);
+	now = hm_clock_now(&host->clock);
+	unlock(host);
+	due = due < repeat ? due : repeat;
+	if (due == UINT64_MAX || (due > now && due - now > left))
+		return left;
+	return due > now ? due - now : 0;
+}
+
+/* Does what is due by now. */
+static void tick(struct hm_host *host)
+{
+	lock(host);
+	look_locked(host);
+	hm_notify_repeat_locked(&host->notify, hm_clock_now(&host->clock));
+	unlock(host);
+	hm_notify_flush(host);
+}
+
+HRESULT hm_availability_advance(struct hm_host *host, uint32_t ms)
+{
+	struct hm_delivery delivery;
+	uint64_t left = ms;
+	HRESULT hr = hm_notify_enter(&delivery, host);
+
+	if (FAILED(hr))
+		return hr;
+	if (!hm_clock_is_virtual(&host->clock)) {
+		hm_notify_leave(&delivery);
+		return E_INVALIDARG;
+	}
+	do {
+		uint64_t step = until_due(host, left);
+
+		hm_clock_move(&host->clock, step);
+		left -= step;
+		tick(host);
+	} while (left != 0 && SUCCEEDED(hm_host_check(host)));
+	/* If a callback has shut the host down, only time goes on. */
+	hm_clock_move(&host->clock, left);
+	hm_notify_leave(&delivery);
+	return S_OK;
+}

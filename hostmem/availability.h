@@ -1,0 +1,60 @@
+#ifndef HOSTMEM_AVAILABILITY_H
+#define HOSTMEM_AVAILABILITY_H
+
+#include "pressure.h"
+
+#include "abi/hresult.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * What a host takes the state of the memory to be: what its figures make of it, or what
+ * somebody has said instead.
+ */
+struct hm_host;
+
+/* Figures that somebody has set; one of two records, so that a reader finds one whole. */
+struct hm_simulated {
+	_Atomic uint32_t marked_load; /* 1 + per cent; 0: none are set */
+	_Atomic size_t available;     /* bytes */
+};
+
+struct hm_availability {
+	struct hm_simulated simulated[2];
+	_Atomic uint32_t version; /* simulated[version % 2] holds */
+
+	/* Guarded by the lock of hm_notify. */
+	struct hm_pressure pressure;
+	EMemoryAvailable forced; /* until the next edge; 0: nothing is */
+};
+
+void hm_availability_init(struct hm_availability *availability);
+
+/*
+ * All of these may call the notification callback, on this thread, before they return,
+ * after which the host may be gone; no lock may be held.  HOST_E_CLRNOTAVAILABLE if the
+ * host is not to be used any more.
+ */
+
+/* Takes the place of what the figures say, until that changes or is let be. */
+HRESULT hm_availability_force(struct hm_host *host, EMemoryAvailable value);
+HRESULT hm_availability_let_be(struct hm_host *host);
+
+/* Takes the place of the system's figures, and gives it back. */
+HRESULT hm_availability_simulate(struct hm_host *host, uint32_t load, size_t available);
+HRESULT hm_availability_clear(struct hm_host *host);
+
+/* Chooses the host's clock. */
+HRESULT hm_availability_set_virtual(struct hm_host *host, bool on);
+/* Moves virtual time, stopping wherever something is due; E_INVALIDARG if it is not
+ * virtual. */
+HRESULT hm_availability_advance(struct hm_host *host, uint32_t ms);
+
+/* The figures that are set; false if none are.  Any thread, never waits for another. */
+bool hm_availability_figures(const struct hm_availability *availability, uint32_t *load,
+			     size_t *available);
+
+#endif
