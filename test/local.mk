@@ -42,6 +42,8 @@ unit_tests = \
 	%D%/unit/memory_guards \
 	%D%/unit/metadata \
 	%D%/unit/notify \
+	%D%/unit/notify_delivery \
+	%D%/unit/notify_threads \
 	%D%/unit/opening \
 	%D%/unit/opening_close \
 	%D%/unit/pages \
@@ -233,6 +235,7 @@ threaded_tests = \
 	%D%/unit/mappings \
 	%D%/unit/metadata \
 	%D%/unit/notify \
+	%D%/unit/notify_threads \
 	%D%/unit/places_threads \
 	%D%/unit/protect \
 	%D%/unit/query \
@@ -281,6 +284,7 @@ check_PROGRAMS += \
 	$(unit_tests)
 endif
 noinst_HEADERS += \
+	%D%/callback.h \
 	%D%/conformance/access.h \
 	%D%/conformance/bad_inputs.h \
 	%D%/conformance/child.h \

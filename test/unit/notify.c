@@ -3,70 +3,14 @@
  */
 #include "hostmem/notify.h"
 #include "fake.h"
+#include "test/callback.h"
 
 #include <pthread.h>
-
-struct callback {
-	ICLRMemoryNotificationCallback iface;
-	_Atomic unsigned references;
-	_Atomic unsigned calls;
-	void (*on_release)(struct callback *callback);
-};
-
-static struct callback *impl_from_iface(ICLRMemoryNotificationCallback *iface)
-{
-	return hm_container_of(iface, struct callback, iface);
-}
-
-static HRESULT HOSTMEM_CALL callback_QueryInterface(ICLRMemoryNotificationCallback *iface,
-						    REFIID riid, void **out)
-{
-	(void)iface, (void)riid;
-	*out = NULL;
-	return E_NOINTERFACE;
-}
-
-static ULONG HOSTMEM_CALL callback_AddRef(ICLRMemoryNotificationCallback *iface)
-{
-	return atomic_fetch_add(&impl_from_iface(iface)->references, 1) + 1;
-}
-
-static ULONG HOSTMEM_CALL callback_Release(ICLRMemoryNotificationCallback *iface)
-{
-	struct callback *callback = impl_from_iface(iface);
-	unsigned before = atomic_fetch_sub(&callback->references, 1);
-
-	CHECK(before != 0);
-	if (callback->on_release != NULL)
-		callback->on_release(callback);
-	return before - 1;
-}
-
-static HRESULT HOSTMEM_CALL callback_OnMemoryNotification(
-	ICLRMemoryNotificationCallback *iface, EMemoryAvailable available)
-{
-	(void)available;
-	atomic_fetch_add(&impl_from_iface(iface)->calls, 1);
-	return S_OK;
-}
-
-static const ICLRMemoryNotificationCallbackVtbl callback_vtbl = {
-	.QueryInterface = callback_QueryInterface,
-	.AddRef = callback_AddRef,
-	.Release = callback_Release,
-	.OnMemoryNotification = callback_OnMemoryNotification,
-};
-
-static struct callback new_callback(void)
-{
-	return (struct callback){ .iface = { .lpVtbl = &callback_vtbl },
-				  .references = 1 };
-}
 
 static void the_registered_one_has_one_more_reference(void)
 {
 	struct hm_notify notify = { .callback = NULL };
-	struct callback a = new_callback(), b = new_callback();
+	struct callback a = callback_new(), b = callback_new();
 	const struct {
 		struct callback *next;
 		unsigned a, b;
@@ -99,9 +43,9 @@ static void register_successor(struct callback *callback)
 
 static void releasing_the_old_one_may_register_again(void)
 {
-	struct callback first = new_callback(), second = new_callback();
+	struct callback first = callback_new(), second = callback_new();
 
-	successor = new_callback();
+	successor = callback_new();
 	hm_notify_register(&nested, &first.iface);
 	first.on_release = register_successor;
 	hm_notify_register(&nested, &second.iface);
@@ -132,7 +76,7 @@ static void no_reference_is_lost_between_threads(void)
 	pthread_t threads[THREADS];
 
 	for (size_t i = 0; i < THREADS; i++) {
-		many[i].iface.lpVtbl = &callback_vtbl;
+		many[i].iface.lpVtbl = &callback_table;
 		atomic_init(&many[i].references, 1);
 	}
 	for (size_t i = 0; i < THREADS; i++)
@@ -148,7 +92,7 @@ static void no_reference_is_lost_between_threads(void)
 static void a_host_that_ends_releases_its_callback(void)
 {
 	static struct fake_host fake;
-	struct callback callback = new_callback();
+	struct callback callback = callback_new();
 
 	fake_host_init(&fake);
 	hm_notify_register(&fake.host.notify, &callback.iface);
