@@ -12,6 +12,7 @@ unit_tests = \
 	%D%/unit/arenas_limits \
 	%D%/unit/arenas_seen \
 	%D%/unit/arguments \
+	%D%/unit/availability \
 	%D%/unit/bitmap \
 	%D%/unit/budget \
 	%D%/unit/calls \
