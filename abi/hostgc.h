@@ -3,7 +3,7 @@
  *
  * A face of the host.  Between SuspensionStarting and SuspensionEnding the host
  * holds notifications back, because the threads that would act on them do not run.
- * Not in this release: nothing is sent yet, so nothing is held back either.
+ * It nests: the last SuspensionEnding counts.
  */
 #ifndef HOSTMEM_HOSTGC_H
 #define HOSTMEM_HOSTGC_H
@@ -24,6 +24,8 @@ HOSTMEM_INTERFACE(IHostGCManager)
 	/**
 	 * Says that the runtime begins to suspend its threads.
 	 *
+	 * A notification that is being told already is not waited for.
+	 *
 	 * Threads: any; does not wait, calls nobody.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
 	 * Source:  the hosting reference; that notifications are held is ours.
@@ -37,7 +39,7 @@ HOSTMEM_INTERFACE(IHostGCManager)
 	 *
 	 * Without a SuspensionStarting before it this is S_OK and has no effect.
 	 *
-	 * Threads: any.
+	 * Threads: any; the notification that was held back runs on this thread.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
 	 * Source:  the hosting reference; the answer without a start is ours.
 	 */

@@ -474,16 +474,16 @@ HOSTMEM_INTERFACE(IHostMemoryControl)
 	 *
 	 * @param available  what to tell.
 	 *
-	 * Takes the place of what the monitor has found until that changes.  The same
-	 * value twice is S_OK without a call.
+	 * Takes the place of what the figures say, real or simulated, until that changes
+	 * or IHostMemorySimulator::ClearAvailability.  The same value twice is S_OK
+	 * without a call, and it is S_OK if there is no callback.
 	 *
-	 * Not in this release: E_NOTIMPL.
-	 *
-	 * Threads: any; the callback runs on this thread, or when the request or the
-	 *          suspension under way has ended.
+	 * Threads: any; the callback runs on this thread before the method returns, or
+	 *          when the request or the suspension under way has ended.  If it is
+	 *          being called already, on this thread or another, it is called again
+	 *          after that, on that thread.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
 	 *          E_INVALIDARG            not a declared value
-	 *          E_NOTIMPL               this release
 	 * Source:  ours.
 	 */
 	HOSTMEM_METHOD(IHostMemoryControl, HRESULT, NotifyMemory,
@@ -562,7 +562,7 @@ HOSTMEM_INTERFACE_END
  * What is injected takes the path of the real thing: same events, same account,
  * same waiting threads.  The same calls give the same results.
  *
- * Not in this release, but for AddFault and RemoveFault: the others answer E_NOTIMPL.
+ * Wherever a method may notify, it does so as IHostMemoryControl::NotifyMemory does.
  */
 HOSTMEM_INTERFACE(IHostMemorySimulator)
 	/**
@@ -611,15 +611,25 @@ HOSTMEM_INTERFACE(IHostMemorySimulator)
 	 * @param available  bytes available.
 	 *
 	 * GetMemoryLoad answers exactly these figures, and the state of the memory is
-	 * judged by them, until ClearMemoryLoad.
+	 * judged by them and by the host's own account, until ClearMemoryLoad:
 	 *
-	 * Not in this release: E_NOTIMPL.
+	 *	Low      at once, at a load of 90 or more or with 64 MiB or less available;
+	 *	         it ends when for 2 s the load was below 85 and 192 MiB or more were
+	 *	         available
+	 *	High     when for 5 s the load was below 70 and so much was available; it
+	 *	         ends at once, at a load of 75 or with less
+	 *	Neutral  else, and in the beginning
+	 *
+	 * The times run in the host's clock, see SetVirtualTime.
+	 *
+	 * Not in this release: a monitor that looks again when such a time is over.  In
+	 * virtual time Advance does; in monotonic time the next call of SetMemoryLoad or
+	 * ClearAvailability does.
 	 *
 	 * Threads: any; a notification that follows runs on this thread.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
 	 *          E_INVALIDARG            percent above 100
-	 *          E_NOTIMPL               this release
-	 * Source:  ours.
+	 * Source:  ours; where the figures come from stands in hostmem/pressure.c.
 	 */
 	HOSTMEM_METHOD(IHostMemorySimulator, HRESULT, SetMemoryLoad, DWORD percent,
 		       SIZE_T available);
@@ -627,11 +637,11 @@ HOSTMEM_INTERFACE(IHostMemorySimulator)
 	/**
 	 * Lets the monitor see the real figures again.
 	 *
-	 * Not in this release: E_NOTIMPL.
+	 * The judgement starts afresh: what the simulated figures have brought about ends
+	 * at once.  Without simulated figures it has no effect.
 	 *
 	 * Threads: any; a notification that follows runs on this thread.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
-	 *          E_NOTIMPL               this release
 	 * Source:  ours.
 	 */
 	HOSTMEM_METHOD_NONE(IHostMemorySimulator, HRESULT, ClearMemoryLoad);
@@ -641,15 +651,13 @@ HOSTMEM_INTERFACE(IHostMemorySimulator)
 	 *
 	 * @param available  the state, until it changes by itself or ClearAvailability.
 	 *
-	 * The same value twice is S_OK without a call.
-	 *
-	 * Not in this release: E_NOTIMPL.
+	 * The same as IHostMemoryControl::NotifyMemory.  The same value twice is S_OK
+	 * without a call.
 	 *
 	 * Threads: any; the notification runs on this thread, or when the request or the
 	 *          suspension under way has ended.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
 	 *          E_INVALIDARG            not a declared value
-	 *          E_NOTIMPL               this release
 	 * Source:  ours.
 	 */
 	HOSTMEM_METHOD(IHostMemorySimulator, HRESULT, SetAvailability,
@@ -658,11 +666,10 @@ HOSTMEM_INTERFACE(IHostMemorySimulator)
 	/**
 	 * Lets the state of the memory be judged by the figures again.
 	 *
-	 * Not in this release: E_NOTIMPL.
+	 * Ends what NotifyMemory has said, too.
 	 *
 	 * Threads: any; a notification that follows runs on this thread.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
-	 *          E_NOTIMPL               this release
 	 * Source:  ours.
 	 */
 	HOSTMEM_METHOD_NONE(IHostMemorySimulator, HRESULT, ClearAvailability);
@@ -673,11 +680,11 @@ HOSTMEM_INTERFACE(IHostMemorySimulator)
 	 * @param on  TRUE: time stands still but for Advance, and a wait or a delay
 	 *            moves it by what is left of it at once.  FALSE: monotonic time.
 	 *
-	 * Not in this release: E_NOTIMPL.
+	 * Time goes on from where it stood, and never back.  What is chosen already is
+	 * S_OK.
 	 *
 	 * Threads: any.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
-	 *          E_NOTIMPL               this release
 	 * Source:  ours.
 	 */
 	HOSTMEM_METHOD(IHostMemorySimulator, HRESULT, SetVirtualTime, BOOL on);
@@ -688,12 +695,12 @@ HOSTMEM_INTERFACE(IHostMemorySimulator)
 	 * @param ms  by how many ms; what is due by then happens during the call, in
 	 *            order.
 	 *
-	 * Not in this release: E_NOTIMPL.
+	 * Due are the changes that SetMemoryLoad describes, and each 8192 ms the
+	 * repetition of a Low that stands.
 	 *
 	 * Threads: any; notifications that follow run on this thread.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
 	 *          E_INVALIDARG            time is not virtual
-	 *          E_NOTIMPL               this release
 	 * Source:  ours.
 	 */
 	HOSTMEM_METHOD(IHostMemorySimulator, HRESULT, Advance, DWORD ms);

@@ -300,15 +300,17 @@ HOSTMEM_INTERFACE(IHostMemoryManager)
 	 * @param pLoad       receives the load in per cent, 0 to 100.
 	 * @param pAvailable  receives the bytes available to the runtime.
 	 *
-	 * Both are guides for a collector, no limits.
+	 * Both are guides for a collector, no limits.  While
+	 * IHostMemorySimulator::SetMemoryLoad is in force they are exactly its figures.
 	 *
-	 * Not in this release: E_NOTIMPL, both cleared.
+	 * Not in this release: the system's figures; without simulated ones E_NOTIMPL,
+	 * both cleared.
 	 *
 	 * Threads: any, also inside a collection; never waits, never allocates.
 	 * Errors:  E_POINTER               either is NULL; the other is cleared
 	 *          HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
-	 *          E_NOTIMPL               this release
-	 * Source:  the hosting reference.
+	 *          E_NOTIMPL               this release, without simulated figures
+	 * Source:  the hosting reference; the simulated figures are ours.
 	 */
 	HOSTMEM_METHOD(IHostMemoryManager, HRESULT, GetMemoryLoad, DWORD *pLoad,
 		       SIZE_T *pAvailable);
@@ -319,15 +321,18 @@ HOSTMEM_INTERFACE(IHostMemoryManager)
 	 * @param callback  takes the place of the one before; NULL = nobody.
 	 *
 	 * There is one callback; registering the same again is S_OK, and one reference
-	 * is held.
+	 * is held.  Nothing is told by registering: the callback hears of changes from
+	 * then on, and of a Low that stands when it is repeated.
 	 *
-	 * Not in this release: the callback is kept, but nothing is sent yet.
+	 * Returns when no call of the callback before is under way; called from inside
+	 * that call, at once.
 	 *
 	 * Owner:   the host takes a reference and gives it back when the callback is
 	 *          replaced or taken away, or with the last Release of the host; no call
-	 *          comes after that.
+	 *          comes after that.  From inside its own call the reference is given
+	 *          back after that has returned.
 	 * Threads: any.  AddRef and Release of the callbacks run on this thread with no
-	 *          lock held.
+	 *          lock held.  Hold no lock that the callback before needs.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
 	 * Source:  the hosting reference; NULL is our extension.
 	 */

@@ -4,8 +4,8 @@
  * The runtime implements it and hands it to
  * IHostMemoryManager::RegisterMemoryNotificationCallback.
  *
- * Not in this release: the callback is stored, replaced and released, but nothing
- * is sent yet.
+ * Not in this release: a monitor of the system's memory.  What is sent comes from
+ * IHostMemoryControl::NotifyMemory and from the simulator.
  */
 #ifndef HOSTMEM_MEMNOTIFY_H
 #define HOSTMEM_MEMNOTIFY_H
@@ -26,19 +26,24 @@ HOSTMEM_INTERFACE(ICLRMemoryNotificationCallback)
 	 * @param available  the new state.
 	 *
 	 * The host calls this on its monitor's thread or loop, or inside
-	 * IHostMemoryControl::NotifyMemory and the simulator; with no lock held, and
-	 * never inside a request or between SuspensionStarting and SuspensionEnding.
-	 * After a Low there is always a Neutral or a High; a Low that lasts is
-	 * repeated at most every 8192 ms.
+	 * IHostMemoryControl::NotifyMemory and the simulator; with no lock held.  Inside
+	 * a request of the thread, and between SuspensionStarting and SuspensionEnding,
+	 * it is held back until the end of that.  It tells of changes: what came and
+	 * went while it was held back is not told.  After a Low there is always a
+	 * Neutral or a High, at Shutdown or the last Release at the latest; a Low that
+	 * lasts is repeated at most every 8192 ms.
 	 *
 	 * The implementation returns at once, does not throw and does not jump out.
-	 * It may call the host, also to register another callback.  What it returns
-	 * is counted and changes nothing.
+	 * It may call anything: allocate, register another callback or none, shut the
+	 * host down or release it, fork.  A value that is set meanwhile is told when
+	 * this call has returned; of several, the last.
 	 *
 	 * Owner:   the host holds one reference from Register until the callback is
-	 *          replaced or taken away, or the host is gone.
-	 * Threads: the host serialises its calls to one object.
-	 * Errors:  the implementation answers S_OK.
+	 *          replaced or taken away and its last call has returned, or the host is
+	 *          gone.
+	 * Threads: the host makes one call at a time.  What another thread sets during
+	 *          one is told afterwards, by the thread that makes that call.
+	 * Errors:  whatever it returns changes nothing.
 	 * Source:  name, slot and the promise not to block are the hosting
 	 *          reference's; threads, order and repetition are ours.
 	 */
