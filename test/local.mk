@@ -119,10 +119,12 @@ conformance_tests = \
 	%D%/conformance/module \
 	%D%/conformance/names \
 	%D%/conformance/not_implemented \
+	%D%/conformance/notification \
 	%D%/conformance/pages \
 	%D%/conformance/retain \
 	%D%/conformance/retain_limits \
 	%D%/conformance/shutdown \
+	%D%/conformance/simulator \
 	%D%/conformance/virtual_alloc \
 	%D%/conformance/virtual_flags \
 	%D%/conformance/virtual_free \
@@ -155,10 +157,12 @@ test_conformance_mappings_LDADD = libhostmem.la
 test_conformance_module_LDADD = libhostmem.la
 test_conformance_names_LDADD = libhostmem.la
 test_conformance_not_implemented_LDADD = libhostmem.la
+test_conformance_notification_LDADD = libhostmem.la
 test_conformance_pages_LDADD = libhostmem.la
 test_conformance_retain_LDADD = libhostmem.la
 test_conformance_retain_limits_LDADD = libhostmem.la
 test_conformance_shutdown_LDADD = libhostmem.la
+test_conformance_simulator_LDADD = libhostmem.la
 test_conformance_virtual_alloc_LDADD = libhostmem.la
 test_conformance_virtual_flags_LDADD = libhostmem.la
 test_conformance_virtual_free_LDADD = libhostmem.la

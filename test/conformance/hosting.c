@@ -3,8 +3,7 @@
  * RegisterMemoryNotificationCallback.
  */
 #include "com_rules.h"
-
-#include <stdatomic.h>
+#include "test/callback.h"
 
 static struct host host;
 
@@ -97,51 +96,6 @@ static void a_suspension_may_end_that_never_started(void)
 	IHostGCManager_Release(collector);
 }
 
-/* A runtime's callback object that only counts. */
-struct callback {
-	ICLRMemoryNotificationCallback iface;
-	atomic_uint references, calls;
-};
-
-static struct callback *callback_of(ICLRMemoryNotificationCallback *self)
-{
-	return (struct callback *)((char *)self - offsetof(struct callback, iface));
-}
-
-static HRESULT HOSTMEM_CALL callback_query(ICLRMemoryNotificationCallback *self,
-					   REFIID riid, void **ppv)
-{
-	(void)riid;
-	*ppv = self;
-	atomic_fetch_add(&callback_of(self)->references, 1);
-	return S_OK;
-}
-
-static ULONG HOSTMEM_CALL callback_add(ICLRMemoryNotificationCallback *self)
-{
-	return atomic_fetch_add(&callback_of(self)->references, 1) + 1;
-}
-
-static ULONG HOSTMEM_CALL callback_release(ICLRMemoryNotificationCallback *self)
-{
-	return atomic_fetch_sub(&callback_of(self)->references, 1) - 1;
-}
-
-static HRESULT HOSTMEM_CALL callback_call(ICLRMemoryNotificationCallback *self,
-					  EMemoryAvailable available)
-{
-	(void)available;
-	atomic_fetch_add(&callback_of(self)->calls, 1);
-	return S_OK;
-}
-
-static const ICLRMemoryNotificationCallbackVtbl callback_table = {
-	.QueryInterface = callback_query,
-	.AddRef = callback_add,
-	.Release = callback_release,
-	.OnMemoryNotification = callback_call,
-};
-
 static HRESULT keep(const struct host *in, struct callback *callback)
 {
 	return IHostMemoryManager_RegisterMemoryNotificationCallback(
@@ -151,8 +105,7 @@ static HRESULT keep(const struct host *in, struct callback *callback)
 /* Which callbacks are registered one after the other, and who is held afterwards. */
 static void the_host_holds_one_reference_to_the_registered_callback(void)
 {
-	struct callback first = { .iface = { &callback_table }, .references = 1 };
-	struct callback second = { .iface = { &callback_table }, .references = 1 };
+	struct callback first = callback_new(), second = callback_new();
 	const struct {
 		const char *what;
 		struct callback *callback;
@@ -187,29 +140,21 @@ static void the_host_holds_one_reference_to_the_registered_callback(void)
 static ICLRMemoryNotificationCallback *registered_from_within;
 
 /* A Release that calls back into the host: no lock is held around it. */
-static ULONG HOSTMEM_CALL release_and_register(ICLRMemoryNotificationCallback *self)
+static void register_and_allocate(struct callback *callback)
 {
-	struct callback *callback = callback_of(self);
-
+	(void)callback;
 	CHECK_HR(IHostMemoryManager_RegisterMemoryNotificationCallback(
 			 host.manager, registered_from_within),
 		 S_OK);
 	CHECK_HR(vm_release(&host, vm_new(&host, PAGE, MEM_COMMIT, PAGE_READWRITE)),
 		 S_OK);
-	return atomic_fetch_sub(&callback->references, 1) - 1;
 }
 
 static void a_callback_that_is_let_go_may_call_the_host(void)
 {
-	static const ICLRMemoryNotificationCallbackVtbl table = {
-		.QueryInterface = callback_query,
-		.AddRef = callback_add,
-		.Release = release_and_register,
-		.OnMemoryNotification = callback_call,
-	};
-	struct callback nested = { .iface = { &callback_table }, .references = 1 };
-	struct callback outer = { .iface = { &table }, .references = 1 };
+	struct callback nested = callback_new(), outer = callback_new();
 
+	outer.on_release = register_and_allocate;
 	registered_from_within = &nested.iface;
 	CHECK_HR(keep(&host, &outer), S_OK);
 	CHECK_HR(keep(&host, NULL), S_OK);
