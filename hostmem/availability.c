@@ -226,8 +226,7 @@ static uint64_t until_due(struct hm_host *host, uint64_t left)
 	return due > now ? due - now : 0;
 }
 
-/* Does what is due by now. */
-static void tick(struct hm_host *host)
+void hm_availability_look(struct hm_host *host)
 {
 	lock(host);
 	look_locked(host);
@@ -253,7 +252,7 @@ HRESULT hm_availability_advance(struct hm_host *host, uint32_t ms)
 
 		hm_clock_move(&host->clock, step);
 		left -= step;
-		tick(host);
+		hm_availability_look(host);
 	} while (left != 0 && SUCCEEDED(hm_host_check(host)));
 	/* If a callback has shut the host down, only time goes on. */
 	hm_clock_move(&host->clock, left);

@@ -34,6 +34,13 @@ struct hm_availability {
 void hm_availability_init(struct hm_availability *availability);
 
 /*
+ * Judges the figures as they are now, and tells what follows, repetitions included: for
+ * whoever has learned that they have changed, or that something is due.  Between
+ * hm_notify_enter and hm_notify_leave.
+ */
+void hm_availability_look(struct hm_host *host);
+
+/*
  * All of these may call the notification callback, on this thread, before they return,
  * after which the host may be gone; no lock may be held.  HOST_E_CLRNOTAVAILABLE if the
  * host is not to be used any more.

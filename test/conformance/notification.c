@@ -137,7 +137,7 @@ static void a_request_is_over_before_anything_is_told(void)
 	recorder_start(&quiet, &host, ALL_BITS);
 	base = vm_new(&host, PAGE, MEM_COMMIT, PAGE_READWRITE);
 	CHECK_HEARD(&callback, "3");
-	/* The value that the free leaves is the one that was told last. */
+	/* What the free leaves is what was told last. */
 	CHECK_HR(vm_release(&host, base), S_OK);
 	CHECK_HEARD(&callback, "");
 	quiet.refuse = true;
@@ -324,9 +324,6 @@ static void a_last_low_is_answered_at_shutdown(void)
 		CHECK_HR(IHostMemoryControl_Shutdown(host.control), S_OK);
 		CHECK_HEARD(&callback, rows[i].heard);
 		CHECK_HR(IHostMemoryControl_NotifyMemory(host.control, LOW),
-			 HOST_E_CLRNOTAVAILABLE);
-		CHECK_HR(IHostMemoryControl_NotifyMemory(host.control,
-							 (EMemoryAvailable)0),
 			 HOST_E_CLRNOTAVAILABLE);
 		end();
 		CHECK_HEARD(&callback, "");

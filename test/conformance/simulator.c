@@ -147,6 +147,8 @@ static void after_shutdown_nothing_is_simulated(void)
 		 HOST_E_CLRNOTAVAILABLE);
 	CHECK_HR(IHostMemorySimulator_SetAvailability(simulator, (EMemoryAvailable)0),
 		 HOST_E_CLRNOTAVAILABLE);
+	CHECK_HR(IHostMemoryControl_NotifyMemory(host.control, (EMemoryAvailable)4),
+		 HOST_E_CLRNOTAVAILABLE);
 	CHECK_HR(IHostMemorySimulator_Advance(simulator, 1), HOST_E_CLRNOTAVAILABLE);
 	CHECK_HR(IHostMemorySimulator_SetVirtualTime(simulator, TRUE),
 		 HOST_E_CLRNOTAVAILABLE);

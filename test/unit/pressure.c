@@ -291,12 +291,7 @@ static void check_rest(const struct history *h, struct hm_pressure_figures figur
 	figures.stalled = false;
 	step(&state, &figures, h->now);
 	CHECK_INT(state.level, h->state.level);
-	if (state.due == NEVER) {
-		step(&state, &figures, h->now + 1000000);
-		CHECK_INT(state.level, h->state.level);
-		return;
-	}
-	step(&state, &figures, state.due - 1);
+	step(&state, &figures, state.due == NEVER ? h->now + 1000000 : state.due - 1);
 	CHECK_INT(state.level, h->state.level);
 }
 
@@ -309,7 +304,6 @@ static void run_step(struct history *h)
 	if (random_below(&h->random, 3) == 0)
 		h->figures = draw_figures(&h->random);
 	figures = h->figures;
-
 	h->now += random_below(&h->random, 4) ? random_below(&h->random, 900)
 					      : random_below(&h->random, 7000);
 	step(&h->state, &figures, h->now);
