@@ -82,6 +82,13 @@ HRESULT hm_request_refuse(struct hm_request *request, HRESULT hr, HostMemReason 
 
 /* ---- One attempt ---- */
 
+/* Time may have been moved by it, and something be due by time alone. */
+static void look_at_the_time(struct hm_host *host)
+{
+	if (hm_clock_is_virtual(&host->clock))
+		hm_availability_look(host);
+}
+
 static HRESULT pass_faults(struct hm_request *request, const struct hm_work *work,
 			   uint32_t place)
 {
@@ -104,6 +111,7 @@ static HRESULT pass_faults(struct hm_request *request, const struct hm_work *wor
 	if (ms != 0) {
 		hm_request_join(request);
 		hm_clock_pass(&host->clock, ms);
+		look_at_the_time(host);
 	}
 	return hr;
 }
@@ -239,6 +247,7 @@ static bool wait_for_memory(struct hm_request *request, const struct hm_work *wo
 	waiter.deadline = request->deadline;
 	hm_gate_fall_asleep(host);
 	wake = hm_waiting_sleep(&host->waiting, &host->budget, &host->clock, &waiter);
+	look_at_the_time(host);
 	if (wake == HM_WAKE_GRANTED) {
 		request->pending = work->charge;
 		request->granted = true;

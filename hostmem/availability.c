@@ -88,8 +88,9 @@ static struct hm_pressure_figures figures_of(const struct hm_host *host)
 	struct hm_pressure_figures figures = {
 		.charged = atomic_load_explicit(&host->budget.charged,
 						memory_order_relaxed),
-		.limit = host->budget.limit,
-		.soft_limit = SIZE_MAX,
+		.limit = atomic_load_explicit(&host->budget.limit, memory_order_relaxed),
+		.soft_limit = atomic_load_explicit(&host->budget.soft_limit,
+						   memory_order_relaxed),
 	};
 
 	figures.known = hm_availability_figures(&host->availability, &figures.load,
@@ -199,13 +200,17 @@ HRESULT hm_availability_clear(struct hm_host *host)
 HRESULT hm_availability_set_virtual(struct hm_host *host, bool on)
 {
 	struct hm_delivery delivery;
+	bool changed;
 	HRESULT hr = hm_notify_enter(&delivery, host);
 
 	if (FAILED(hr))
 		return hr;
 	lock(host);
-	(void)hm_clock_set_virtual(&host->clock, on);
+	changed = hm_clock_set_virtual(&host->clock, on);
 	unlock(host);
+	/* Sleepers have worked out by the other clock how long they sleep. */
+	if (changed)
+		hm_host_wake_all(host);
 	hm_notify_leave(&delivery);
 	return S_OK;
 }

@@ -35,8 +35,7 @@ void hm_availability_init(struct hm_availability *availability);
 
 /*
  * Judges the figures as they are now, and tells what follows, repetitions included: for
- * whoever has learned that they have changed, or that something is due.  Between
- * hm_notify_enter and hm_notify_leave.
+ * whoever has learned that they have changed, or that something is due.  The host is held.
  */
 void hm_availability_look(struct hm_host *host);
 

@@ -56,6 +56,7 @@ static void put_figures(struct hm_budget *budget, const HostMemBudget *given)
 		STORE(budget->wait[level], given->msWait[level]);
 	}
 	STORE(budget->limit, given->cbLimit);
+	STORE(budget->soft_limit, given->cbSoftLimit);
 	STORE(budget->flags, given->dwFlags);
 }
 

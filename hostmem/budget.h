@@ -23,7 +23,7 @@ struct hm_budget {
 	_Atomic size_t ceiling[3]; /* what may be claimed by a level: limit - headroom */
 	_Atomic size_t largest[3];
 	_Atomic uint32_t wait[3]; /* ms */
-	_Atomic size_t limit;
+	_Atomic size_t limit, soft_limit;
 
 	struct hm_lock lock; /* HM_RANK_BUDGET: replacing, and reading as a whole */
 	HostMemBudget given;

@@ -38,6 +38,12 @@ static uint32_t me(void)
 	return own_number;
 }
 
+/* What this thread has under way on the host, and holds it by. */
+static uint32_t own_holds(const struct hm_host *host)
+{
+	return hm_request_holds(host) + hm_notify_holds(host);
+}
+
 bool hm_gate_is_mine(const struct hm_host *host)
 {
 	uint32_t owner = atomic_load(&host->gate.owner);
@@ -47,8 +53,7 @@ bool hm_gate_is_mine(const struct hm_host *host)
 
 bool hm_gate_passes(const struct hm_host *host)
 {
-	return hm_gate_is_open(host) || hm_gate_is_mine(host) ||
-	       hm_request_holds(host) != 0;
+	return hm_gate_is_open(host) || hm_gate_is_mine(host) || own_holds(host) != 0;
 }
 
 static void next_turn(struct hm_host *host)
@@ -100,14 +105,14 @@ static bool rest(struct hm_host *host, const struct patience *patience,
 
 void hm_gate_fall_asleep(struct hm_host *host)
 {
-	atomic_fetch_add(&host->gate.asleep, hm_request_holds(host));
+	atomic_fetch_add(&host->gate.asleep, own_holds(host));
 }
 
 /* Whether the gate is open, now that this thread counts as awake; if not, it is asleep
  * again.  Its own frames must not let it pass: the owner did not wait for them. */
 static bool stays_awake(struct hm_host *host)
 {
-	uint32_t holds = hm_request_holds(host);
+	uint32_t holds = own_holds(host);
 
 	atomic_fetch_sub(&host->gate.asleep, holds);
 	if (hm_gate_is_open(host) || hm_gate_is_mine(host))
@@ -122,7 +127,7 @@ static bool stays_awake(struct hm_host *host)
  */
 HRESULT hm_gate_wake_up(struct hm_host *host, enum hm_patience how)
 {
-	bool patient = how == HM_PATIENT || hm_request_holds(host) > 1;
+	bool patient = how == HM_PATIENT || own_holds(host) > 1;
 	struct patience patience = patience_of(host, patient ? UINT32_MAX
 							     : host->gate.patience);
 
@@ -138,7 +143,7 @@ HRESULT hm_gate_wake_up(struct hm_host *host, enum hm_patience how)
 			hr = HOST_E_TIMEOUT;
 		if (FAILED(hr)) {
 			/* What it does from here on is giving up. */
-			atomic_fetch_sub(&host->gate.asleep, hm_request_holds(host));
+			atomic_fetch_sub(&host->gate.asleep, own_holds(host));
 			return hr;
 		}
 	}
@@ -183,7 +188,7 @@ static bool others_are_inside(const struct hm_host *host)
 {
 	uint32_t holds = hm_host_holds(host);
 	uint32_t asleep = atomic_load(&host->gate.asleep);
-	uint32_t own = hm_request_holds(host);
+	uint32_t own = own_holds(host);
 
 	return holds > own && holds - own > asleep;
 }
@@ -261,7 +266,7 @@ HRESULT hm_gate_leave(struct hm_host *host)
 	return S_OK;
 }
 
-void hm_gate_end(struct hm_host *host)
+void hm_gate_wake_all(struct hm_host *host)
 {
 	next_turn(host);
 }

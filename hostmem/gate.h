@@ -45,8 +45,8 @@ HRESULT hm_gate_wake_up(struct hm_host *host, enum hm_patience patience);
 HRESULT hm_gate_enter(struct hm_host *host, uint32_t ms);
 HRESULT hm_gate_leave(struct hm_host *host);
 
-/* The host has ended: whoever waits looks again. */
-void hm_gate_end(struct hm_host *host);
+/* Whoever waits looks again: the host has ended, or its clock is another one. */
+void hm_gate_wake_all(struct hm_host *host);
 void hm_gate_after_fork(struct hm_host *host);
 
 #endif

@@ -94,7 +94,7 @@ static void wake_waiters(struct hm_host *host)
 	hm_calls_enter();
 	hm_waiting_end(&host->waiting);
 	hm_calls_leave();
-	hm_gate_end(host);
+	hm_gate_wake_all(host);
 }
 
 uint32_t hm_host_release(struct hm_host *host)
@@ -229,6 +229,14 @@ void hm_host_offer_now(struct hm_host *host)
 	hm_calls_enter();
 	hm_waiting_offer(&host->waiting, &host->budget);
 	hm_calls_leave();
+}
+
+void hm_host_wake_all(struct hm_host *host)
+{
+	hm_calls_enter();
+	hm_waiting_wake_all(&host->waiting);
+	hm_calls_leave();
+	hm_gate_wake_all(host);
 }
 
 static size_t load_size(const _Atomic size_t *figure)

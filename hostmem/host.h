@@ -110,6 +110,9 @@ static inline void hm_host_offer(struct hm_host *host)
 		hm_host_offer_now(host);
 }
 
+/* Whoever sleeps, for memory or at the gate, looks again. */
+void hm_host_wake_all(struct hm_host *host);
+
 void hm_host_usage(const struct hm_host *host, HostMemUsage *usage);
 
 /*

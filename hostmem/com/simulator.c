@@ -11,13 +11,6 @@ static struct hm_host *host_of(IHostMemorySimulator *iface)
 	return &impl_from_IHostMemorySimulator(iface)->host;
 }
 
-static HRESULT not_in_this_release(IHostMemorySimulator *iface)
-{
-	HRESULT hr = hm_host_check(host_of(iface));
-
-	return FAILED(hr) ? hr : E_NOTIMPL;
-}
-
 static HRESULT read_fault(const HostMemFault *from, HostMemFault *out)
 {
 	static const size_t ends[] = {
@@ -47,7 +40,7 @@ static HRESULT HOSTMEM_CALL simulator_AddFault(IHostMemorySimulator *iface,
 					       const HostMemFault *fault,
 					       uint64_t *cookie)
 {
-	struct hm_host *host = &impl_from_IHostMemorySimulator(iface)->host;
+	struct hm_host *host = host_of(iface);
 	HostMemFault given;
 	HRESULT hr;
 
@@ -68,7 +61,7 @@ static HRESULT HOSTMEM_CALL simulator_AddFault(IHostMemorySimulator *iface,
 static HRESULT HOSTMEM_CALL simulator_RemoveFault(IHostMemorySimulator *iface,
 						  uint64_t cookie)
 {
-	struct hm_host *host = &impl_from_IHostMemorySimulator(iface)->host;
+	struct hm_host *host = host_of(iface);
 	HRESULT hr = hm_host_check(host);
 
 	if (FAILED(hr))

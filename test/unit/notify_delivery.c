@@ -117,7 +117,7 @@ static void nothing_is_heard_inside(struct listener *listener, const HostMemEven
 	tell(LOW);
 	if (event->type == HostMemEventAllocate && event->size == PAGE) {
 		OPEN(request, HostMemCommit);
-		CHECK_HR(hm_request_ask(&request, 2 * PAGE), S_OK);
+		CHECK_HR(fake_ask(&request, 2 * PAGE), S_OK);
 		hm_request_settle(&request);
 		hm_request_close(&request);
 	}
@@ -135,7 +135,7 @@ static void a_request_holds_back_until_the_outermost_is_closed(void)
 	listen(host, &first, ALL_EVENTS);
 	listen(host, &second, ALL_EVENTS);
 	OPEN(request, HostMemCommit);
-	CHECK_HR(hm_request_ask(&request, PAGE), S_OK);
+	CHECK_HR(fake_ask(&request, PAGE), S_OK);
 	hm_request_settle(&request);
 	hm_notify_flush(host);
 	CHECK_HEARD(&callback, "");
