@@ -4,7 +4,8 @@
  * There are three answers, one before the other: what somebody has said (NotifyMemory,
  * SetAvailability), what the simulated figures make of it, what the real ones do.  What was
  * said holds until the figures bring an edge, so that a simulation which forgets to clear
- * does not silence the monitor for good.  Simulated figures go through the same classifier
+ * does not silence the monitor for good; hence it is kept in one place only, in what the
+ * runtime is to know, and an edge overwrites it there.  Simulated figures go through the same classifier
  * as real ones, dwell times included: what is tested is what will happen.  Only the
  * system's part is replaced; the host's own account is exact and stays in the picture.
  *
@@ -100,7 +101,7 @@ static struct hm_pressure_figures figures_of(const struct hm_host *host)
 
 /* ---- Judging ---- */
 
-/* Judges the figures of now; an edge from `before` replaces what was said. */
+/* Judges the figures of now; an edge away from `before` replaces what was said. */
 static void judge_locked(struct hm_host *host, EMemoryAvailable before)
 {
 	struct hm_availability *availability = &host->availability;
@@ -109,10 +110,8 @@ static void judge_locked(struct hm_host *host, EMemoryAvailable before)
 	availability->pressure = hm_pressure_step(&hm_pressure_defaults,
 						  &availability->pressure, &figures,
 						  hm_clock_now(&host->clock));
-	if (availability->pressure.level == before)
-		return;
-	availability->forced = (EMemoryAvailable)0;
-	hm_notify_set_locked(&host->notify, availability->pressure.level);
+	if (availability->pressure.level != before)
+		hm_notify_set_locked(&host->notify, availability->pressure.level);
 }
 
 static void look_locked(struct hm_host *host)
@@ -128,7 +127,6 @@ HRESULT hm_availability_force(struct hm_host *host, EMemoryAvailable value)
 	if (FAILED(hr))
 		return hr;
 	lock(host);
-	host->availability.forced = value;
 	hm_notify_set_locked(&host->notify, value);
 	unlock(host);
 	hm_notify_leave(&delivery);
@@ -137,7 +135,6 @@ HRESULT hm_availability_force(struct hm_host *host, EMemoryAvailable value)
 
 HRESULT hm_availability_let_be(struct hm_host *host)
 {
-	struct hm_availability *availability = &host->availability;
 	struct hm_delivery delivery;
 	HRESULT hr = hm_notify_enter(&delivery, host);
 
@@ -145,10 +142,9 @@ HRESULT hm_availability_let_be(struct hm_host *host)
 		return hr;
 	lock(host);
 	look_locked(host);
-	if (availability->forced != 0) {
-		availability->forced = (EMemoryAvailable)0;
-		hm_notify_set_locked(&host->notify, availability->pressure.level);
-	}
+	/* If nothing was ever said, there is nothing to take back. */
+	if (host->notify.value != 0)
+		hm_notify_set_locked(&host->notify, host->availability.pressure.level);
 	unlock(host);
 	hm_notify_leave(&delivery);
 	return S_OK;

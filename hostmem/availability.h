@@ -26,9 +26,7 @@ struct hm_availability {
 	struct hm_simulated simulated[2];
 	_Atomic uint32_t version; /* simulated[version % 2] holds */
 
-	/* Guarded by the lock of hm_notify. */
-	struct hm_pressure pressure;
-	EMemoryAvailable forced; /* until the next edge; 0: nothing is */
+	struct hm_pressure pressure; /* guarded by the lock of hm_notify */
 };
 
 void hm_availability_init(struct hm_availability *availability);

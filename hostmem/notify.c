@@ -116,8 +116,6 @@ static void update_due_locked(struct hm_notify *notify)
 void hm_notify_set_locked(struct hm_notify *notify, EMemoryAvailable value)
 {
 	notify->value = value;
-	if (value != eMemoryAvailableLow)
-		notify->again = false;
 	update_due_locked(notify);
 }
 
@@ -265,10 +263,9 @@ void hm_notify_end(struct hm_host *host)
 	struct hm_notify *notify = &host->notify;
 
 	lock(notify);
+	notify->again = false;
 	hm_notify_set_locked(notify,
 			     notify->owes ? eMemoryAvailableNeutral : notify->told);
-	notify->again = false;
-	update_due_locked(notify);
 	unlock(notify);
 	hm_notify_flush(host);
 }

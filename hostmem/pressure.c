@@ -122,8 +122,7 @@ static EMemoryAvailable judge(const struct hm_pressure_rules *rules,
 	if (state->level == eMemoryAvailableHigh && figures->known &&
 	    is_below(rules, figures, rules->neutral_load))
 		return eMemoryAvailableHigh;
-	if (now >= state->stall_until &&
-	    has_lasted(state->plenty_since, rules->plenty_ms, now))
+	if (has_lasted(state->plenty_since, rules->plenty_ms, now))
 		return eMemoryAvailableHigh;
 	return eMemoryAvailableNeutral;
 }

@@ -206,6 +206,20 @@ static void a_repeat_that_is_held_back_comes_once(void)
 	fake_host_end(&fake);
 }
 
+static void a_repeat_that_is_held_back_is_not_told_at_the_end(void)
+{
+	struct callback later = callback_new();
+
+	begin_in_virtual_time();
+	force(LOW);
+	CHECK_HR(hm_notify_suspend(host), S_OK);
+	advance(8192);
+	hm_notify_register(&host->notify, &later.iface);
+	CHECK_HEARD(&callback, "1");
+	fake_host_end(&fake);
+	CHECK_HEARD(&later, "");
+}
+
 static void who_comes_later_hears_of_a_low_by_its_repeat(void)
 {
 	struct callback later = callback_new();
@@ -338,6 +352,7 @@ int main(void)
 	TAP_RUN(advancing_stops_wherever_something_is_due);
 	TAP_RUN(a_low_that_stands_is_repeated_whoever_said_it);
 	TAP_RUN(a_repeat_that_is_held_back_comes_once);
+	TAP_RUN(a_repeat_that_is_held_back_is_not_told_at_the_end);
 	TAP_RUN(who_comes_later_hears_of_a_low_by_its_repeat);
 	TAP_RUN(a_callback_may_advance_time_itself);
 	TAP_RUN(time_goes_on_when_a_callback_shuts_the_host_down);
