@@ -327,14 +327,29 @@ static void the_end_of_time_is_no_trap(void)
 	fake_host_end(&fake);
 }
 
+static void without_simulated_figures_there_is_nothing_to_clear(void)
+{
+	begin_in_virtual_time();
+	host->budget.limit = 10 * PAGE;
+	hm_budget_charge(&host->budget, 9 * PAGE);
+	let_be();
+	hm_budget_refund(&host->budget, 9 * PAGE);
+	let_be();
+	clear();
+	CHECK_HEARD(&callback, "1");
+	advance(1999);
+	CHECK_HEARD(&callback, "");
+	advance(1);
+	CHECK_HEARD(&callback, "2");
+	fake_host_end(&fake);
+}
+
 /* The host's own account stays in the picture. */
 static void the_account_is_judged_with_simulated_figures(void)
 {
 	begin_in_virtual_time();
 	host->budget.limit = 10 * PAGE;
-	hm_calls_enter();
 	hm_budget_charge(&host->budget, 9 * PAGE);
-	hm_calls_leave();
 	load(10);
 	CHECK_HEARD(&callback, "1");
 	clear();
@@ -359,6 +374,7 @@ int main(void)
 	TAP_RUN(the_host_may_go_in_the_middle_of_an_advance);
 	TAP_RUN(only_virtual_time_can_be_advanced);
 	TAP_RUN(the_end_of_time_is_no_trap);
+	TAP_RUN(without_simulated_figures_there_is_nothing_to_clear);
 	TAP_RUN(the_account_is_judged_with_simulated_figures);
 	return tap_done();
 }
