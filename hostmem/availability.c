@@ -5,9 +5,11 @@
  * SetAvailability), what the simulated figures make of it, what the real ones do.  What was
  * said holds until the figures bring an edge, so that a simulation which forgets to clear
  * does not silence the monitor for good; hence it is kept in one place only, in what the
- * runtime is to know, and an edge overwrites it there.  Simulated figures go through the same classifier
- * as real ones, dwell times included: what is tested is what will happen.  Only the
- * system's part is replaced; the host's own account is exact and stays in the picture.
+ * runtime is to know, and an edge overwrites it there.
+ *
+ * Simulated figures go through the same classifier as real ones, dwell times included: what
+ * is tested is what will happen.  Only the system's part is replaced; the host's own
+ * account is exact and stays in the picture.
  *
  * When the simulated figures are cleared, the judgement starts afresh, since dwell times
  * are there against noise, and this is none.

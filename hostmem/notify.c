@@ -130,7 +130,9 @@ uint64_t hm_notify_repeat_at_locked(const struct hm_notify *notify)
 
 void hm_notify_repeat_locked(struct hm_notify *notify, uint64_t now)
 {
-	if (now < hm_notify_repeat_at_locked(notify))
+	uint64_t at = hm_notify_repeat_at_locked(notify);
+
+	if (at == UINT64_MAX || now < at)
 		return;
 	notify->again = true;
 	update_due_locked(notify);
@@ -184,7 +186,9 @@ void hm_notify_flush(struct hm_host *host)
 {
 	struct hm_delivery delivery;
 
-	if (atomic_load(&host->notify.due) == 0 || hm_request_holds(host) != 0)
+	/* Who allocates during a suspension does not wait for a lock either. */
+	if (atomic_load(&host->notify.due) == 0 || hm_request_holds(host) != 0 ||
+	    atomic_load(&host->notify.suspensions) != 0)
 		return;
 	push(&delivery, host);
 	while (begin_call(&delivery)) {

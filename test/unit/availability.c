@@ -324,6 +324,8 @@ static void the_end_of_time_is_no_trap(void)
 	CHECK_HR(hm_availability_advance(host, UINT32_MAX), S_OK);
 	load(0);
 	CHECK_HR(hm_availability_advance(host, UINT32_MAX), S_OK);
+	/* One repetition on the way there, and then nothing any more. */
+	CHECK_HEARD(&callback, "11");
 	fake_host_end(&fake);
 }
 

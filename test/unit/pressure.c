@@ -283,7 +283,7 @@ static void check_step(struct history *h, const struct hm_pressure_figures *figu
 	CHECK(h->state.due > h->now);
 }
 
-/* A step at the same time changes nothing; with the same figures, nothing before it is due. */
+/* A step at the same time changes nothing, nor one with the same figures that is not due. */
 static void check_rest(const struct history *h, struct hm_pressure_figures figures)
 {
 	struct hm_pressure state = h->state;
