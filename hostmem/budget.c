@@ -9,9 +9,11 @@
  * The figures may be replaced at any time.  A request must not be judged by half of the
  * old ones and half of the new: a generous size from one and a generous limit from the
  * other would admit what neither does.  So they have a version, which is looked at again
- * after the swap; a charge that was admitted by figures no longer in force is taken back
- * and judged anew.  A lock around both was rejected: it would be the one lock that all
- * requests of a host take.
+ * between the verdict and the swap: what then raises the word was judged by figures that
+ * belonged together, and that the next ones come in between is the luck of a request under
+ * way.  Looking after the swap and taking the charge back was rejected: for that moment
+ * others would be refused, or would go to sleep, because of bytes that nobody gets.  So was
+ * a lock around both: it would be the one lock that all requests of a host take.
  *
  * What may be claimed is worked out once for each level when the figures are set.  It grows
  * with the level, as does the largest request, which is all there is to the law that what
@@ -121,14 +123,12 @@ bool hm_budget_admit(struct hm_budget *budget, EMemoryCriticalLevel level, size_
 		size_t claimed = PEEK(budget->claimed);
 
 		*reason = judge(budget, level, size, claimed);
-		if (*reason != HostMemNoReason) {
-			if (still_stands(budget, version))
+		if (still_stands(budget, version)) {
+			if (*reason != HostMemNoReason)
 				return false;
-		} else if (atomic_compare_exchange_weak(&budget->claimed, &claimed,
-							claimed + size)) {
-			if (still_stands(budget, version))
+			if (atomic_compare_exchange_weak(&budget->claimed, &claimed,
+							 claimed + size))
 				return true;
-			hm_budget_cancel(budget, size);
 		}
 		hm_thread_relax();
 	}

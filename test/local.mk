@@ -15,6 +15,7 @@ unit_tests = \
 	%D%/unit/availability \
 	%D%/unit/bitmap \
 	%D%/unit/budget \
+	%D%/unit/budget_threads \
 	%D%/unit/calls \
 	%D%/unit/clock \
 	%D%/unit/commit \
@@ -229,6 +230,7 @@ threaded_tests = \
 	%D%/unit/arenas \
 	%D%/unit/bitmap \
 	%D%/unit/budget \
+	%D%/unit/budget_threads \
 	%D%/unit/calls \
 	%D%/unit/directory \
 	%D%/unit/events \

@@ -1,10 +1,8 @@
 /*
- * Charging: two phases, one limit, many threads.
+ * Charging: two phases, one limit, three levels.
  */
 #include "hostmem/budget.h"
 #include "fake.h"
-
-#include <pthread.h>
 
 static struct hm_budget fresh(size_t limit)
 {
@@ -148,6 +146,187 @@ static void what_cannot_be_refused_is_charged_beyond_any_limit(void)
 	check_figures(&budget, 0, 0, 150);
 }
 
+/* ---- By level ---- */
+
+static struct hm_budget fresh_from(const HostMemBudget *given)
+{
+	struct hm_budget budget;
+
+	memset(&budget, 0, sizeof(budget));
+	CHECK_HR(hm_budget_check(given), S_OK);
+	hm_budget_init(&budget, given);
+	return budget;
+}
+
+#define BY_LEVEL \
+	{ \
+		.cbSize = sizeof(HostMemBudget), .cbLimit = 1000, \
+		.cbSoftLimit = SIZE_MAX, .cbHeadroom = { 300, 100, 0 }, \
+		.cbLargest = { 400, 500, SIZE_MAX }, .msWait = { 1, 0, 3 }, \
+	}
+
+static const HostMemBudget by_level = BY_LEVEL;
+
+static void each_level_has_a_ceiling_and_a_largest_request(void)
+{
+	static const struct {
+		size_t before, size;
+		bool admitted[3];
+		bool possible[3]; /* with nothing charged */
+		size_t lacks[3];
+	} rows[] = {
+		{ 0, 0, { 1, 1, 1 }, { 1, 1, 1 }, { 0, 0, 0 } },
+		{ 0, 400, { 1, 1, 1 }, { 1, 1, 1 }, { 0, 0, 0 } },
+		{ 0, 401, { 0, 1, 1 }, { 0, 1, 1 }, { 0, 0, 0 } },
+		{ 0, 500, { 0, 1, 1 }, { 0, 1, 1 }, { 0, 0, 0 } },
+		{ 0, 501, { 0, 0, 1 }, { 0, 0, 1 }, { 0, 0, 0 } },
+		{ 0, 1000, { 0, 0, 1 }, { 0, 0, 1 }, { 300, 100, 0 } },
+		{ 0, 1001, { 0, 0, 0 }, { 0, 0, 0 }, { 301, 101, 1 } },
+		{ 300, 400, { 1, 1, 1 }, { 1, 1, 1 }, { 0, 0, 0 } },
+		{ 301, 400, { 0, 1, 1 }, { 1, 1, 1 }, { 1, 0, 0 } },
+		{ 500, 400, { 0, 1, 1 }, { 1, 1, 1 }, { 200, 0, 0 } },
+		{ 501, 400, { 0, 0, 1 }, { 1, 1, 1 }, { 201, 1, 0 } },
+		{ 699, 1, { 1, 1, 1 }, { 1, 1, 1 }, { 0, 0, 0 } },
+		{ 700, 1, { 0, 1, 1 }, { 1, 1, 1 }, { 1, 0, 0 } },
+		{ 900, 1, { 0, 0, 1 }, { 1, 1, 1 }, { 1, 1, 0 } },
+		{ 1000, 1, { 0, 0, 0 }, { 1, 1, 1 }, { 1, 1, 1 } },
+		{ 1200, 7, { 0, 0, 0 }, { 1, 1, 1 }, { 7, 7, 7 } },
+		{ 1,
+		  SIZE_MAX,
+		  { 0, 0, 0 },
+		  { 0, 0, 0 },
+		  { SIZE_MAX - 699, SIZE_MAX - 899, SIZE_MAX - 999 } },
+	};
+
+	for (size_t i = 0; i < ROWS(rows) * 3; i++) {
+		size_t row = i / 3;
+		EMemoryCriticalLevel level = (EMemoryCriticalLevel)(i % 3);
+		struct hm_budget budget = fresh_from(&by_level);
+		HostMemReason reason;
+		bool admitted = rows[row].admitted[level];
+
+		tap_row("%zu + %zu at level %u", rows[row].before, rows[row].size,
+			(unsigned)level);
+		hm_budget_charge(&budget, rows[row].before);
+		CHECK_INT(hm_budget_could_admit(&budget, level, rows[row].size),
+			  rows[row].possible[level]);
+		CHECK_SIZE(hm_budget_lacks(&budget, level, rows[row].size),
+			   rows[row].lacks[level]);
+		CHECK_INT(hm_budget_admit(&budget, level, rows[row].size, &reason),
+			  admitted);
+		CHECK_SIZE(budget.claimed,
+			   rows[row].before + (admitted ? rows[row].size : 0));
+	}
+}
+
+/* What is charged has no say in whether a request could ever be granted. */
+static void what_could_be_admitted_does_not_depend_on_what_is_charged(void)
+{
+	struct hm_budget budget = fresh(SIZE_MAX);
+
+	hm_budget_charge(&budget, SIZE_MAX);
+	CHECK(hm_budget_could_admit(&budget, eTaskCritical, SIZE_MAX));
+	CHECK_SIZE(hm_budget_lacks(&budget, eTaskCritical, SIZE_MAX), SIZE_MAX);
+	CHECK_SIZE(hm_budget_lacks(&budget, eTaskCritical, 0), 0);
+}
+
+static void a_malformed_budget_is_told(void)
+{
+#define MOST SIZE_MAX
+#define ANY \
+	{ \
+		MOST, MOST, MOST \
+	}
+	static const struct {
+		const char *what;
+		HostMemBudget budget;
+		HRESULT want;
+	} rows[] = {
+		{ "none", HOSTMEM_BUDGET_INIT, S_OK },
+		{ "by level", BY_LEVEL, S_OK },
+		{ "both flags", { .dwFlags = 3, .cbLargest = ANY }, S_OK },
+		{ "flag 4", { .dwFlags = 4, .cbLargest = ANY }, E_INVALIDARG },
+		{ "flag 31", { .dwFlags = 0x80000003, .cbLargest = ANY }, E_INVALIDARG },
+		{ "all 0", { .dwFlags = 0 }, S_OK },
+		{ "limit 0, headroom 1", { .cbHeadroom = { 1, 0, 0 } }, E_INVALIDARG },
+		{ "all equal",
+		  { .cbLimit = 5, .cbHeadroom = { 5, 5, 5 }, .cbLargest = { 5, 5, 5 } },
+		  S_OK },
+		{ "task above",
+		  { .cbLimit = 5, .cbHeadroom = { 6, 5, 5 } },
+		  E_INVALIDARG },
+		{ "all above",
+		  { .cbLimit = 5, .cbHeadroom = { 6, 6, 6 } },
+		  E_INVALIDARG },
+		{ "domain above task",
+		  { .cbLimit = 9, .cbHeadroom = { 5, 6, 5 } },
+		  E_INVALIDARG },
+		{ "process above domain",
+		  { .cbLimit = 9, .cbHeadroom = { 6, 5, 6 } },
+		  E_INVALIDARG },
+		{ "rising", { .cbLimit = 9, .cbHeadroom = { 1, 2, 3 } }, E_INVALIDARG },
+		{ "all of it", { .cbLimit = MOST, .cbHeadroom = ANY }, S_OK },
+		{ "largest falls", { .cbLargest = { 3, 2, 1 } }, E_INVALIDARG },
+		{ "task largest", { .cbLargest = { 3, 2, 3 } }, E_INVALIDARG },
+		{ "domain largest", { .cbLargest = { 3, 4, 3 } }, E_INVALIDARG },
+		{ "process only", { .cbLargest = { 0, 0, MOST } }, S_OK },
+		{ "soft above hard", { .cbSoftLimit = MOST }, S_OK },
+		{ "waits in no order", { .msWait = { 1, 0, UINT32_MAX } }, S_OK },
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		tap_row("%s", rows[i].what);
+		CHECK_HR(hm_budget_check(&rows[i].budget), rows[i].want);
+	}
+}
+
+static void a_budget_is_replaced_as_a_whole(void)
+{
+	HostMemBudget given = by_level, out;
+	struct hm_budget budget = fresh(50);
+	HostMemReason reason;
+
+	given.dwFlags = HOSTMEM_ANNOUNCE_ALWAYS;
+	given.cbSoftLimit = 800;
+	CHECK(hm_budget_admit(&budget, eTaskCritical, 50, &reason));
+	CHECK(!hm_budget_announces_always(&budget));
+	CHECK_HR(hm_budget_set(&budget, &given), S_OK);
+	hm_budget_get(&budget, &out);
+	CHECK_INT(memcmp(&out, &given, sizeof(out)), 0);
+	CHECK(hm_budget_announces_always(&budget));
+	CHECK_SIZE(budget.limit, 1000);
+	for (unsigned level = 0; level < 3; level++)
+		CHECK_U32(hm_budget_wait(&budget, (EMemoryCriticalLevel)level),
+			  given.msWait[level]);
+	CHECK(!hm_budget_admit(&budget, eTaskCritical, 401, &reason));
+	CHECK_INT(reason, HostMemByBudget);
+	check_figures(&budget, 50, 0, 0);
+}
+
+static void the_way_of_charging_stays(void)
+{
+	for (uint32_t mode = 0; mode < 2; mode++) {
+		HostMemBudget given = HOSTMEM_BUDGET_INIT, out;
+		struct hm_budget budget;
+
+		given.dwFlags = mode;
+		budget = fresh_from(&given);
+		CHECK_INT(hm_budget_charges_reserve(&budget), mode);
+		given.dwFlags = mode ^ HOSTMEM_CHARGE_RESERVE;
+		given.cbLimit = 7;
+		CHECK_HR(hm_budget_set(&budget, &given), E_INVALIDARG);
+		given.dwFlags |= HOSTMEM_ANNOUNCE_ALWAYS;
+		CHECK_HR(hm_budget_set(&budget, &given), E_INVALIDARG);
+		hm_budget_get(&budget, &out);
+		CHECK_U32(out.dwFlags, mode);
+		CHECK_SIZE(out.cbLimit, SIZE_MAX);
+		CHECK_SIZE(budget.limit, SIZE_MAX);
+		given.dwFlags ^= HOSTMEM_CHARGE_RESERVE;
+		CHECK_HR(hm_budget_set(&budget, &given), S_OK);
+		CHECK_INT(hm_budget_charges_reserve(&budget), mode);
+	}
+}
+
 static void a_fork_child_forgets_what_others_had_under_way(void)
 {
 	static const size_t own[] = { 0, 7, 40 };
@@ -165,54 +344,6 @@ static void a_fork_child_forgets_what_others_had_under_way(void)
 	}
 }
 
-enum { THREADS = 4, ROUNDS = 20000, LIMIT = 1000 };
-
-static struct hm_budget shared;
-static _Atomic size_t admitted; /* by our own count, raised after and lowered before */
-static _Atomic unsigned overshoots, refusals;
-
-static void *take_and_give(void *seed)
-{
-	uint64_t state = *(uint64_t *)seed;
-	HostMemReason reason;
-
-	for (unsigned i = 0; i < ROUNDS; i++) {
-		size_t size = 1 + random_below(&state, LIMIT / 2);
-
-		if (!hm_budget_admit(&shared, eTaskCritical, size, &reason)) {
-			atomic_fetch_add(&refusals, 1);
-			continue;
-		}
-		if (atomic_fetch_add(&admitted, size) + size > LIMIT)
-			atomic_fetch_add(&overshoots, 1);
-		if (random_below(&state, 2) == 0) {
-			atomic_fetch_sub(&admitted, size);
-			hm_budget_cancel(&shared, size);
-			continue;
-		}
-		hm_budget_settle(&shared, size);
-		atomic_fetch_sub(&admitted, size);
-		hm_budget_refund(&shared, size);
-	}
-	return NULL;
-}
-
-static void many_threads_together_never_pass_the_limit(void)
-{
-	uint64_t seeds[THREADS] = { 1, 22, 333, 4444 };
-	pthread_t threads[THREADS];
-
-	shared = fresh(LIMIT);
-	for (size_t i = 0; i < THREADS; i++)
-		CHECK_INT(pthread_create(&threads[i], NULL, take_and_give, &seeds[i]), 0);
-	for (size_t i = 0; i < THREADS; i++)
-		CHECK_INT(pthread_join(threads[i], NULL), 0);
-	CHECK_U32(overshoots, 0);
-	CHECK_SIZE(shared.claimed, 0);
-	CHECK_SIZE(shared.charged, 0);
-	CHECK(shared.peak != 0 && shared.peak <= LIMIT);
-}
-
 int main(void)
 {
 	TAP_RUN(a_new_budget_has_no_limit);
@@ -222,7 +353,11 @@ int main(void)
 	TAP_RUN(a_charge_may_become_pending_again);
 	TAP_RUN(refunded_bytes_can_be_had_again);
 	TAP_RUN(what_cannot_be_refused_is_charged_beyond_any_limit);
+	TAP_RUN(each_level_has_a_ceiling_and_a_largest_request);
+	TAP_RUN(what_could_be_admitted_does_not_depend_on_what_is_charged);
+	TAP_RUN(a_malformed_budget_is_told);
+	TAP_RUN(a_budget_is_replaced_as_a_whole);
+	TAP_RUN(the_way_of_charging_stays);
 	TAP_RUN(a_fork_child_forgets_what_others_had_under_way);
-	TAP_RUN(many_threads_together_never_pass_the_limit);
 	return tap_done();
 }
