@@ -102,6 +102,8 @@ conformance_tests = \
 	%D%/conformance/bad_inputs_mappings \
 	%D%/conformance/bad_inputs_policy \
 	%D%/conformance/bad_inputs_query \
+	%D%/conformance/budget \
+	%D%/conformance/budget_law \
 	%D%/conformance/com \
 	%D%/conformance/config \
 	%D%/conformance/core_dump \
@@ -140,6 +142,8 @@ test_conformance_bad_inputs_limits_LDADD = libhostmem.la
 test_conformance_bad_inputs_mappings_LDADD = libhostmem.la
 test_conformance_bad_inputs_policy_LDADD = libhostmem.la
 test_conformance_bad_inputs_query_LDADD = libhostmem.la
+test_conformance_budget_LDADD = libhostmem.la
+test_conformance_budget_law_LDADD = libhostmem.la
 test_conformance_com_LDADD = libhostmem.la
 test_conformance_config_LDADD = libhostmem.la
 test_conformance_core_dump_LDADD = libhostmem.la
@@ -222,6 +226,7 @@ e2e_tests = \
 threaded_tests = \
 	%D%/conformance/bad_inputs_free \
 	%D%/conformance/bad_inputs_query \
+	%D%/conformance/budget_law \
 	%D%/conformance/com \
 	%D%/conformance/events_failure \
 	%D%/conformance/events_nested \
@@ -294,6 +299,7 @@ noinst_HEADERS += \
 	%D%/callback.h \
 	%D%/conformance/access.h \
 	%D%/conformance/bad_inputs.h \
+	%D%/conformance/budget.h \
 	%D%/conformance/child.h \
 	%D%/conformance/com_rules.h \
 	%D%/conformance/host.h \
