@@ -104,6 +104,7 @@ conformance_tests = \
 	%D%/conformance/bad_inputs_query \
 	%D%/conformance/budget \
 	%D%/conformance/budget_law \
+	%D%/conformance/charge_reserve \
 	%D%/conformance/com \
 	%D%/conformance/config \
 	%D%/conformance/core_dump \
@@ -144,6 +145,7 @@ test_conformance_bad_inputs_policy_LDADD = libhostmem.la
 test_conformance_bad_inputs_query_LDADD = libhostmem.la
 test_conformance_budget_LDADD = libhostmem.la
 test_conformance_budget_law_LDADD = libhostmem.la
+test_conformance_charge_reserve_LDADD = libhostmem.la
 test_conformance_com_LDADD = libhostmem.la
 test_conformance_config_LDADD = libhostmem.la
 test_conformance_core_dump_LDADD = libhostmem.la
