@@ -112,7 +112,9 @@ conformance_tests = \
 	%D%/conformance/events_failure \
 	%D%/conformance/events_life \
 	%D%/conformance/events_nested \
+	%D%/conformance/faults \
 	%D%/conformance/faults_arguments \
+	%D%/conformance/faults_path \
 	%D%/conformance/footprint \
 	%D%/conformance/foreign \
 	%D%/conformance/foreign_protect \
@@ -153,7 +155,9 @@ test_conformance_events_LDADD = libhostmem.la
 test_conformance_events_failure_LDADD = libhostmem.la
 test_conformance_events_life_LDADD = libhostmem.la
 test_conformance_events_nested_LDADD = libhostmem.la
+test_conformance_faults_LDADD = libhostmem.la
 test_conformance_faults_arguments_LDADD = libhostmem.la
+test_conformance_faults_path_LDADD = libhostmem.la
 test_conformance_footprint_LDADD = libhostmem.la
 test_conformance_foreign_LDADD = libhostmem.la
 test_conformance_foreign_protect_LDADD = libhostmem.la
@@ -304,6 +308,7 @@ noinst_HEADERS += \
 	%D%/conformance/budget.h \
 	%D%/conformance/child.h \
 	%D%/conformance/com_rules.h \
+	%D%/conformance/faulted.h \
 	%D%/conformance/host.h \
 	%D%/conformance/maps.h \
 	%D%/conformance/recorder.h \
