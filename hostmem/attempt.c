@@ -53,7 +53,7 @@ static void take_back(struct hm_request *request)
 	if (pending == 0)
 		return;
 	hm_budget_cancel(&request->host->budget, pending);
-	hm_host_offer(request->host);
+	hm_host_offer(request->host, HM_OFFER_CHARGE);
 }
 
 /* What was never announced and is no shortage is a bad argument: no event. */

@@ -262,7 +262,7 @@ HRESULT hm_gate_leave(struct hm_host *host)
 		return S_OK;
 	open_gate(host);
 	/* What the owner has given back was offered to nobody. */
-	hm_host_offer(host);
+	hm_host_offer(host, HM_OFFER_MEMORY);
 	return S_OK;
 }
 

@@ -216,18 +216,19 @@ HRESULT hm_host_set_budget(struct hm_host *host, const HostMemBudget *budget)
 	if (FAILED(hr))
 		return hr;
 	hm_calls_enter();
-	hm_waiting_judge(&host->waiting, &host->budget);
+	/* What a closed gate's owner makes room for is offered when he leaves. */
+	hm_waiting_judge(&host->waiting, &host->budget, hm_gate_is_open(host));
 	hm_calls_leave();
 	return S_OK;
 }
 
-void hm_host_offer_now(struct hm_host *host)
+void hm_host_offer_now(struct hm_host *host, enum hm_offer what)
 {
 	/* Its owner may need it; when he leaves, it is offered. */
 	if (!hm_gate_is_open(host))
 		return;
 	hm_calls_enter();
-	hm_waiting_offer(&host->waiting, &host->budget);
+	hm_waiting_offer(&host->waiting, &host->budget, what == HM_OFFER_MEMORY);
 	hm_calls_leave();
 }
 

@@ -100,14 +100,18 @@ HRESULT hm_host_shut_down(struct hm_host *host);
 /* Replaces the budget; E_INVALIDARG if it charges in another way. */
 HRESULT hm_host_set_budget(struct hm_host *host, const HostMemBudget *budget);
 
-/* Memory of the host has been given back: offers it to those who wait.  Outside of
- * hm_calls_enter, without a lock. */
-void hm_host_offer_now(struct hm_host *host);
+/* Memory of the host has been given back, or only a charge that came to nothing: offers it
+ * to those who wait.  Outside of hm_calls_enter, without a lock. */
+enum hm_offer {
+	HM_OFFER_MEMORY,
+	HM_OFFER_CHARGE,
+};
+void hm_host_offer_now(struct hm_host *host, enum hm_offer what);
 
-static inline void hm_host_offer(struct hm_host *host)
+static inline void hm_host_offer(struct hm_host *host, enum hm_offer what)
 {
 	if (atomic_load(&host->waiting.count) != 0)
-		hm_host_offer_now(host);
+		hm_host_offer_now(host, what);
 }
 
 /* Whoever sleeps, for memory or at the gate, looks again. */

@@ -41,7 +41,7 @@ HRESULT hm_mapping_acquired(struct hm_host *host, uintptr_t start, size_t size)
 		hm_request_renew(&request);
 		hm_announce_free(&request, HostMemMapping, (void *)start, displaced);
 	}
-	hm_host_offer(host);
+	hm_host_offer(host, HM_OFFER_MEMORY);
 	hm_request_close(&request);
 	return S_OK;
 }
@@ -58,7 +58,7 @@ HRESULT hm_mapping_released(struct hm_host *host, uintptr_t start)
 	known = hm_external_release(&host->external, &host->budget, start, &size);
 	hm_calls_leave();
 	hm_announce_free(&request, HostMemMapping, (void *)start, size);
-	hm_host_offer(host);
+	hm_host_offer(host, HM_OFFER_MEMORY);
 	hm_request_close(&request);
 	return known ? S_OK : HOST_E_INVALIDOPERATION;
 }

@@ -119,7 +119,7 @@ HRESULT hm_decommit(struct hm_host *host, uintptr_t address, size_t size)
 	hm_calls_leave();
 	hr = hm_host_result(host, hr);
 	hm_announce_free(&request, HostMemDecommit, (void *)start, freed);
-	hm_host_offer(host);
+	hm_host_offer(host, HM_OFFER_MEMORY);
 	hm_request_close(&request);
 	return hr;
 }
@@ -218,7 +218,7 @@ HRESULT hm_release(struct hm_host *host, uintptr_t address)
 
 	if (!hm_events_wanted(&host->events)) {
 		hr = release_at(host, address, &base, &freed);
-		hm_host_offer(host);
+		hm_host_offer(host, HM_OFFER_MEMORY);
 		return hr;
 	}
 	hr = hm_request_open(&request, host, HostMemRelease, eTaskCritical, NULL);
@@ -226,7 +226,7 @@ HRESULT hm_release(struct hm_host *host, uintptr_t address)
 		return hr;
 	hr = release_at(host, address, &base, &freed);
 	hm_announce_free(&request, HostMemRelease, (void *)base, freed);
-	hm_host_offer(host);
+	hm_host_offer(host, HM_OFFER_MEMORY);
 	hm_request_close(&request);
 	return hr;
 }
@@ -339,7 +339,7 @@ HRESULT hm_release_range(struct hm_host *host, uintptr_t address, size_t size)
 	hm_calls_leave();
 	hr = hm_host_result(host, hr);
 	hm_announce_free(&request, HostMemRelease, (void *)address, freed);
-	hm_host_offer(host);
+	hm_host_offer(host, HM_OFFER_MEMORY);
 	hm_request_close(&request);
 	return hr;
 }

@@ -11,7 +11,9 @@
  * frees takes the bytes off, and then looks at the count.  Whichever comes second sees the
  * other.  Where the system was short there is nothing to look at but whether the host has
  * less than it had; a release in the moment between that does not show there costs the
- * waiter one turn, and its time limit ends the wait in any case.
+ * waiter one turn, and its time limit ends the wait in any case.  A charge that came to
+ * nothing gives the system nothing back, so it is not offered to those for whom the system
+ * was short: two of them would wake each other with it until their time is up.
  *
  * In virtual time nobody sleeps: the clock is moved by what is left of the wait.
  *
@@ -61,6 +63,15 @@ static void wake_locked(struct hm_waiting *waiting, struct hm_waiter *waiter,
 	hm_word_wake_all(&waiter->wake);
 }
 
+/* Whoever wants nothing may have it, also beyond the limit. */
+static bool admit(struct hm_budget *budget, const struct hm_waiter *waiter)
+{
+	HostMemReason reason;
+
+	return waiter->charge == 0 ||
+	       hm_budget_admit(budget, waiter->level, waiter->charge, &reason);
+}
+
 /* `freed`: the system has got something back, too. */
 static void offer_locked(struct hm_waiting *waiting, struct hm_budget *budget, bool freed)
 {
@@ -68,10 +79,8 @@ static void offer_locked(struct hm_waiting *waiting, struct hm_budget *budget, b
 
 	while (waiter != NULL) {
 		struct hm_waiter *next = waiter->next;
-		HostMemReason reason;
 
-		if ((freed || !waiter->for_any_free) &&
-		    hm_budget_admit(budget, waiter->level, waiter->charge, &reason))
+		if ((freed || !waiter->for_any_free) && admit(budget, waiter))
 			wake_locked(waiting, waiter, HM_WAKE_GRANTED);
 		waiter = next;
 	}
@@ -83,7 +92,14 @@ static void wake_all_locked(struct hm_waiting *waiting, enum hm_wake why)
 		wake_locked(waiting, waiting->first, why);
 }
 
-/* What there is to say before anybody sleeps. */
+/* Whether there is no use in waiting, by the budget that there is. */
+static bool is_hopeless(const struct hm_budget *budget, const struct hm_waiter *waiter)
+{
+	return !hm_budget_could_admit(budget, waiter->level, waiter->charge);
+}
+
+/* What there is to say before anybody sleeps.  The budget may have changed since somebody
+ * thought that waiting was of use, and who changed it did not find this waiter. */
 static void begin(struct hm_waiting *waiting, struct hm_budget *budget,
 		  struct hm_waiter *waiter)
 {
@@ -94,7 +110,9 @@ static void begin(struct hm_waiting *waiting, struct hm_budget *budget,
 		atomic_store_explicit(&waiter->wake, HM_WAKE_ENDED, memory_order_relaxed);
 	} else {
 		insert_locked(waiting, waiter);
-		if (!waiter->for_any_free)
+		if (is_hopeless(budget, waiter))
+			wake_locked(waiting, waiter, HM_WAKE_AGAIN);
+		else if (!waiter->for_any_free)
 			offer_locked(waiting, budget, false);
 		else if (atomic_load(&budget->charged) < waiter->charged)
 			wake_locked(waiting, waiter, HM_WAKE_AGAIN);
@@ -137,26 +155,27 @@ enum hm_wake hm_waiting_sleep(struct hm_waiting *waiting, struct hm_budget *budg
 	return state_of(waiter);
 }
 
-void hm_waiting_offer(struct hm_waiting *waiting, struct hm_budget *budget)
+void hm_waiting_offer(struct hm_waiting *waiting, struct hm_budget *budget, bool freed)
 {
 	if (atomic_load(&waiting->count) == 0)
 		return;
 	hm_lock_acquire(&waiting->lock, HM_RANK_WAITING);
-	offer_locked(waiting, budget, true);
+	offer_locked(waiting, budget, freed);
 	hm_lock_release(&waiting->lock, HM_RANK_WAITING);
 }
 
-void hm_waiting_judge(struct hm_waiting *waiting, struct hm_budget *budget)
+void hm_waiting_judge(struct hm_waiting *waiting, struct hm_budget *budget, bool offer)
 {
 	struct hm_waiter *waiter;
 
 	hm_lock_acquire(&waiting->lock, HM_RANK_WAITING);
-	offer_locked(waiting, budget, false);
+	if (offer)
+		offer_locked(waiting, budget, false);
 	waiter = waiting->first;
 	while (waiter != NULL) {
 		struct hm_waiter *next = waiter->next;
 
-		if (!hm_budget_could_admit(budget, waiter->level, waiter->charge))
+		if (is_hopeless(budget, waiter))
 			wake_locked(waiting, waiter, HM_WAKE_AGAIN);
 		waiter = next;
 	}

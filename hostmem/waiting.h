@@ -40,11 +40,12 @@ enum hm_wake hm_waiting_sleep(struct hm_waiting *waiting, struct hm_budget *budg
 
 /* The rest is called between hm_calls_enter and hm_calls_leave. */
 
-/* Memory has been given back: offers it. */
-void hm_waiting_offer(struct hm_waiting *waiting, struct hm_budget *budget);
-/* The budget is another one: offers what it leaves, and wakes those who can never have
- * what they wait for. */
-void hm_waiting_judge(struct hm_waiting *waiting, struct hm_budget *budget);
+/* Something has been given back: offers it.  `freed`: to the system as well, and not only
+ * to the budget. */
+void hm_waiting_offer(struct hm_waiting *waiting, struct hm_budget *budget, bool freed);
+/* The budget is another one: offers what it leaves, if it is to be offered now, and wakes
+ * those who can never have what they wait for. */
+void hm_waiting_judge(struct hm_waiting *waiting, struct hm_budget *budget, bool offer);
 /* The time is another one: everybody looks again. */
 void hm_waiting_wake_all(struct hm_waiting *waiting);
 /* Nobody waits any more, from now on. */

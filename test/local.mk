@@ -74,7 +74,9 @@ unit_tests = \
 	%D%/unit/shelf \
 	%D%/unit/spare \
 	%D%/unit/tidy \
-	%D%/unit/tidy_threads
+	%D%/unit/tidy_threads \
+	%D%/unit/waiting \
+	%D%/unit/waiting_random
 
 abi_programs = \
 	%D%/abi/headers \
@@ -259,7 +261,9 @@ threaded_tests = \
 	%D%/unit/query \
 	%D%/unit/regions_split \
 	%D%/unit/shelf \
-	%D%/unit/tidy_threads
+	%D%/unit/tidy_threads \
+	%D%/unit/waiting \
+	%D%/unit/waiting_random
 
 ## Run in each of the ways in which a host takes access away from pages, see abi/hostmem.h:
 ## `make check` takes what the kernel has, this the others.
