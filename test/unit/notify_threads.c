@@ -195,7 +195,7 @@ static void a_callback_may_fork(void)
 
 /* ---- Everything at once ---- */
 
-enum { REGISTRARS = 2, OWN = 3, ROUNDS = 4000 };
+enum { REGISTRARS = 2, OWN = 3, ROUNDS = 4000, CALLS = 20 };
 
 static struct callback own[REGISTRARS][OWN];
 static atomic_bool over, alone;
@@ -215,7 +215,9 @@ static void *register_in_turn(void *argument)
 {
 	struct callback *mine = argument;
 
-	for (unsigned i = 0; i < ROUNDS; i++) {
+	/* However the threads are scheduled, some calls fall in between. */
+	for (unsigned i = 0; i < ROUNDS || atomic_load(&host->notify.calls) < CALLS;
+	     i++) {
 		struct callback *callback = &mine[i % OWN];
 
 		listen_with(callback);
@@ -282,7 +284,6 @@ static void register_beside_telling(size_t count,
 	atomic_store(&over, true);
 	for (size_t i = 0; i < ROWS(others); i++)
 		CHECK_INT(pthread_join(others[i], NULL), 0);
-	CHECK(fake_usage(&fake).cNotifications != 0);
 	fake_host_end(&fake);
 	for (size_t i = 0; i < count * OWN; i++)
 		CHECK_U32(own[i / OWN][i % OWN].references, 1);
