@@ -89,8 +89,8 @@ static void look_at_the_time(struct hm_host *host)
 		hm_availability_look(host);
 }
 
-static HRESULT pass_faults(struct hm_request *request, const struct hm_work *work,
-			   uint32_t place)
+static HRESULT ask_rules(struct hm_request *request, const struct hm_work *work,
+			 uint32_t place)
 {
 	struct hm_host *host = request->host;
 	const struct hm_fault_query query = {
@@ -103,7 +103,7 @@ static HRESULT pass_faults(struct hm_request *request, const struct hm_work *wor
 	uint32_t ms;
 
 	/* A rule sees a request once, not once for each attempt. */
-	if (!hm_faults_any(&host->faults) || (request->faulted & (1U << place)) != 0)
+	if ((request->faulted & (1U << place)) != 0)
 		return S_OK;
 	request->faulted |= 1U << place;
 	if (!hm_faults_fire(&host->faults, &query, &hr, &ms))
@@ -114,6 +114,13 @@ static HRESULT pass_faults(struct hm_request *request, const struct hm_work *wor
 		look_at_the_time(host);
 	}
 	return hr;
+}
+
+static inline HRESULT pass_faults(struct hm_request *request, const struct hm_work *work,
+				  uint32_t place)
+{
+	return hm_faults_any(&request->host->faults) ? ask_rules(request, work, place)
+						     : S_OK;
 }
 
 static HRESULT claim(struct hm_request *request, size_t charge, HostMemReason *reason)
