@@ -1,22 +1,33 @@
 /*
  * JSRT-like memory functions, with Chakra's names, values and argument order.
  *
- * Not in this release: the functions belong to libhostmem-jsrt, a library of its own
- * that comes later; libhostmem does not have them.  This header is complete already,
- * so that programs can be written against it.
- *
- * hostmem.h does not bring this header, because a program may include Chakra's own,
- * which declares the same names.  Include one or the other.
+ * The functions are in libhostmem-jsrt, a library of its own (pkg-config hostmem-jsrt),
+ * because a program may link Chakra, which has the same names.  For the same reason
+ * hostmem.h does not bring this header.  Include this one or Chakra's.
  *
  * A runtime handle is a host of its own, without an engine: the engine allocates
  * through HostMemRuntimeGetHost, and HostMemRuntimeSetCollector says what
- * JsCollectGarbage runs.  Usage counts what the budget of that host charges.
+ * JsCollectGarbage runs.  Usage counts what the budget of that host charges: committed
+ * pages, the pages of heaps, acquired mappings.  A new runtime uses nothing.
  *
- * Rules of every function
+ * Rules of every function that answers a JsErrorCode
  *   - A handle that is NULL is JsErrorInvalidArgument, found before an out pointer that
  *     is NULL, which is JsErrorNullArgument.  A handle that is neither NULL nor live is
  *     an error of the caller that cannot be reported.
+ *   - What an out pointer points to is NULL or 0 on every other failure; after a NULL
+ *     handle it is as it was.
  *   - Any thread may call, also from callbacks, which run with no lock held.
+ *   - After IHostMemoryControl::Shutdown of the host, or after an E_FAIL of it, usage
+ *     can still be read, callbacks can be set, and JsDisposeRuntime is due.
+ *
+ * Callbacks, of all three kinds
+ *   - There is one of each kind.  Setting one returns when no call of the one before is
+ *     under way and none will come; from inside that one, at once, and then other threads
+ *     may still be in it.  So hold no lock that it needs.
+ *   - NULL is none and never fails.
+ *   - Its state must live until it is replaced or the runtime is disposed.
+ *   - It may call anything here but JsDisposeRuntime of its own runtime.  It must return:
+ *     no exception, no longjmp, no end of the thread.
  *
  * Source: names, values and the order of arguments and of their checks are Chakra's
  * (ChakraCommon.h); what is "ours" is said where it stands.
@@ -130,16 +141,31 @@ typedef bool (HOSTMEM_CALL *JsThreadServiceCallback)(
  *
  * @param callbackState    what was given on registration.
  * @param allocationEvent  what happens.
- * @param allocationSize   bytes charged or refunded, or that would have been.
+ * @param allocationSize   bytes; see there.
  *
- * Called on the thread that allocates or frees, with no lock held.  It may call
- * anything; events of nested requests are not delivered to it.
+ *	JsMemoryAllocate  bytes about to be charged; usage does not have them yet
+ *	JsMemoryFree      bytes refunded; usage is without them
+ *	JsMemoryFailure   bytes that were not granted, 0 for a reservation, which is
+ *	                  free of charge; usage is without them
  *
- * A request that the limit refuses gives a failure event without an allocate event
- * before it, as in Chakra; HOSTMEM_ANNOUNCE_ALWAYS in the budget of the host gives
- * both, so that a plain counter balances.
+ * Called on the thread that allocates or frees, with no lock held.  Requests that it
+ * makes itself are granted, refused and charged as any other, and it does not hear of
+ * them.  What is allocated before it is set, it has not heard of: a counter begins with
+ * JsGetRuntimeMemoryUsage.
  *
- * Returns: of an allocate event: false refuses it.  Of others: not looked at.
+ * Failures.  A no, or a refusal of the system, gives a failure event after the allocate
+ * event, with the same size.  A request that the limit refuses gives a failure event
+ * alone, as in Chakra.  HOSTMEM_ANNOUNCE_ALWAYS in the budget of the host gives both
+ * then, so that a counter balances which adds on allocate and subtracts on free and on
+ * failure.  Its answer to such an allocate event is not looked at.
+ *
+ * Where the host tries a request again (HostMemEvent.attempt), the attempt before is
+ * shown as a failure of its own, so that the counter balances there too.  A callback that
+ * is replaced during a request hands over to the new one, which may get the failure of
+ * what it has not seen allocated.
+ *
+ * Returns: of an allocate event: false refuses it; that is not remembered.  Of others:
+ *          not looked at.
  */
 typedef bool (HOSTMEM_CALL *JsMemoryAllocationCallback)(void *callbackState,
 							JsMemoryEventType allocationEvent,
@@ -149,6 +175,8 @@ typedef bool (HOSTMEM_CALL *JsMemoryAllocationCallback)(void *callbackState,
  * Hears that a collection is about to begin.
  *
  * @param callbackState  what was given on registration.
+ *
+ * Called by JsCollectGarbage only, on its thread.
  */
 typedef void (HOSTMEM_CALL *JsBeforeCollectCallback)(void *callbackState);
 
@@ -156,6 +184,9 @@ typedef void (HOSTMEM_CALL *JsBeforeCollectCallback)(void *callbackState);
  * Collects garbage, for JsCollectGarbage.
  *
  * @param state  what was given to HostMemRuntimeSetCollector.
+ *
+ * Called by JsCollectGarbage only, on its thread; by several threads at once, if they
+ * call it at once.
  */
 typedef void (HOSTMEM_CALL *HostMemCollectCallback)(void *state);
 
@@ -171,6 +202,7 @@ typedef void (HOSTMEM_CALL *HostMemCollectCallback)(void *state);
  * Errors:  JsErrorNullArgument     runtime is NULL
  *          JsErrorInvalidArgument  an unknown attribute
  *          JsErrorOutOfMemory      the system refused
+ *          JsErrorFatal            HostMemCreate cannot make a host on this system
  * Source:  Chakra's.
  */
 HOSTMEM_API JsErrorCode JsCreateRuntime(JsRuntimeAttributes attributes,
@@ -185,9 +217,16 @@ HOSTMEM_API JsErrorCode JsCreateRuntime(JsRuntimeAttributes attributes,
  * Shutdown of the host and Release: what is left is freed, and reported to the memory
  * callback until the function returns; its state has to live so long.
  *
- * Threads: any, but not from a callback of this runtime.
+ * Who has references to the host, from HostMemRuntimeGetHost or by a heap, gives them
+ * back before.  If there are any, or if this is called from inside a subscriber of the
+ * host, the host and its memory live on as long as that, and the memory callback hears of
+ * nothing any more when this function has returned.
+ *
+ * Threads: any, but not from a callback of this runtime, and not while another thread
+ *          is in a function with this handle.
  * Errors:  JsErrorInvalidArgument  runtime is NULL
- *          JsErrorRuntimeInUse     called from a callback of this runtime
+ *          JsErrorRuntimeInUse     called from a callback of this runtime: the memory
+ *                                  callback, that before a collection, the collector
  * Source:  Chakra's; what JsErrorRuntimeInUse stands for is ours.
  */
 HOSTMEM_API JsErrorCode JsDisposeRuntime(JsRuntimeHandle runtime);
@@ -216,6 +255,7 @@ HOSTMEM_API JsErrorCode JsGetRuntimeMemoryUsage(JsRuntimeHandle runtime,
  * Threads: any, also from callbacks.
  * Errors:  JsErrorInvalidArgument  runtime is NULL
  *          JsErrorNullArgument     memoryLimit is NULL
+ *          JsErrorFatal            the host was shut down, or has failed
  * Source:  Chakra's.
  */
 HOSTMEM_API JsErrorCode JsGetRuntimeMemoryLimit(JsRuntimeHandle runtime,
@@ -228,9 +268,15 @@ HOSTMEM_API JsErrorCode JsGetRuntimeMemoryLimit(JsRuntimeHandle runtime,
  * @param memoryLimit  bytes; SIZE_MAX = none.  Usage may reach it, not exceed it.
  *
  * A limit below the usage takes nothing away; requests are refused until there is room.
+ * A request whose allocate event has been told is not asked again.
+ *
+ * It is cbLimit of the host's budget (HostMemBudget), the rest of which stays, but for
+ * headroom above the limit, which comes down to it.  SetBudget of another thread at the
+ * same moment may undo it, or be undone.
  *
  * Threads: any, also from callbacks.
  * Errors:  JsErrorInvalidArgument  runtime is NULL
+ *          JsErrorFatal            the host was shut down, or has failed
  * Source:  Chakra's.
  */
 HOSTMEM_API JsErrorCode JsSetRuntimeMemoryLimit(JsRuntimeHandle runtime,
@@ -243,8 +289,8 @@ HOSTMEM_API JsErrorCode JsSetRuntimeMemoryLimit(JsRuntimeHandle runtime,
  * @param callbackState       handed to the callback; may be NULL.
  * @param allocationCallback  takes the place of the one before; NULL = none.
  *
- * Returns when no call of the one before is under way and none will come; called from
- * inside it, at once.
+ * No event of another thread is lost or told twice in between.  It has nothing to do with
+ * the limit; either may be set first, or alone.
  *
  * Owner:   the state must live until the callback is replaced or the runtime disposed.
  * Threads: any, also from callbacks.
@@ -266,7 +312,8 @@ HOSTMEM_API JsErrorCode JsSetRuntimeMemoryAllocationCallback(
  * Owner:   the state must live until the callback is replaced or the runtime disposed.
  * Threads: any, also from callbacks.
  * Errors:  JsErrorInvalidArgument  runtime is NULL
- * Source:  Chakra's.
+ *          JsErrorOutOfMemory      no memory to remember it
+ * Source:  Chakra's; that it waits for the one before is ours.
  */
 HOSTMEM_API JsErrorCode JsSetRuntimeBeforeCollectCallback(
 	JsRuntimeHandle runtime, void *callbackState,
@@ -278,8 +325,10 @@ HOSTMEM_API JsErrorCode JsSetRuntimeBeforeCollectCallback(
  * @param runtime  the runtime.
  *
  * Calls the before-collect callback, then the collector; without a collector that is all.
+ * Called from inside one of them, on the same thread, it does nothing: the collection
+ * under way serves.  The host never collects by itself.
  *
- * Threads: any; both run on this thread with no lock held.
+ * Threads: any, also from callbacks; both run on this thread with no lock held.
  * Errors:  JsErrorInvalidArgument  runtime is NULL
  * Source:  Chakra's; the collector is ours.
  */
@@ -294,7 +343,8 @@ HOSTMEM_API JsErrorCode JsCollectGarbage(JsRuntimeHandle runtime);
  *
  * Owner:   the caller, until Release.
  * Threads: any.
- * Errors:  E_POINTER      ppv is NULL, or in C riid is NULL
+ * Errors:  E_POINTER      ppv is NULL, or in C riid is NULL; found first, as by every
+ *                         method of a host
  *          E_INVALIDARG   runtime is NULL
  *          E_NOINTERFACE  no such face
  * Source:  ours.
@@ -310,8 +360,9 @@ HOSTMEM_API HRESULT HostMemRuntimeGetHost(JsRuntimeHandle runtime, REFIID riid,
  * @param state     handed to it; may be NULL.
  *
  * Owner:   the state must live until the callback is replaced or the runtime disposed.
- * Threads: any.
- * Errors:  E_INVALIDARG  runtime is NULL
+ * Threads: any, also from callbacks.
+ * Errors:  E_INVALIDARG   runtime is NULL
+ *          E_OUTOFMEMORY  no memory to remember it
  * Source:  ours.
  */
 HOSTMEM_API HRESULT HostMemRuntimeSetCollector(JsRuntimeHandle runtime,

@@ -148,6 +148,27 @@ libhostmem_la_LDFLAGS = \
 	-version-info 0:0:0
 EXTRA_libhostmem_la_DEPENDENCIES = %D%/libhostmem.map
 
+## A client of the library; of the rest it has only what sleeps and what a fork calls.
+noinst_LTLIBRARIES += libhostmem-jsrt-internal.la
+libhostmem_jsrt_internal_la_SOURCES = \
+	%D%/com/jsrt.c \
+	%D%/com/slot.c \
+	%D%/com/slot.h \
+	%D%/os/lock_linux.c \
+	%D%/os/thread_posix.c
+libhostmem_jsrt_internal_la_LDFLAGS =
+
+lib_LTLIBRARIES += libhostmem-jsrt.la
+libhostmem_jsrt_la_SOURCES =
+libhostmem_jsrt_la_LIBADD = \
+	libhostmem-jsrt-internal.la \
+	libhostmem.la
+libhostmem_jsrt_la_LDFLAGS = \
+	$(hardening) \
+	-Wl,--version-script=$(top_srcdir)/%D%/libhostmem-jsrt.map \
+	-version-info 0:0:0
+EXTRA_libhostmem_jsrt_la_DEPENDENCIES = %D%/libhostmem-jsrt.map
+
 pkglib_LTLIBRARIES += hostmem-module.la
 hostmem_module_la_SOURCES = %D%/com/server.c
 hostmem_module_la_LIBADD = libhostmem-internal.la
@@ -161,5 +182,6 @@ hostmem_module_la_LDFLAGS = \
 EXTRA_DIST += \
 	%D%/DIFFERENCES.md \
 	%D%/README.md \
+	%D%/libhostmem-jsrt.map \
 	%D%/libhostmem.map \
 	%D%/os/README.md

@@ -72,11 +72,13 @@ unit_tests = \
 	%D%/unit/retained \
 	%D%/unit/retained_random \
 	%D%/unit/shelf \
+	%D%/unit/slot \
 	%D%/unit/spare \
 	%D%/unit/tidy \
 	%D%/unit/tidy_threads \
 	%D%/unit/waiting \
 	%D%/unit/waiting_random
+test_unit_slot_LDADD = libhostmem-jsrt-internal.la
 
 abi_programs = \
 	%D%/abi/headers \
@@ -261,6 +263,7 @@ threaded_tests = \
 	%D%/unit/query \
 	%D%/unit/regions_split \
 	%D%/unit/shelf \
+	%D%/unit/slot \
 	%D%/unit/tidy_threads \
 	%D%/unit/waiting \
 	%D%/unit/waiting_random
@@ -342,6 +345,7 @@ EXTRA_DIST += \
 	$(abi_scripts) \
 	$(e2e_tests) \
 	%D%/README.md \
+	%D%/abi/exports-jsrt.txt \
 	%D%/abi/exports.txt
 
 LDADD = libhostmem-internal.la

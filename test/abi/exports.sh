@@ -1,6 +1,7 @@
 #!/bin/sh
 # libhostmem.so shows exactly the names in exports.txt, which are the functions and GUIDs
-# that the headers declare; the host module shows its entry and no more.
+# that the headers declare, and libhostmem-jsrt.so those in exports-jsrt.txt, which are the
+# functions of jsrt.h; the host module shows its entry and no more.
 
 set -u
 LC_ALL=C
@@ -14,6 +15,7 @@ trap 'rm -rf "$work"' EXIT
 number=0
 status=0
 list=$srcdir/test/abi/exports.txt
+jsrt_list=$srcdir/test/abi/exports-jsrt.txt
 
 # report TEXT FILE: passes if the file is empty.
 report()
@@ -46,22 +48,36 @@ compare()
 	diff -u "$1" "$work/got" | sed -n '/^[-+][^-+]/p'
 }
 
+# declared HEADER...: the names that they declare, sorted.
+declared()
+{
+	sed -n -e 's/^HOSTMEM_DECLARE_GUID(\([A-Za-z_]*\));.*/\1/p' \
+		-e 's/^HOSTMEM_API .*[ *]\(\(HostMem\|Js\)[A-Za-z]*\)(.*/\1/p' "$@" | sort -u
+}
+
 sort -u "$list" | diff "$list" - >"$work/log" 2>&1
 report "exports.txt is sorted" "$work/log"
+sort -u "$jsrt_list" | diff "$jsrt_list" - >"$work/log" 2>&1
+report "exports-jsrt.txt is sorted" "$work/log"
 
 # jsrt.h belongs to another library, DllGetClassObject to a module.
+set --
 for header in "$srcdir"/abi/*.h; do
 	case $header in
 	*/jsrt.h) ;;
-	*) sed -n -e 's/^HOSTMEM_DECLARE_GUID(\([A-Za-z_]*\));.*/\1/p' \
-		-e 's/^HOSTMEM_API .*[ *]\(HostMem[A-Za-z]*\)(.*/\1/p' "$header" ;;
+	*) set -- "$@" "$header" ;;
 	esac
-done | sort -u | diff -u "$list" - >"$work/log" 2>&1
+done
+declared "$@" | diff -u "$list" - >"$work/log" 2>&1
 report "exports.txt is what the headers declare" "$work/log"
+declared "$srcdir/abi/jsrt.h" | diff -u "$jsrt_list" - >"$work/log" 2>&1
+report "exports-jsrt.txt is what jsrt.h declares" "$work/log"
 
 library=$builddir/.libs/libhostmem.so
 compare "$list" "$library" >"$work/log" 2>&1
 report "libhostmem.so exports the names of exports.txt" "$work/log"
+compare "$jsrt_list" "$builddir/.libs/libhostmem-jsrt.so" >"$work/log" 2>&1
+report "libhostmem-jsrt.so exports the names of exports-jsrt.txt" "$work/log"
 
 # The comparison notices a name too few and one too many.
 sed 1d "$list" >"$work/short"

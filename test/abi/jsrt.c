@@ -1,6 +1,6 @@
 /*
  * The values of jsrt.h are Chakra's, and its functions have Chakra's parameters in
- * Chakra's order.  The functions themselves come with libhostmem-jsrt.
+ * Chakra's order.  What they do: test/conformance/jsrt_*.
  */
 #include "abi/hostmem.h"
 #include "abi/jsrt.h"
