@@ -124,6 +124,15 @@ conformance_tests = \
 	%D%/conformance/foreign_protect \
 	%D%/conformance/guard \
 	%D%/conformance/hosting \
+	%D%/conformance/jsrt_arguments \
+	%D%/conformance/jsrt_attempts \
+	%D%/conformance/jsrt_dispose \
+	%D%/conformance/jsrt_events \
+	%D%/conformance/jsrt_inside \
+	%D%/conformance/jsrt_policy \
+	%D%/conformance/jsrt_setting \
+	%D%/conformance/jsrt_threads \
+	%D%/conformance/jsrt_tracker \
 	%D%/conformance/lifetime \
 	%D%/conformance/mappings \
 	%D%/conformance/module \
@@ -167,6 +176,15 @@ test_conformance_foreign_LDADD = libhostmem.la
 test_conformance_foreign_protect_LDADD = libhostmem.la
 test_conformance_guard_LDADD = libhostmem.la
 test_conformance_hosting_LDADD = libhostmem.la
+test_conformance_jsrt_arguments_LDADD = $(jsrt_libraries)
+test_conformance_jsrt_attempts_LDADD = $(jsrt_libraries)
+test_conformance_jsrt_dispose_LDADD = $(jsrt_libraries)
+test_conformance_jsrt_events_LDADD = $(jsrt_libraries)
+test_conformance_jsrt_inside_LDADD = $(jsrt_libraries)
+test_conformance_jsrt_policy_LDADD = $(jsrt_libraries)
+test_conformance_jsrt_setting_LDADD = $(jsrt_libraries)
+test_conformance_jsrt_threads_LDADD = $(jsrt_libraries)
+test_conformance_jsrt_tracker_LDADD = $(jsrt_libraries)
 test_conformance_lifetime_LDADD = libhostmem.la
 test_conformance_mappings_LDADD = libhostmem.la
 test_conformance_module_LDADD = libhostmem.la
@@ -185,6 +203,9 @@ test_conformance_virtual_protect_LDADD = libhostmem.la
 test_conformance_virtual_query_LDADD = libhostmem.la
 test_conformance_virtual_reset_LDADD = libhostmem.la
 test_conformance_walk_LDADD = libhostmem.la
+
+## Both are named, so that a program finds them by its own run path.
+jsrt_libraries = libhostmem-jsrt.la libhostmem.la
 
 ## A second host module, to be loaded by a test: nothing of ours is in it.
 check_LTLIBRARIES += forwarding-module.la
@@ -241,6 +262,9 @@ threaded_tests = \
 	%D%/conformance/events_failure \
 	%D%/conformance/events_nested \
 	%D%/conformance/guard \
+	%D%/conformance/jsrt_setting \
+	%D%/conformance/jsrt_threads \
+	%D%/conformance/jsrt_tracker \
 	%D%/conformance/lifetime \
 	%D%/unit/arenas \
 	%D%/unit/bitmap \
@@ -317,6 +341,8 @@ noinst_HEADERS += \
 	%D%/conformance/com_rules.h \
 	%D%/conformance/faulted.h \
 	%D%/conformance/host.h \
+	%D%/conformance/jsrt.h \
+	%D%/conformance/jsrt_workers.h \
 	%D%/conformance/maps.h \
 	%D%/conformance/recorder.h \
 	%D%/conformance/retain.h \
