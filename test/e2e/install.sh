@@ -1,8 +1,8 @@
 #!/bin/sh
 #
 # `make install` gives what a program in another folder needs: it finds hostmem with
-# pkg-config, compiles as C and as C++, links, runs, and loads the host module.
-# `make uninstall` leaves nothing.
+# pkg-config, compiles as C and as C++, links, runs, and loads the host module; the same
+# with hostmem-jsrt.  `make uninstall` leaves nothing.
 
 set -u
 top_srcdir=${top_srcdir:-${srcdir:-.}}
@@ -52,10 +52,14 @@ installed()
 }
 
 # The installed tree stands in for /.
+pkg()
+{
+	PKG_CONFIG_PATH=$config PKG_CONFIG_SYSROOT_DIR=$tree "${PKG_CONFIG:-pkg-config}" "$@"
+}
+
 hostmem()
 {
-	PKG_CONFIG_PATH=$config PKG_CONFIG_SYSROOT_DIR=$tree "${PKG_CONFIG:-pkg-config}" \
-		"$@" hostmem
+	pkg "$@" hostmem
 }
 
 headers_are_those_of_abi()
@@ -65,13 +69,20 @@ headers_are_those_of_abi()
 }
 
 # A library that was built with a sanitizer wants programs that are.
-compile()
+# compile_with PACKAGE COMPILER ARGUMENT...
+compile_with()
 {
-	compiler=$1
-	shift
+	package=$1
+	compiler=$2
+	shift 2
 	# shellcheck disable=SC2046,SC2086 # words
 	$compiler $(sed -n 's/^SANITIZERS = //p' "$top_builddir/Makefile") "$@" \
-		$(hostmem --cflags --libs)
+		$(pkg --cflags --libs "$package")
+}
+
+compile()
+{
+	compile_with hostmem "$@"
 }
 
 runs()
@@ -108,6 +119,68 @@ END
 		-o "$folder/in-cplusplus" "$folder/example.cc"
 }
 
+# They call both libraries; that there are two is the business of hostmem-jsrt.pc.
+jsrt_in_c()
+{
+	cat >"$folder/jsrt.c" <<'END' || return
+#include <hostmem/hostmem.h>
+#include <hostmem/jsrt.h>
+
+int main(void)
+{
+	JsRuntimeHandle runtime;
+	size_t usage = 0;
+	void *memory, *page;
+
+	if (JsCreateRuntime(JsRuntimeAttributeNone, NULL, &runtime) != JsNoError)
+		return 1;
+	if (HostMemRuntimeGetHost(runtime, &IID_IHostMemoryManager, &memory) != S_OK)
+		return 2;
+	if (IHostMemoryManager_VirtualAlloc(memory, NULL, 4096, MEM_COMMIT, PAGE_READWRITE,
+					    eTaskCritical, &page) != S_OK)
+		return 3;
+	IHostMemoryManager_Release((IHostMemoryManager *)memory);
+	if (JsGetRuntimeMemoryUsage(runtime, &usage) != JsNoError || usage != 4096)
+		return 4;
+	return JsDisposeRuntime(runtime) != JsNoError;
+}
+END
+	compile_with hostmem-jsrt "${CC:-cc}" -std=c11 -Wall -Wextra -Werror \
+		-o "$folder/jsrt-in-c" "$folder/jsrt.c"
+}
+
+jsrt_in_cplusplus()
+{
+	cat >"$folder/jsrt.cc" <<'END' || return
+#include <hostmem/hostmem.h>
+#include <hostmem/jsrt.h>
+
+static bool HOSTMEM_CALL refuse(void *, JsMemoryEventType event, size_t)
+{
+	return event != JsMemoryAllocate;
+}
+
+int main()
+{
+	JsRuntimeHandle runtime = nullptr;
+	void *face = nullptr, *page = nullptr;
+
+	if (JsCreateRuntime(JsRuntimeAttributeNone, nullptr, &runtime) != JsNoError ||
+	    JsSetRuntimeMemoryAllocationCallback(runtime, nullptr, refuse) != JsNoError ||
+	    FAILED(HostMemRuntimeGetHost(runtime, IID_IHostMemoryManager, &face)))
+		return 1;
+	auto *memory = static_cast<IHostMemoryManager *>(face);
+	if (memory->VirtualAlloc(nullptr, 4096, MEM_COMMIT, PAGE_READWRITE, eTaskCritical, &page) !=
+	    E_OUTOFMEMORY)
+		return 2;
+	memory->Release();
+	return JsDisposeRuntime(runtime) != JsNoError;
+}
+END
+	compile_with hostmem-jsrt "${CXX:-c++}" -std=c++17 -Wall -Wextra -Werror \
+		-fno-sanitize=vptr -o "$folder/jsrt-in-cplusplus" "$folder/jsrt.cc"
+}
+
 check 'make install' make_in_build install
 if [ ! -d "$tree" ]; then
 	echo "1..$count"
@@ -122,14 +195,20 @@ check 'the headers are those of abi/, no more and no less' headers_are_those_of_
 check 'the example compiles as C' compile "${CC:-cc}" -std=c11 -Wall -Wextra -Werror \
 	-o "$folder/in-c" "$top_srcdir/samples/example.c"
 check 'and runs' runs "$folder/in-c"
+check 'hostmem-jsrt.pc names the same version' \
+	[ "$(pkg --modversion hostmem-jsrt)" = "$(hostmem --modversion)" ]
+check 'a program with a JSRT-like runtime compiles as C' jsrt_in_c
+check 'and runs' runs "$folder/jsrt-in-c"
 if echo 'int main() {}' >"$folder/empty.cc" &&
 	"${CXX:-c++}" -std=c++17 -o "$folder/empty" "$folder/empty.cc" 2>/dev/null; then
 	check 'a program compiles as C++17' in_cplusplus
 	check 'and runs' runs "$folder/in-cplusplus"
 	check 'and runs with the installed host module' \
 		runs "$folder/in-cplusplus" "$(installed hostmem-module.so)"
+	check 'a program with a JSRT-like runtime compiles as C++17' jsrt_in_cplusplus
+	check 'and runs' runs "$folder/jsrt-in-cplusplus"
 else
-	skip 'a program compiles as C++17' 'no C++17 compiler'
+	skip 'programs compile as C++17' 'no C++17 compiler'
 fi
 check 'make uninstall' make_in_build uninstall
 check 'nothing is left' [ -z "$(find "$tree" ! -type d)" ]

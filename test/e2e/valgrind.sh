@@ -8,7 +8,8 @@
 set -u
 top_builddir=${top_builddir:-.}
 programs='unit/extents unit/figures unit/lending unit/opening unit/places unit/shelf unit/tidy
-	conformance/events conformance/mappings conformance/virtual_query conformance/walk
+	unit/slot conformance/events conformance/jsrt_dispose conformance/jsrt_inside
+	conformance/mappings conformance/virtual_query conformance/walk
 	stress/differential'
 count=0
 failed=0
