@@ -46,7 +46,7 @@
 #define HOSTMEM_CHARGE_COMMIT 0U /* committed pages are charged */
 #define HOSTMEM_CHARGE_RESERVE 1U /* reserved pages are charged, commit is free */
 #define HOSTMEM_ANNOUNCE_ALWAYS 2U /* a failure event always follows an allocate event
-				      of the same request */
+				      of the same request, if that was to be charged */
 
 /**
  * How much a host grants.
@@ -304,7 +304,8 @@ typedef BOOL (HOSTMEM_CALL *HostMemRegionCallback)(void *state,
  * A request matches a rule if the rule names its operation and level and its size is in
  * range.  Only HostMemReserve, HostMemCommit and HostMemHeap are refused: what gives
  * memory back and what only tells of a mapping cannot fail for lack of memory, and never
- * matches, whatever `operations` says.
+ * matches, whatever `operations` says.  The size of a commit is that of the pages which
+ * are not committed yet; where there are none it asks for nothing, and matches no rule.
  *
  * Which matches fire, counted from 1:
  *

@@ -102,8 +102,9 @@ static HRESULT ask_rules(struct hm_request *request, const struct hm_work *work,
 	HRESULT hr;
 	uint32_t ms;
 
-	/* A rule sees a request once, not once for each attempt. */
-	if ((request->faulted & (1U << place)) != 0)
+	/* A rule sees a request once, not once for each attempt, and one that turns out to
+	 * need nothing not at all. */
+	if (work->size == 0 || (request->faulted & (1U << place)) != 0)
 		return S_OK;
 	request->faulted |= 1U << place;
 	if (!hm_faults_fire(&host->faults, &query, &hr, &ms))
@@ -195,10 +196,11 @@ static HRESULT perform(struct hm_request *request, struct hm_work *work,
 static HRESULT attempt(struct hm_request *request, struct hm_work *work,
 		       HostMemReason *reason)
 {
+	HRESULT hr;
+
 	/* A commit that does not know yet how much it needs. */
 	if (work->size != 0 || request->attempt != 0) {
-		HRESULT hr = ask(request, work, reason);
-
+		hr = ask(request, work, reason);
 		if (FAILED(hr))
 			return hm_host_result(request->host, hr);
 	}
@@ -206,7 +208,11 @@ static HRESULT attempt(struct hm_request *request, struct hm_work *work,
 		*reason = HostMemByShutdown;
 		return HOST_E_ABANDONED;
 	}
-	return perform(request, work, reason);
+	hr = perform(request, work, reason);
+	/* It needed nothing and was not asked about, but it was an attempt. */
+	if (FAILED(hr) && request->attempt == 0)
+		request->attempt = 1;
+	return hr;
 }
 
 /* ---- After a shortage ---- */

@@ -317,6 +317,52 @@ static void what_is_told_cannot_be_refused(void)
 	fake_host_end(&fake);
 }
 
+/* As a commit of pages that are all committed, to which the system says no. */
+static HRESULT refuse_anyhow(struct hm_work *work, struct hm_request *request)
+{
+	(void)request;
+	work->reason = HostMemBySystem;
+	return E_OUTOFMEMORY;
+}
+
+static size_t HOSTMEM_CALL give_nothing(void *state, size_t wanted)
+{
+	CHECK_SIZE(wanted, 0);
+	++*(unsigned *)state;
+	return 0;
+}
+
+static void what_needs_nothing_is_attempted_like_the_rest(void)
+{
+	for (unsigned reclaims = 0; reclaims < 2; reclaims++) {
+		struct hm_work work = { .perform = refuse_anyhow };
+		HostMemFault fault = HOSTMEM_FAULT_INIT;
+		struct hm_reclaimer *before;
+		unsigned calls = 0;
+		uint64_t cookie;
+
+		tap_row("reclaimers: %u", reclaims);
+		start();
+		listen(host, &ears[0], ALL_EVENTS);
+		CHECK_HR(hm_faults_add(&host->faults, &fault, &cookie), S_OK);
+		if (reclaims)
+			CHECK_HR(hm_reclaimers_set(&host->reclaimers, give_nothing,
+						   &calls, &before),
+				 S_OK);
+		OPEN(request, HostMemCommit);
+		CHECK_HR(hm_request_run(&request, &work), E_OUTOFMEMORY);
+		hm_request_close(&request);
+		CHECK_U32(calls, reclaims);
+		CHECK_U32(ears[0].count, 1);
+		CHECK_EVENT(&ears[0], 0, HostMemEventFailure, HostMemCommit, 0);
+		CHECK_U32(ears[0].events[0].attempt, 1 + reclaims);
+		CHECK_INT(ears[0].events[0].reason, HostMemBySystem);
+		CHECK_SIZE(fake_usage(&fake).cRefusedInjected, 0);
+		CHECK_SIZE(fake_usage(&fake).cFailedOs, 1);
+		fake_host_end(&fake);
+	}
+}
+
 int main(void)
 {
 	TAP_RUN(a_charge_is_pending_until_it_is_settled);
@@ -331,5 +377,6 @@ int main(void)
 	TAP_RUN(a_request_for_nothing_is_nobodys_business);
 	TAP_RUN(a_refusal_is_told_where_it_is_a_shortage_or_was_announced);
 	TAP_RUN(what_is_told_cannot_be_refused);
+	TAP_RUN(what_needs_nothing_is_attempted_like_the_rest);
 	return tap_done();
 }
