@@ -114,6 +114,7 @@ conformance_tests = \
 	%D%/conformance/core_dump \
 	%D%/conformance/events \
 	%D%/conformance/events_failure \
+	%D%/conformance/events_ledger \
 	%D%/conformance/events_life \
 	%D%/conformance/events_nested \
 	%D%/conformance/faults \
@@ -166,6 +167,7 @@ test_conformance_config_LDADD = libhostmem.la
 test_conformance_core_dump_LDADD = libhostmem.la
 test_conformance_events_LDADD = libhostmem.la
 test_conformance_events_failure_LDADD = libhostmem.la
+test_conformance_events_ledger_LDADD = libhostmem.la
 test_conformance_events_life_LDADD = libhostmem.la
 test_conformance_events_nested_LDADD = libhostmem.la
 test_conformance_faults_LDADD = libhostmem.la
@@ -260,6 +262,7 @@ threaded_tests = \
 	%D%/conformance/budget_law \
 	%D%/conformance/com \
 	%D%/conformance/events_failure \
+	%D%/conformance/events_ledger \
 	%D%/conformance/events_nested \
 	%D%/conformance/guard \
 	%D%/conformance/jsrt_setting \
@@ -343,10 +346,12 @@ noinst_HEADERS += \
 	%D%/conformance/host.h \
 	%D%/conformance/jsrt.h \
 	%D%/conformance/jsrt_workers.h \
+	%D%/conformance/ledger.h \
 	%D%/conformance/maps.h \
 	%D%/conformance/recorder.h \
 	%D%/conformance/retain.h \
 	%D%/conformance/smaps.h \
+	%D%/conformance/workload.h \
 	%D%/fault/refusing.h \
 	%D%/fault/scenarios.h \
 	%D%/fault/scene.h \
