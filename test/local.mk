@@ -112,6 +112,7 @@ conformance_tests = \
 	%D%/conformance/com \
 	%D%/conformance/config \
 	%D%/conformance/core_dump \
+	%D%/conformance/determinism \
 	%D%/conformance/events \
 	%D%/conformance/events_failure \
 	%D%/conformance/events_ledger \
@@ -165,6 +166,7 @@ test_conformance_charge_reserve_LDADD = libhostmem.la
 test_conformance_com_LDADD = libhostmem.la
 test_conformance_config_LDADD = libhostmem.la
 test_conformance_core_dump_LDADD = libhostmem.la
+test_conformance_determinism_LDADD = libhostmem.la
 test_conformance_events_LDADD = libhostmem.la
 test_conformance_events_failure_LDADD = libhostmem.la
 test_conformance_events_ledger_LDADD = libhostmem.la
