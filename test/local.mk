@@ -232,6 +232,7 @@ test_fault_sweep_SOURCES = \
 	%D%/fault/refusing.c \
 	%D%/fault/scenarios.c \
 	%D%/fault/scenarios_arena.c \
+	%D%/fault/scenarios_policy.c \
 	%D%/fault/scene.c \
 	%D%/fault/sweep.c
 

@@ -44,9 +44,12 @@ extern const struct scenario scenario_lend; /* part of an arena, and all of the 
 extern const struct scenario scenario_lend_all;
 extern const struct scenario scenario_many_regions; /* for the last Release */
 extern const struct scenario scenario_mappings;
+extern const struct scenario scenario_meddle; /* subscribers that ask for more */
 extern const struct scenario scenario_odd;
 extern const struct scenario scenario_open;
+extern const struct scenario scenario_policy;
 extern const struct scenario scenario_protect;
+extern const struct scenario scenario_reclaim;
 extern const struct scenario scenario_release;
 extern const struct scenario scenario_reserve;
 extern const struct scenario scenario_reserve_commit;

@@ -14,17 +14,35 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* The one that an event replaces or takes back, else one that has been there for long. */
+static struct scene_open *find_open(struct scene *scene, const HostMemEvent *event)
+{
+	for (size_t i = 0; i < SCENE_OPEN && event->announced; i++) {
+		if (scene->open[i].request == event->request)
+			return &scene->open[i];
+	}
+	CHECK(!event->announced);
+	return &scene->open[event->request % SCENE_OPEN];
+}
+
 static BOOL HOSTMEM_CALL add_up(void *state, const HostMemEvent *event)
 {
 	struct scene *scene = state;
+	struct scene_open *open;
 
-	if (event->type == HostMemEventAllocate) {
-		scene->sum += event->size;
-		scene->announced = event->size;
-	} else if (event->type == HostMemEventFree) {
+	if (event->type == HostMemEventFree) {
 		scene->sum -= event->size;
-	} else if (event->announced) {
-		scene->sum -= scene->announced;
+		return TRUE;
+	}
+	if (event->type == HostMemEventFailure && !event->announced)
+		return TRUE;
+	open = find_open(scene, event);
+	if (event->announced)
+		scene->sum -= open->size;
+	*open = (struct scene_open){ 0, 0 };
+	if (event->type == HostMemEventAllocate) {
+		*open = (struct scene_open){ event->request, event->size };
+		scene->sum += event->size;
 	}
 	return TRUE;
 }

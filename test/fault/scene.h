@@ -12,12 +12,20 @@ enum {
 	SCENE_RUNS = 64,   /* of a picture */
 	SCENE_SEEN = 1024, /* pages of a picture */
 	SCENE_BLOCKS = 12,
+	SCENE_OPEN = 8, /* requests inside each other */
+};
+
+/* An allocate event that may still be replaced or taken back. */
+struct scene_open {
+	uint64_t request;
+	size_t size;
 };
 
 struct scene {
 	struct faces faces;
 	uint64_t cookie;
-	size_t sum, announced;      /* of the events; of the last allocate event */
+	size_t sum; /* of the events */
+	struct scene_open open[SCENE_OPEN];
 	int pipe[2];                /* through which the system is asked about access */
 	char *base;                 /* of the region, SCENE_PAGES long */
 	char *fresh;                /* what a call under test has made */

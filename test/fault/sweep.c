@@ -378,6 +378,23 @@ static void a_place_in_an_arena_of_the_other_kind_is_had_or_not(void)
 	sweep(&scenario_lend_all);
 }
 
+static void a_request_is_tried_again_whole_or_not_at_all(void)
+{
+	sweep(&scenario_reclaim);
+}
+
+static void requests_inside_callbacks_leave_nothing_behind(void)
+{
+	sweep(&scenario_meddle);
+}
+
+static void a_reclaimer_and_a_rule_are_there_or_never_were(void)
+{
+	for (int way = 2; way < 4; way++)
+		sweep_one_way(run_once, &scenario_policy,
+			      (struct plan){ .for_good = way & 1, .drained = true });
+}
+
 static void huge_pages_are_advice(void)
 {
 	sweep(&scenario_huge);
@@ -420,6 +437,9 @@ int main(void)
 	TAP_RUN(a_place_across_an_arenas_border_is_had_or_not);
 	TAP_RUN(a_place_in_an_arena_of_the_other_kind_is_had_or_not);
 	TAP_RUN(huge_pages_are_advice);
+	TAP_RUN(a_request_is_tried_again_whole_or_not_at_all);
+	TAP_RUN(requests_inside_callbacks_leave_nothing_behind);
+	TAP_RUN(a_reclaimer_and_a_rule_are_there_or_never_were);
 	TAP_RUN(the_last_release_gives_everything_back);
 	TAP_RUN(calls_of_each_kind_were_refused);
 	return tap_done();
