@@ -424,7 +424,9 @@ HOSTMEM_INTERFACE(IHostMemoryControl)
 	 * Subscribers are asked about an allocation in the order in which they came,
 	 * until one says no.  The failure event of a veto then goes to all who were
 	 * asked, and to those who subscribed to failures without allocations; that of
-	 * another failure goes to all who subscribed to failures.  Passes a closed gate.
+	 * another failure goes to all who subscribed to failures (with
+	 * HOSTMEM_ANNOUNCE_ALWAYS it leaves out who came too late for its allocate event).
+	 * Passes a closed gate.
 	 *
 	 * Owner:   `state` must live until Unsubscribe has returned, or the host is gone.
 	 * Threads: any, also from callbacks.

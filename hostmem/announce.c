@@ -115,17 +115,18 @@ void hm_announce_mapping(struct hm_request *request, size_t size)
 
 /*
  * After a veto only those who were asked are told, for the others nothing was ever going to
- * happen; one who only wants failures hears them all.
+ * happen; the same holds where failures are always announced, for who has come in between.
+ * One who only wants failures hears them all.
  */
-void hm_announce_failure(struct hm_request *request, HRESULT hr, HostMemReason reason)
+void hm_announce_failure(struct hm_request *request, HRESULT hr, HostMemReason reason,
+			 bool only_asked)
 {
 	for (struct hm_subscriber *s = first_of(request); s != NULL; s = after(s)) {
 		bool asks = (s->mask & HM_EVENT_BIT(HostMemEventAllocate)) != 0;
 		bool asked = asks && s->cookie <= request->asked_up_to;
 		HostMemEvent event;
 
-		if (!hears(s, HostMemEventFailure) ||
-		    (reason == HostMemByCallback && asks && !asked))
+		if (!hears(s, HostMemEventFailure) || (only_asked && asks && !asked))
 			continue;
 		fill_event(request, HostMemEventFailure, request->asked, &event);
 		event.reason = reason;

@@ -15,8 +15,10 @@ bool hm_announce(struct hm_request *request, size_t size, bool refusable);
  * count. */
 void hm_announce_mapping(struct hm_request *request, size_t size);
 
-/* At the very end of a request that has failed. */
-void hm_announce_failure(struct hm_request *request, HRESULT hr, HostMemReason reason);
+/* At the very end of a request that has failed.  `only_asked`: of those who want allocate
+ * events, only who has seen one is told. */
+void hm_announce_failure(struct hm_request *request, HRESULT hr, HostMemReason reason,
+			 bool only_asked);
 
 /*
  * `size` bytes have been given back.  Their refund was made with the change itself, not

@@ -67,16 +67,18 @@ static bool is_told(const struct hm_request *request, HRESULT hr, HostMemReason 
 HRESULT hm_request_refuse(struct hm_request *request, HRESULT hr, HostMemReason reason)
 {
 	struct hm_host *host = request->host;
+	bool always;
 
 	take_back(request);
 	/* Who waited in vain was refused by what it waited for. */
 	count_refusal(host, reason == HostMemByTimeout ? request->shortage : reason);
 	if (!request->observed || !is_told(request, hr, reason))
 		return hr;
-	if (request->asked_up_to == 0 && request->asked != 0 &&
-	    hm_budget_announces_always(&host->budget))
+	/* What charges nothing has nothing to announce. */
+	always = request->asked != 0 && hm_budget_announces_always(&host->budget);
+	if (always && request->asked_up_to == 0)
 		(void)hm_announce(request, request->asked, false);
-	hm_announce_failure(request, hr, reason);
+	hm_announce_failure(request, hr, reason, always || reason == HostMemByCallback);
 	return hr;
 }
 

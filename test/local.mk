@@ -114,6 +114,7 @@ conformance_tests = \
 	%D%/conformance/core_dump \
 	%D%/conformance/determinism \
 	%D%/conformance/events \
+	%D%/conformance/events_attempts \
 	%D%/conformance/events_failure \
 	%D%/conformance/events_ledger \
 	%D%/conformance/events_life \
@@ -168,6 +169,7 @@ test_conformance_config_LDADD = libhostmem.la
 test_conformance_core_dump_LDADD = libhostmem.la
 test_conformance_determinism_LDADD = libhostmem.la
 test_conformance_events_LDADD = libhostmem.la
+test_conformance_events_attempts_LDADD = libhostmem.la
 test_conformance_events_failure_LDADD = libhostmem.la
 test_conformance_events_ledger_LDADD = libhostmem.la
 test_conformance_events_life_LDADD = libhostmem.la
