@@ -264,6 +264,39 @@ static void only_a_shortage_is_tried_again(void)
 	}
 }
 
+/* Neither what somebody said no to, nor what could never be granted, is a shortage. */
+static void who_would_not_be_helped_by_memory_does_not_ask_for_it(void)
+{
+	struct recorder refuser = { .refuse = true };
+	struct reclaimer reclaimer = { 0, 0 };
+	HostMemBudget budget = budget_of(8 * PAGE);
+	struct faulted f;
+
+	budget.cbHeadroom[eTaskCritical] = 2 * PAGE;
+	budget.cbLargest[eTaskCritical] = 5 * PAGE;
+	if (!faulted_make(&f, &budget))
+		return;
+	CHECK_HR(IHostMemoryControl_SetReclaimer(f.host.control, note, &reclaimer), S_OK);
+	CHECK_HR(vm_commit_pages(&f.host, f.base, 6, eTaskCritical), E_OUTOFMEMORY);
+	CHECK_HR(vm_commit_pages(&f.host, f.base, 9, eProcessCritical), E_OUTOFMEMORY);
+	CHECK_SIZE(host_usage(&f.host).cRefusedBudget, 2);
+	recorder_start(&refuser, &f.host, ALLOCATE_BIT);
+	CHECK_HR(vm_commit_pages(&f.host, f.base, 1, eTaskCritical), E_OUTOFMEMORY);
+	recorder_stop(&refuser);
+	CHECK_SIZE(reclaimer.calls, 0);
+	/* What is lacking is told to the byte. */
+	CHECK_HR(vm_commit_pages(&f.host, f.base, 4, eTaskCritical), S_OK);
+	CHECK_HR(vm_commit_pages(&f.host, at(f.base, 4 * PAGE), 5, eTaskCritical),
+		 E_OUTOFMEMORY);
+	CHECK_SIZE(reclaimer.calls, 1);
+	CHECK_SIZE(reclaimer.wanted, 3 * PAGE);
+	CHECK_HR(vm_commit_pages(&f.host, at(f.base, 4 * PAGE), 5, eProcessCritical),
+		 E_OUTOFMEMORY);
+	CHECK_SIZE(reclaimer.calls, 2);
+	CHECK_SIZE(reclaimer.wanted, PAGE);
+	faulted_end(&f);
+}
+
 /* An hour, or for ever: nobody waits for it. */
 static void a_delay_costs_nothing_in_virtual_time(void)
 {
@@ -301,6 +334,7 @@ int main(void)
 	TAP_RUN(a_veto_comes_before_the_systems_place);
 	TAP_RUN(a_rule_sees_a_request_once_and_not_each_attempt);
 	TAP_RUN(only_a_shortage_is_tried_again);
+	TAP_RUN(who_would_not_be_helped_by_memory_does_not_ask_for_it);
 	TAP_RUN(a_delay_costs_nothing_in_virtual_time);
 	return tap_done();
 }
