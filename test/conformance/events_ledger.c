@@ -143,6 +143,23 @@ static void a_naive_counter_is_wrong_otherwise(void)
 enum { THREADS = 4, THREAD_CALLS = 1500 };
 
 static struct workload works[THREADS];
+static void *common; /* a region for all of them */
+
+/* What a commit needs here changes between its attempts. */
+static void work_on_common_pages(struct workload *mine)
+{
+	EMemoryCriticalLevel level = (EMemoryCriticalLevel)workload_draw(mine, LEVELS);
+	size_t page = workload_draw(mine, WORKLOAD_PAGES);
+	size_t pages = 1 + workload_draw(mine, WORKLOAD_PAGES - page);
+
+	if (workload_draw(mine, 2) != 0)
+		workload_check(mine, vm_commit_pages(&host, at(common, page * PAGE),
+						     pages, level));
+	else
+		CHECK_HR(vm_free(&host, at(common, page * PAGE), pages * PAGE,
+				 MEM_DECOMMIT),
+			 S_OK);
+}
 
 static void *work_alone(void *number)
 {
@@ -154,11 +171,12 @@ static void *work_alone(void *number)
 	for (unsigned i = 0; i < THREAD_CALLS && !tap_failed(); i++) {
 		tap_row("thread %u, call %u", *(const unsigned *)number, i);
 		workload_call(mine);
+		work_on_common_pages(mine);
 	}
 	return NULL;
 }
 
-/* Each thread on its own regions; budgets, rules, mappings and subscribers are shared. */
+/* Each thread on its own regions and a common one; budgets, rules, mappings and subscribers are shared. */
 static void the_sum_is_right_when_many_threads_have_ended(void)
 {
 	static const unsigned numbers[THREADS] = { 0, 1, 2, 3 };
@@ -169,6 +187,7 @@ static void the_sum_is_right_when_many_threads_have_ended(void)
 		tap_row("flags %u", flags);
 		if (!start(flags, REACH_OWN, 1))
 			return;
+		common = vm_new(&host, WORKLOAD_PAGES * PAGE, MEM_RESERVE, PAGE_NOACCESS);
 		account_start(&accounts[0], &host, account_event);
 		meddle(2);
 		account_start(&accounts[1], &host, account_event);
