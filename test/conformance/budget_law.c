@@ -220,6 +220,7 @@ enum { THREADS = 4, ROUNDS = 3000, LIMIT = 40, SLOTS = 4 };
 
 static _Atomic size_t most_charged, granted_count, refused_count;
 static _Atomic bool over;
+static uint32_t charge; /* what is charged */
 
 static BOOL HOSTMEM_CALL note_most(void *state, const HostMemEvent *event)
 {
@@ -245,8 +246,10 @@ static void take_or_give(uint64_t *state, void **slot)
 		*slot = NULL;
 		return;
 	}
-	hr = vm_alloc_at_level(&host, NULL, pages * PAGE, MEM_COMMIT, PAGE_READWRITE,
-			       level, slot);
+	hr = vm_alloc_at_level(&host, NULL, pages * PAGE,
+			       charge == HOSTMEM_CHARGE_RESERVE ? MEM_RESERVE
+								: MEM_COMMIT,
+			       PAGE_READWRITE, level, slot);
 	CHECK(host_usage(&host).cbCharged <= LIMIT * PAGE);
 	if (SUCCEEDED(hr)) {
 		atomic_fetch_add(&granted_count, 1);
@@ -276,7 +279,8 @@ static void *replace(void *unused)
 	HostMemBudget both[2] = { budget_of(LIMIT * PAGE), budget_of(LIMIT / 2 * PAGE) };
 
 	both[0].cbHeadroom[eTaskCritical] = LIMIT / 4 * PAGE;
-	both[1].dwFlags = HOSTMEM_ANNOUNCE_ALWAYS;
+	both[0].dwFlags = charge;
+	both[1].dwFlags = charge | HOSTMEM_ANNOUNCE_ALWAYS;
 	for (unsigned i = 0; !atomic_load(&over); i++) {
 		CHECK_HR(budget_set(&host, &both[i % 2]), S_OK);
 		CHECK_BUDGET(&host, &both[i % 2]);
@@ -285,14 +289,17 @@ static void *replace(void *unused)
 	return unused;
 }
 
-static void threads_together_never_pass_the_limit(void)
+static void run_threads(void)
 {
 	uint64_t seeds[THREADS] = { 1, 22, 333, 4444 }, cookie;
 	HostMemBudget budget = budget_of(LIMIT * PAGE);
 	pthread_t threads[THREADS + 1];
 
+	budget.dwFlags = charge;
 	if (!host_create_budget(&host, &budget))
 		return;
+	most_charged = granted_count = refused_count = 0;
+	over = false;
 	CHECK_HR(IHostMemoryControl_Subscribe(host.control, ALL_BITS, note_most, NULL,
 					      &cookie),
 		 S_OK);
@@ -309,6 +316,14 @@ static void threads_together_never_pass_the_limit(void)
 	CHECK_SIZE(host_usage(&host).cbCharged, 0);
 	CHECK(host_usage(&host).cbPeakCharged <= LIMIT * PAGE);
 	host_destroy(&host);
+}
+
+static void threads_together_never_pass_the_limit(void)
+{
+	for (charge = HOSTMEM_CHARGE_COMMIT; charge <= HOSTMEM_CHARGE_RESERVE; charge++) {
+		tap_row("charge %u", charge);
+		run_threads();
+	}
 }
 
 int main(void)

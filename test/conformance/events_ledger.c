@@ -143,7 +143,7 @@ static void a_naive_counter_is_wrong_otherwise(void)
 enum { THREADS = 4, THREAD_CALLS = 1500 };
 
 static struct workload works[THREADS];
-static void *common; /* a region for all of them */
+static void *common; /* a region for all of them, or NULL */
 
 /* What a commit needs here changes between its attempts. */
 static void work_on_common_pages(struct workload *mine)
@@ -165,44 +165,64 @@ static void *work_alone(void *number)
 {
 	struct workload *mine = &works[*(const unsigned *)number];
 
-	workload_start(mine, &host, REACH_ALL, 10 + *(const unsigned *)number);
+	workload_start(mine, &host, common != NULL ? REACH_ALL : REACH_OWN,
+		       10 + *(const unsigned *)number);
 	mine->one_of_many = true;
 	mine->budget_flags = work.budget_flags;
 	for (unsigned i = 0; i < THREAD_CALLS && !tap_failed(); i++) {
 		tap_row("thread %u, call %u", *(const unsigned *)number, i);
 		workload_call(mine);
-		work_on_common_pages(mine);
+		if (common != NULL)
+			work_on_common_pages(mine);
 	}
 	return NULL;
 }
 
-/* Each thread on its own regions and a common one; budgets, rules, mappings and subscribers are shared. */
-static void the_sum_is_right_when_many_threads_have_ended(void)
+static void run_threads(HostMemEventCallback callback)
 {
 	static const unsigned numbers[THREADS] = { 0, 1, 2, 3 };
 	static struct account accounts[2];
 	pthread_t threads[THREADS];
 
+	account_start(&accounts[0], &host, callback);
+	meddle(2);
+	account_start(&accounts[1], &host, callback);
+	for (size_t i = 0; i < THREADS; i++)
+		CHECK_INT(pthread_create(&threads[i], NULL, work_alone,
+					 (void *)(uintptr_t)&numbers[i]),
+			  0);
+	for (size_t i = 0; i < THREADS; i++)
+		CHECK_INT(pthread_join(threads[i], NULL), 0);
+	account_check(&accounts[0]);
+	account_check(&accounts[1]);
+	work.quiet = true;
+	host_destroy(&host);
+	CHECK_SIZE((size_t)accounts[0].sum, 0);
+	CHECK_SIZE((size_t)accounts[1].sum, 0);
+}
+
+/* Each on its own regions and a common one; budgets, rules, mappings and subscribers are
+ * shared. */
+static void the_sum_is_right_when_many_threads_have_ended(void)
+{
 	for (uint32_t flags = 0; flags < 4; flags++) {
 		tap_row("flags %u", flags);
 		if (!start(flags, REACH_OWN, 1))
 			return;
 		common = vm_new(&host, WORKLOAD_PAGES * PAGE, MEM_RESERVE, PAGE_NOACCESS);
-		account_start(&accounts[0], &host, account_event);
-		meddle(2);
-		account_start(&accounts[1], &host, account_event);
-		for (size_t i = 0; i < THREADS; i++)
-			CHECK_INT(pthread_create(&threads[i], NULL, work_alone,
-						 (void *)(uintptr_t)&numbers[i]),
-				  0);
-		for (size_t i = 0; i < THREADS; i++)
-			CHECK_INT(pthread_join(threads[i], NULL), 0);
-		account_check(&accounts[0]);
-		account_check(&accounts[1]);
-		work.quiet = true;
-		host_destroy(&host);
-		CHECK_SIZE((size_t)accounts[0].sum, 0);
-		CHECK_SIZE((size_t)accounts[1].sum, 0);
+		run_threads(account_event);
+	}
+}
+
+/* Nobody else changes what a request needs. */
+static void so_is_that_of_a_naive_counter_if_failures_are_announced(void)
+{
+	for (uint32_t mode = 0; mode < 2; mode++) {
+		tap_row("mode %u", mode);
+		if (!start(HOSTMEM_ANNOUNCE_ALWAYS | mode, REACH_OWN, 1))
+			return;
+		common = NULL;
+		run_threads(account_naive);
 	}
 }
 
@@ -212,5 +232,6 @@ int main(void)
 	TAP_RUN(a_naive_counter_is_right_if_failures_are_announced);
 	TAP_RUN(a_naive_counter_is_wrong_otherwise);
 	TAP_RUN(the_sum_is_right_when_many_threads_have_ended);
+	TAP_RUN(so_is_that_of_a_naive_counter_if_failures_are_announced);
 	return tap_done();
 }
