@@ -112,7 +112,7 @@ static HRESULT ask_rules(struct hm_request *request, const struct hm_work *work,
 	if (!hm_faults_fire(&host->faults, &query, &hr, &ms))
 		return S_OK;
 	if (ms != 0) {
-		hm_request_join(request);
+		hm_request_enroll(request);
 		hm_clock_pass(&host->clock, ms);
 		look_at_the_time(host);
 	}
@@ -173,6 +173,11 @@ static bool is_abandoned(const struct hm_request *request)
 	       (FAILED(hm_host_check(request->host)) || hm_host_abandoned(request->host));
 }
 
+static HostMemReason reason_at_gate(HRESULT hr)
+{
+	return hr == HOST_E_ABANDONED ? HostMemByShutdown : HostMemByTimeout;
+}
+
 /* The system's part. */
 static HRESULT perform(struct hm_request *request, struct hm_work *work,
 		       HostMemReason *reason)
@@ -184,8 +189,9 @@ static HRESULT perform(struct hm_request *request, struct hm_work *work,
 	if (!hm_gate_passes(host)) {
 		hm_calls_leave();
 		take_back(request);
-		*reason = HostMemByTimeout;
-		hr = hm_gate_wait(host, HM_IMPATIENT);
+		/* Held from now on, since it goes on with the host in any case. */
+		hr = hm_request_join(request);
+		*reason = reason_at_gate(hr);
 		return FAILED(hr) ? hr : S_FALSE;
 	}
 	hr = work->perform(work, request);
@@ -219,18 +225,29 @@ static HRESULT attempt(struct hm_request *request, struct hm_work *work,
 
 /* ---- After a shortage ---- */
 
-static bool reclaim(struct hm_request *request, size_t wanted)
+/* Whether there is to be another attempt; *hr is another one if the gate has ended it. */
+static bool reclaim(struct hm_request *request, size_t wanted, HRESULT *hr,
+		    HostMemReason *reason)
 {
 	struct hm_host *host = request->host;
 	struct hm_reclaimer *reclaimer;
+	HRESULT joined;
 
 	if (request->reclaimed || hm_request_is_reclaiming(host))
 		return false;
 	request->reclaimed = true;
+	if (!hm_reclaimers_any(&host->reclaimers))
+		return false;
+	/* First the gate: its owner may wait until nobody uses the reclaimer. */
+	joined = hm_request_join(request);
+	if (FAILED(joined)) {
+		*hr = joined;
+		*reason = reason_at_gate(joined);
+		return false;
+	}
 	reclaimer = hm_reclaimers_enter(&host->reclaimers);
 	if (reclaimer == NULL)
 		return false;
-	hm_request_join(request);
 	request->reclaiming = reclaimer;
 	hm_lock_assert_none_held();
 	(void)reclaimer->callback(reclaimer->state, wanted);
@@ -255,7 +272,7 @@ static bool wait_for_memory(struct hm_request *request, const struct hm_work *wo
 
 	if (ms == 0 || hm_gate_is_mine(host))
 		return false;
-	hm_request_join(request);
+	hm_request_enroll(request);
 	if (!request->waits)
 		request->deadline = hm_clock_now(&host->clock) + ms;
 	request->waits = true;
@@ -272,7 +289,7 @@ static bool wait_for_memory(struct hm_request *request, const struct hm_work *wo
 		*hr = HOST_E_TIMEOUT;
 	else if (wake == HM_WAKE_ENDED)
 		*hr = HOST_E_ABANDONED;
-	*reason = *hr == HOST_E_ABANDONED ? HostMemByShutdown : HostMemByTimeout;
+	*reason = reason_at_gate(*hr);
 	return SUCCEEDED(*hr);
 }
 
@@ -293,7 +310,9 @@ static bool try_again(struct hm_request *request, const struct hm_work *work,
 		wanted = hm_budget_lacks(budget, request->level, work->charge);
 	request->shortage = *reason;
 	take_back(request);
-	return reclaim(request, wanted) ||
+	if (reclaim(request, wanted, hr, reason))
+		return true;
+	return *hr == E_OUTOFMEMORY &&
 	       wait_for_memory(request, work, charged, hr, reason);
 }
 

@@ -10,13 +10,15 @@
  * was counted, in either way: it is seen, or it sees.
  *
  * Those who are inside already pass, else a callback that allocates would wait for a gate
- * that waits for the callback.
+ * that waits for the callback.  A request that holds the host late, or gives up at the
+ * closed gate, is not inside: nobody waited for it, so what its callbacks do does not pass.
  *
- * Who sleeps (for memory, or at the gate) keeps its holds, so that the host lives, and says
- * in `asleep` how many those are.  The sum is read without a lock: going to sleep is
- * counted after holding and before letting go, so a reader may count too many who are
- * awake, never too few.  A sleeper that nobody told of is the reason why closing looks
- * again every millisecond.
+ * Who sleeps (for memory, for a callback, or at the gate) keeps its holds, so that the host
+ * lives, and says in `asleep` how many those are.  That and `holds` are two words, and
+ * whoever falls asleep between two looks would be taken for somebody awake that is not
+ * there any more.  So `asleep` also tells that it has moved, and then nothing is known; who
+ * sleeps throughout holds throughout.  A sleeper that nobody told of is the reason why
+ * closing looks again every millisecond.
  *
  * Locks: none.  `turn` moves whenever somebody who waits should look again.
  */
@@ -53,7 +55,8 @@ bool hm_gate_is_mine(const struct hm_host *host)
 
 bool hm_gate_passes(const struct hm_host *host)
 {
-	return hm_gate_is_open(host) || hm_gate_is_mine(host) || own_holds(host) != 0;
+	return hm_gate_is_open(host) || hm_gate_is_mine(host) ||
+	       hm_request_inside(host) != 0;
 }
 
 static void next_turn(struct hm_host *host)
@@ -103,21 +106,28 @@ static bool rest(struct hm_host *host, const struct patience *patience,
 	return true;
 }
 
+#define MOVE (UINT64_C(1) << 32)
+
 void hm_gate_fall_asleep(struct hm_host *host)
 {
-	atomic_fetch_add(&host->gate.asleep, own_holds(host));
+	atomic_fetch_add(&host->gate.asleep, MOVE + hm_request_holds(host));
+}
+
+static void rise(struct hm_host *host)
+{
+	atomic_fetch_add(&host->gate.asleep, MOVE - hm_request_holds(host));
 }
 
 /* Whether the gate is open, now that this thread counts as awake; if not, it is asleep
  * again.  Its own frames must not let it pass: the owner did not wait for them. */
 static bool stays_awake(struct hm_host *host)
 {
-	uint32_t holds = own_holds(host);
-
-	atomic_fetch_sub(&host->gate.asleep, holds);
+	if (!hm_gate_is_open(host) && !hm_gate_is_mine(host))
+		return false;
+	rise(host);
 	if (hm_gate_is_open(host) || hm_gate_is_mine(host))
 		return true;
-	atomic_fetch_add(&host->gate.asleep, holds);
+	hm_gate_fall_asleep(host);
 	return false;
 }
 
@@ -127,7 +137,7 @@ static bool stays_awake(struct hm_host *host)
  */
 HRESULT hm_gate_wake_up(struct hm_host *host, enum hm_patience how)
 {
-	bool patient = how == HM_PATIENT || own_holds(host) > 1;
+	bool patient = how == HM_PATIENT || hm_request_inside(host) > 1;
 	struct patience patience = patience_of(host, patient ? UINT32_MAX
 							     : host->gate.patience);
 
@@ -135,18 +145,29 @@ HRESULT hm_gate_wake_up(struct hm_host *host, enum hm_patience how)
 		uint32_t turn = atomic_load(&host->gate.turn);
 		HRESULT hr = S_OK;
 
-		if (stays_awake(host))
+		if (stays_awake(host)) {
+			hm_request_set_inside(host, true);
 			return S_OK;
+		}
 		if (has_ended(host))
 			hr = HOST_E_ABANDONED;
 		else if (!rest(host, &patience, &host->gate.turn, turn, UINT32_MAX))
 			hr = HOST_E_TIMEOUT;
 		if (FAILED(hr)) {
 			/* What it does from here on is giving up. */
-			atomic_fetch_sub(&host->gate.asleep, own_holds(host));
+			hm_request_set_inside(host, false);
+			rise(host);
 			return hr;
 		}
 	}
+}
+
+void hm_gate_turn_away(struct hm_host *host)
+{
+	if (hm_request_inside(host) > 1)
+		(void)hm_gate_wake_up(host, HM_PATIENT);
+	else
+		rise(host);
 }
 
 HRESULT hm_gate_wait(struct hm_host *host, enum hm_patience patience)
@@ -183,34 +204,55 @@ HRESULT hm_gate_enter_calls(struct hm_host *host, enum hm_patience patience)
 
 /* ---- Owning ---- */
 
-/* Holds of other threads that are awake. */
+/* Whether other threads that are awake hold it, as far as that can be told now. */
 static bool others_are_inside(const struct hm_host *host)
 {
+	uint64_t asleep = atomic_load(&host->gate.asleep);
 	uint32_t holds = hm_host_holds(host);
-	uint32_t asleep = atomic_load(&host->gate.asleep);
-	uint32_t own = own_holds(host);
+	uint32_t own = hm_request_holds(host);
 
-	return holds > own && holds - own > asleep;
+	return atomic_load(&host->gate.asleep) != asleep ||
+	       (holds > own && holds - own > (uint32_t)asleep);
+}
+
+static bool try_take(struct hm_host *host)
+{
+	uint32_t owner = 0;
+
+	return atomic_compare_exchange_strong(&host->gate.owner, &owner, me());
 }
 
 static HRESULT take(struct hm_host *host, const struct patience *patience)
 {
 	for (;;) {
-		uint32_t turn = atomic_load(&host->gate.turn), owner = 0;
+		uint32_t turn = atomic_load(&host->gate.turn);
 
 		if (has_ended(host))
 			return HOST_E_ABANDONED;
-		if (atomic_compare_exchange_strong(&host->gate.owner, &owner, me()))
+		if (try_take(host))
 			return S_OK;
 		if (!rest(host, patience, &host->gate.turn, turn, UINT32_MAX))
 			return HOST_E_TIMEOUT;
 	}
 }
 
+/* Whoever closes the gate meanwhile need not wait for who waits here. */
+static HRESULT take_asleep(struct hm_host *host, const struct patience *patience)
+{
+	HRESULT hr;
+
+	hm_gate_fall_asleep(host);
+	hr = take(host, patience);
+	hm_gate_turn_away(host);
+	return hr;
+}
+
 static void open_gate(struct hm_host *host)
 {
 	atomic_store(&host->gate.owner, 0);
 	next_turn(host);
+	/* What was given back meanwhile was offered to nobody. */
+	hm_host_offer(host, HM_OFFER_MEMORY);
 }
 
 static HRESULT close_gate(struct hm_host *host, const struct patience *patience)
@@ -235,17 +277,16 @@ HRESULT hm_gate_enter(struct hm_host *host, uint32_t ms)
 {
 	struct patience patience = patience_of(host, ms);
 	struct hm_request visit;
-	HRESULT hr;
+	HRESULT hr = S_OK;
 
 	if (hm_gate_is_mine(host)) {
 		host->gate.depth++;
 		return S_OK;
 	}
 	hm_request_visit(&visit, host);
-	/* Whoever closes the gate meanwhile need not wait for us. */
-	hm_gate_fall_asleep(host);
-	hr = take(host, &patience);
-	(void)hm_gate_wake_up(host, HM_PATIENT);
+	/* Who only tries stays awake: the gate may be closed when he wakes up. */
+	if (!try_take(host))
+		hr = ms == 0 ? HOST_E_TIMEOUT : take_asleep(host, &patience);
 	if (SUCCEEDED(hr))
 		hr = close_gate(host, &patience);
 	if (SUCCEEDED(hr))
@@ -261,8 +302,6 @@ HRESULT hm_gate_leave(struct hm_host *host)
 	if (--host->gate.depth != 0)
 		return S_OK;
 	open_gate(host);
-	/* What the owner has given back was offered to nobody. */
-	hm_host_offer(host, HM_OFFER_MEMORY);
 	return S_OK;
 }
 

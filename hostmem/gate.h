@@ -7,8 +7,8 @@
  * The gate of a host: while a thread holds it, other threads' calls that change anything
  * stay out.
  *
- * Who passes a closed gate: its owner, and a thread with a call in flight, which is what
- * the owner waits for before the gate is his.
+ * Who passes a closed gate: its owner, and a thread with a call in flight that had passed
+ * it before, which is what the owner waits for before the gate is his.
  */
 enum hm_patience {
 	HM_PATIENT,   /* waits as long as it takes: what gives memory back */
@@ -37,9 +37,13 @@ static inline HRESULT hm_gate_pass(struct hm_host *host, enum hm_patience patien
  * for it.  On failure the call is outside. */
 HRESULT hm_gate_enter_calls(struct hm_host *host, enum hm_patience patience);
 
-/* This thread sleeps, or has woken up and passed the gate again.  The host is held. */
+/* This thread sleeps, or has woken up and passed the gate again.  The host is held by a
+ * request.  If waking up fails, what it still does does not pass. */
 void hm_gate_fall_asleep(struct hm_host *host);
 HRESULT hm_gate_wake_up(struct hm_host *host, enum hm_patience patience);
+/* It has woken up and only goes away, if it has no other call in flight; else that has to
+ * pass the gate. */
+void hm_gate_turn_away(struct hm_host *host);
 
 /* E_POINTER and the like are the caller's to check. */
 HRESULT hm_gate_enter(struct hm_host *host, uint32_t ms);

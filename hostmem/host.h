@@ -36,7 +36,8 @@ enum hm_host_state {
 struct hm_gate {
 	_Atomic uint32_t owner;  /* number of the thread that has it; 0 = it is open */
 	_Atomic uint32_t turn;   /* moves when somebody who waits should look again */
-	_Atomic uint32_t asleep; /* holds of threads that sleep */
+	_Atomic uint64_t asleep; /* holds of threads that sleep; the upper half moves with
+				    each change of it */
 	uint32_t depth;          /* the owner's */
 	uint32_t patience;       /* ms that an allocation waits; UINT32_MAX = for ever */
 };

@@ -12,8 +12,6 @@
 #include "calls.h"
 #include "metadata.h"
 
-#include <stddef.h>
-
 static struct hm_reclaimer *exchange(struct hm_reclaimers *reclaimers,
 				     struct hm_reclaimer *reclaimer)
 {
@@ -53,7 +51,7 @@ struct hm_reclaimer *hm_reclaimers_enter(struct hm_reclaimers *reclaimers)
 {
 	struct hm_reclaimer *reclaimer;
 
-	if (atomic_load_explicit(&reclaimers->current, memory_order_relaxed) == NULL)
+	if (!hm_reclaimers_any(reclaimers))
 		return NULL;
 	hm_calls_enter();
 	hm_lock_acquire(&reclaimers->lock, HM_RANK_RECLAIMER);

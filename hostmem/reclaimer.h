@@ -5,6 +5,8 @@
 
 #include "abi/hostmem.h"
 
+#include <stddef.h>
+
 /*
  * Who gives memory back when a request of a host runs short: one at a time.
  *
@@ -27,6 +29,11 @@ struct hm_reclaimers {
 HRESULT hm_reclaimers_set(struct hm_reclaimers *reclaimers,
 			  HostMemReclaimCallback callback, void *state,
 			  struct hm_reclaimer **before);
+
+static inline bool hm_reclaimers_any(const struct hm_reclaimers *reclaimers)
+{
+	return atomic_load_explicit(&reclaimers->current, memory_order_relaxed) != NULL;
+}
 
 /* The current one, in use until hm_reclaimer_leave; NULL = nobody. */
 struct hm_reclaimer *hm_reclaimers_enter(struct hm_reclaimers *reclaimers);

@@ -108,16 +108,27 @@ void hm_request_visit(struct hm_request *request, struct hm_host *host)
 {
 	start(request, host);
 	request->observed = false;
-	hm_request_join(request);
+	hm_request_enroll(request);
 }
 
-void hm_request_join(struct hm_request *request)
+void hm_request_enroll(struct hm_request *request)
 {
 	if (request->in_chain)
 		return;
 	hm_host_hold(request->host);
 	request->holds = true;
+	/* Whoever has closed the gate before did not see it. */
+	request->outside = !hm_gate_passes(request->host);
 	push(request);
+}
+
+HRESULT hm_request_join(struct hm_request *request)
+{
+	hm_request_enroll(request);
+	if (!request->outside)
+		return S_OK;
+	hm_gate_fall_asleep(request->host);
+	return hm_gate_wake_up(request->host, HM_IMPATIENT);
 }
 
 void hm_request_close(struct hm_request *request)
@@ -182,6 +193,25 @@ uint32_t hm_request_holds(const struct hm_host *host)
 			holds++;
 	}
 	return holds;
+}
+
+uint32_t hm_request_inside(const struct hm_host *host)
+{
+	uint32_t inside = 0;
+
+	for (const struct hm_request *r = innermost; r != NULL; r = r->below) {
+		if (r->host == host && !r->outside)
+			inside++;
+	}
+	return inside;
+}
+
+void hm_request_set_inside(const struct hm_host *host, bool inside)
+{
+	for (struct hm_request *r = innermost; r != NULL; r = r->below) {
+		if (r->host == host)
+			r->outside = !inside;
+	}
 }
 
 void hm_requests_after_fork(struct hm_host *host)

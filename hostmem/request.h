@@ -20,6 +20,7 @@ struct hm_request {
 	bool observed;                   /* there were subscribers when it was opened */
 	bool in_chain;                   /* of its thread */
 	bool holds;                      /* the host, until it is closed */
+	bool outside; /* of the gate: its owner, if there is one, did not wait for it */
 	HostMemOperation operation;
 	EMemoryCriticalLevel level;
 	void *address;
@@ -60,8 +61,10 @@ void hm_request_open_last(struct hm_request *request, struct hm_host *host);
 void hm_request_visit(struct hm_request *request, struct hm_host *host);
 
 /* Makes sure that it holds the host and is known to its thread, now that it is about to
- * call out or to wait.  It raises no events if it was not observed before. */
-void hm_request_join(struct hm_request *request);
+ * wait.  It raises no events if it was not observed before. */
+void hm_request_enroll(struct hm_request *request);
+/* That, and that it has passed the gate, now that it is about to call out. */
+HRESULT hm_request_join(struct hm_request *request);
 
 /* What follows in an open request is a request of its own to those who listen. */
 void hm_request_renew(struct hm_request *request);
@@ -71,8 +74,10 @@ bool hm_request_is_running(const struct hm_subscriber *subscriber);
 bool hm_request_is_reclaiming(const struct hm_host *host);
 bool hm_request_is_inside(const struct hm_reclaimer *reclaimer);
 
-/* Calls in flight of this thread on a host. */
+/* Calls in flight of this thread on a host; those of them that are inside of its gate. */
 uint32_t hm_request_holds(const struct hm_host *host);
+uint32_t hm_request_inside(const struct hm_host *host);
+void hm_request_set_inside(const struct hm_host *host, bool inside);
 
 /* In a fork child: sets what this thread has under way on the host, and nothing else. */
 void hm_requests_after_fork(struct hm_host *host);

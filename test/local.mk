@@ -30,6 +30,8 @@ unit_tests = \
 	%D%/unit/faults_random \
 	%D%/unit/figures \
 	%D%/unit/foreign \
+	%D%/unit/gate \
+	%D%/unit/gate_asleep \
 	%D%/unit/granules \
 	%D%/unit/host \
 	%D%/unit/largepages \
@@ -61,6 +63,7 @@ unit_tests = \
 	%D%/unit/protect \
 	%D%/unit/protection \
 	%D%/unit/query \
+	%D%/unit/reclaimer \
 	%D%/unit/regions \
 	%D%/unit/regions_split \
 	%D%/unit/release \
@@ -283,6 +286,8 @@ threaded_tests = \
 	%D%/unit/events \
 	%D%/unit/faults_random \
 	%D%/unit/figures \
+	%D%/unit/gate \
+	%D%/unit/gate_asleep \
 	%D%/unit/granules \
 	%D%/unit/host \
 	%D%/unit/lock \
@@ -293,6 +298,7 @@ threaded_tests = \
 	%D%/unit/places_threads \
 	%D%/unit/protect \
 	%D%/unit/query \
+	%D%/unit/reclaimer \
 	%D%/unit/regions_split \
 	%D%/unit/shelf \
 	%D%/unit/slot \
@@ -373,6 +379,7 @@ noinst_HEADERS += \
 	%D%/unit/fake.h \
 	%D%/unit/kernel.h \
 	%D%/unit/map.h \
+	%D%/unit/other.h \
 	%D%/unit/plot.h \
 	%D%/unit/rules.h \
 	%D%/unit/stubborn.h \
