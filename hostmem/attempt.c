@@ -277,9 +277,10 @@ static bool wait_for_memory(struct hm_request *request, const struct hm_work *wo
 		request->deadline = hm_clock_now(&host->clock) + ms;
 	request->waits = true;
 	waiter.deadline = request->deadline;
+	/* In this order: whoever has closed the gate finds everybody in his place. */
+	hm_waiting_begin(&host->waiting, &host->budget, &waiter);
 	hm_gate_fall_asleep(host);
-	wake = hm_waiting_sleep(&host->waiting, &host->budget, &host->clock, &waiter);
-	look_at_the_time(host);
+	wake = hm_waiting_sleep(&host->waiting, &host->clock, &waiter);
 	if (wake == HM_WAKE_GRANTED) {
 		request->pending = work->charge;
 		request->granted = true;

@@ -100,8 +100,8 @@ static bool is_hopeless(const struct hm_budget *budget, const struct hm_waiter *
 
 /* What there is to say before anybody sleeps.  The budget may have changed since somebody
  * thought that waiting was of use, and who changed it did not find this waiter. */
-static void begin(struct hm_waiting *waiting, struct hm_budget *budget,
-		  struct hm_waiter *waiter)
+void hm_waiting_begin(struct hm_waiting *waiting, struct hm_budget *budget,
+		      struct hm_waiter *waiter)
 {
 	atomic_store_explicit(&waiter->wake, HM_WAKE_NOT, memory_order_relaxed);
 	hm_calls_enter();
@@ -137,10 +137,9 @@ static void give_up(struct hm_waiting *waiting, struct hm_waiter *waiter)
 	hm_calls_leave();
 }
 
-enum hm_wake hm_waiting_sleep(struct hm_waiting *waiting, struct hm_budget *budget,
-			      struct hm_clock *clock, struct hm_waiter *waiter)
+enum hm_wake hm_waiting_sleep(struct hm_waiting *waiting, struct hm_clock *clock,
+			      struct hm_waiter *waiter)
 {
-	begin(waiting, budget, waiter);
 	while (state_of(waiter) == HM_WAKE_NOT) {
 		uint64_t now = hm_clock_now(clock);
 

@@ -34,9 +34,12 @@ struct hm_waiting {
 	bool ended;
 };
 
-/* Waits; the caller is outside hm_calls_enter, and the fields up to `deadline` are set. */
-enum hm_wake hm_waiting_sleep(struct hm_waiting *waiting, struct hm_budget *budget,
-			      struct hm_clock *clock, struct hm_waiter *waiter);
+/* Waits: takes its place, then sleeps until it is woken.  The caller is outside
+ * hm_calls_enter, and the fields up to `deadline` are set. */
+void hm_waiting_begin(struct hm_waiting *waiting, struct hm_budget *budget,
+		      struct hm_waiter *waiter);
+enum hm_wake hm_waiting_sleep(struct hm_waiting *waiting, struct hm_clock *clock,
+			      struct hm_waiter *waiter);
 
 /* The rest is called between hm_calls_enter and hm_calls_leave. */
 

@@ -154,8 +154,8 @@ static HRESULT wait_for_memory(struct other *other)
 {
 	(void)other;
 	waiter = (struct hm_waiter){ .charge = 100, .deadline = UINT64_MAX };
-	return hm_waiting_sleep(&host->waiting, &host->budget, &host->clock, &waiter) ==
-			       HM_WAKE_GRANTED
+	hm_waiting_begin(&host->waiting, &host->budget, &waiter);
+	return hm_waiting_sleep(&host->waiting, &host->clock, &waiter) == HM_WAKE_GRANTED
 		       ? S_OK
 		       : E_FAIL;
 }

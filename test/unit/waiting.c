@@ -53,11 +53,17 @@ static void start(void)
 	hm_budget_charge(&budget, LIMIT);
 }
 
+static enum hm_wake sleep_as(struct hm_waiter *waiter)
+{
+	hm_waiting_begin(&waiting, &budget, waiter);
+	return hm_waiting_sleep(&waiting, &clocks, waiter);
+}
+
 static void *sleep_there(void *argument)
 {
 	struct sleeper *self = argument;
 
-	self->woken = hm_waiting_sleep(&waiting, &budget, &clocks, &self->waiter);
+	self->woken = sleep_as(&self->waiter);
 	return NULL;
 }
 
@@ -168,7 +174,7 @@ static void who_comes_when_there_is_room_does_not_sleep(void)
 
 	start();
 	hm_budget_refund(&budget, 10);
-	CHECK_INT(hm_waiting_sleep(&waiting, &budget, &clocks, &waiter), HM_WAKE_GRANTED);
+	CHECK_INT(sleep_as(&waiter), HM_WAKE_GRANTED);
 	CHECK_SIZE(budget.claimed, LIMIT);
 	CHECK_U32(waiting.count, 0);
 }
@@ -195,9 +201,9 @@ static void time_ends_a_wait(void)
 	struct hm_waiter waiter = { .charge = 10, .deadline = 0 };
 
 	start();
-	CHECK_INT(hm_waiting_sleep(&waiting, &budget, &clocks, &waiter), HM_WAKE_TIMEOUT);
+	CHECK_INT(sleep_as(&waiter), HM_WAKE_TIMEOUT);
 	waiter.deadline = hm_clock_now(&clocks) + 5;
-	CHECK_INT(hm_waiting_sleep(&waiting, &budget, &clocks, &waiter), HM_WAKE_TIMEOUT);
+	CHECK_INT(sleep_as(&waiter), HM_WAKE_TIMEOUT);
 	CHECK(hm_clock_now(&clocks) >= waiter.deadline);
 	CHECK_U32(waiting.count, 0);
 	CHECK_SIZE(budget.claimed, LIMIT);
@@ -209,7 +215,7 @@ static void what_fits_is_granted_although_time_is_up(void)
 
 	start();
 	hm_budget_refund(&budget, 10);
-	CHECK_INT(hm_waiting_sleep(&waiting, &budget, &clocks, &waiter), HM_WAKE_GRANTED);
+	CHECK_INT(sleep_as(&waiter), HM_WAKE_GRANTED);
 }
 
 static void in_virtual_time_the_clock_moves_by_what_is_left_and_nobody_sleeps(void)
@@ -222,19 +228,18 @@ static void in_virtual_time_the_clock_moves_by_what_is_left_and_nobody_sleeps(vo
 	begun = hm_clock_now(&clocks);
 	for (unsigned i = 1; i <= 5000; i++) {
 		waiter.deadline = begun + i * UINT64_C(3600000);
-		CHECK_INT(hm_waiting_sleep(&waiting, &budget, &clocks, &waiter),
-			  HM_WAKE_TIMEOUT);
+		CHECK_INT(sleep_as(&waiter), HM_WAKE_TIMEOUT);
 		CHECK_SIZE(hm_clock_now(&clocks), waiter.deadline);
 	}
 	/* The rest of a wait that has been going on for a while. */
 	hm_clock_move(&clocks, 400);
 	waiter.deadline = hm_clock_now(&clocks) + 7;
-	CHECK_INT(hm_waiting_sleep(&waiting, &budget, &clocks, &waiter), HM_WAKE_TIMEOUT);
+	CHECK_INT(sleep_as(&waiter), HM_WAKE_TIMEOUT);
 	CHECK_SIZE(hm_clock_now(&clocks), waiter.deadline);
 	/* At the end of time there is nothing left. */
 	hm_clock_move(&clocks, UINT64_MAX);
 	waiter.deadline = UINT64_MAX;
-	CHECK_INT(hm_waiting_sleep(&waiting, &budget, &clocks, &waiter), HM_WAKE_TIMEOUT);
+	CHECK_INT(sleep_as(&waiter), HM_WAKE_TIMEOUT);
 }
 
 static void a_budget_that_is_replaced_is_offered_and_ends_hopeless_waits(void)
@@ -288,10 +293,10 @@ static void who_comes_without_hope_does_not_sleep(void)
 	struct hm_waiter waiter = { .charge = LIMIT + 1, .deadline = never };
 
 	start();
-	CHECK_INT(hm_waiting_sleep(&waiting, &budget, &clocks, &waiter), HM_WAKE_AGAIN);
+	CHECK_INT(sleep_as(&waiter), HM_WAKE_AGAIN);
 	waiter.for_any_free = true;
 	waiter.charged = LIMIT;
-	CHECK_INT(hm_waiting_sleep(&waiting, &budget, &clocks, &waiter), HM_WAKE_AGAIN);
+	CHECK_INT(sleep_as(&waiter), HM_WAKE_AGAIN);
 	CHECK_U32(waiting.count, 0);
 }
 
@@ -321,7 +326,7 @@ static void what_was_freed_before_it_slept_is_not_missed(void)
 
 	start();
 	hm_budget_refund(&budget, 1);
-	CHECK_INT(hm_waiting_sleep(&waiting, &budget, &clocks, &waiter), HM_WAKE_AGAIN);
+	CHECK_INT(sleep_as(&waiter), HM_WAKE_AGAIN);
 	CHECK_SIZE(budget.claimed, LIMIT - 1);
 }
 
@@ -362,7 +367,7 @@ static void the_end_is_for_good(void)
 	check_woken(&sleepers[0], HM_WAKE_ENDED);
 	check_woken(&sleepers[1], HM_WAKE_ENDED);
 	hm_budget_refund(&budget, LIMIT);
-	CHECK_INT(hm_waiting_sleep(&waiting, &budget, &clocks, &waiter), HM_WAKE_ENDED);
+	CHECK_INT(sleep_as(&waiter), HM_WAKE_ENDED);
 	CHECK_SIZE(budget.claimed, 0);
 }
 

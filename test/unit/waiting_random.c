@@ -21,6 +21,12 @@ static _Atomic int64_t in_use; /* the model: bytes that threads have */
 static _Atomic unsigned over;  /* the limit was overshot */
 static _Atomic uint64_t granted, again, late;
 
+static enum hm_wake sleep_as(struct hm_waiter *waiter)
+{
+	hm_waiting_begin(&waiting, &budget, waiter);
+	return hm_waiting_sleep(&waiting, &clocks, waiter);
+}
+
 static void start(size_t limit)
 {
 	HostMemBudget given = HOSTMEM_BUDGET_INIT;
@@ -65,7 +71,7 @@ static bool get(uint64_t *random, size_t size)
 	for (;;) {
 		if (hm_budget_admit(&budget, waiter.level, size, &reason))
 			return true;
-		switch (hm_waiting_sleep(&waiting, &budget, &clocks, &waiter)) {
+		switch (sleep_as(&waiter)) {
 		case HM_WAKE_GRANTED:
 			atomic_fetch_add(&granted, 1);
 			return true;
@@ -125,7 +131,7 @@ static void *wait_for_ever(void *argument)
 {
 	struct hm_waiter *waiter = argument;
 
-	CHECK_INT(hm_waiting_sleep(&waiting, &budget, &clocks, waiter), HM_WAKE_ENDED);
+	CHECK_INT(sleep_as(waiter), HM_WAKE_ENDED);
 	return NULL;
 }
 
@@ -138,7 +144,7 @@ static void check_in_the_child(void)
 	hm_calls_enter();
 	hm_waiting_offer(&waiting, &budget, true);
 	hm_calls_leave();
-	CHECK_INT(hm_waiting_sleep(&waiting, &budget, &clocks, &waiter), HM_WAKE_TIMEOUT);
+	CHECK_INT(sleep_as(&waiter), HM_WAKE_TIMEOUT);
 }
 
 static void a_fork_child_has_no_waiters(void)
