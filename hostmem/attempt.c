@@ -204,8 +204,11 @@ static HRESULT perform(struct hm_request *request, struct hm_work *work,
 static HRESULT attempt(struct hm_request *request, struct hm_work *work,
 		       HostMemReason *reason)
 {
-	HRESULT hr;
-
+	/* By the reclaimer, or while it waited: then it does not matter what there is. */
+	if (request->attempt != 0 && is_abandoned(request)) {
+		*reason = HostMemByShutdown;
+		return HOST_E_ABANDONED;
+	}
 	/* A commit that does not know yet how much it needs. */
 	if (work->size != 0 || request->attempt != 0) {
 		hr = ask(request, work, reason);

@@ -146,6 +146,7 @@ conformance_tests = \
 	%D%/conformance/not_implemented \
 	%D%/conformance/notification \
 	%D%/conformance/pages \
+	%D%/conformance/reclaim \
 	%D%/conformance/retain \
 	%D%/conformance/retain_limits \
 	%D%/conformance/shutdown \
@@ -201,6 +202,7 @@ test_conformance_names_LDADD = libhostmem.la
 test_conformance_not_implemented_LDADD = libhostmem.la
 test_conformance_notification_LDADD = libhostmem.la
 test_conformance_pages_LDADD = libhostmem.la
+test_conformance_reclaim_LDADD = libhostmem.la
 test_conformance_retain_LDADD = libhostmem.la
 test_conformance_retain_limits_LDADD = libhostmem.la
 test_conformance_shutdown_LDADD = libhostmem.la
@@ -362,7 +364,7 @@ noinst_HEADERS += \
 	%D%/conformance/recorder.h \
 	%D%/conformance/retain.h \
 	%D%/conformance/smaps.h \
-	%D%/conformance/workload.h \
+	%D%/conformance/threads.h \
 	%D%/fault/refusing.h \
 	%D%/fault/scenarios.h \
 	%D%/fault/scene.h \
