@@ -191,6 +191,28 @@ HRESULT hm_host_result(struct hm_host *host, HRESULT hr)
 	return hr;
 }
 
+#define MOVE (UINT64_C(1) << 32)
+
+void hm_host_begin_leaving(struct hm_host *host)
+{
+	atomic_fetch_add(&host->leaving, MOVE + 1);
+}
+
+void hm_host_end_leaving(struct hm_host *host)
+{
+	atomic_fetch_add(&host->leaving, MOVE - 1);
+}
+
+/* Whether there are other threads' calls that may still call out; *holds was looked at. */
+static bool others_may_call(const struct hm_host *host, uint32_t own, uint32_t *holds)
+{
+	uint64_t leaving = atomic_load(&host->leaving);
+
+	*holds = atomic_load(&host->holds);
+	return atomic_load(&host->leaving) != leaving ||
+	       (*holds & ~HOLDS_AWAITED) > own + (uint32_t)leaving;
+}
+
 HRESULT hm_host_shut_down(struct hm_host *host)
 {
 	uint32_t running = HM_HOST_RUNNING;
@@ -200,12 +222,10 @@ HRESULT hm_host_shut_down(struct hm_host *host)
 	if (!atomic_compare_exchange_strong(&host->state, &running, HM_HOST_SHUT_DOWN))
 		return HOST_E_CLRNOTAVAILABLE;
 	wake_waiters(host);
-	holds = atomic_fetch_or(&host->holds, HOLDS_AWAITED) | HOLDS_AWAITED;
-	while ((holds & ~HOLDS_AWAITED) > own) {
-		hm_word_wait(&host->holds, holds);
-		holds = atomic_load(&host->holds);
-	}
-	hm_notify_end(host);
+	atomic_fetch_or(&host->holds, HOLDS_AWAITED);
+	/* Who begins to leave does not wake us. */
+	while (others_may_call(host, own, &holds))
+		hm_word_wait_for(&host->holds, holds, 1);
 	return S_OK;
 }
 
@@ -315,8 +335,8 @@ void hm_hosts_after_fork(void)
 	for (struct hm_host *host = hosts.first; host != NULL; host = host->next) {
 		uint32_t base = hm_host_abandoned(host) ? 0 : 1;
 
-		atomic_store(&host->holds,
-			     base + hm_request_holds(host) + hm_notify_holds(host));
+		atomic_store(&host->holds, base + hm_request_holds(host));
+		atomic_store(&host->leaving, 0);
 		hm_requests_after_fork(host);
 		hm_waiting_after_fork(&host->waiting);
 		hm_gate_after_fork(host);

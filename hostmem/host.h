@@ -50,6 +50,8 @@ struct hm_host {
 
 	_Atomic uint32_t references; /* of callers; stays at UINT32_MAX once there */
 	_Atomic uint32_t holds;      /* of calls in flight, and one for the references */
+	_Atomic uint64_t leaving;    /* of `holds`: by who waits in Unsubscribe for a
+				     callback; the upper half moves with each change */
 	_Atomic uint32_t state;
 
 	struct hm_availability availability;
@@ -81,6 +83,11 @@ uint32_t hm_host_release(struct hm_host *host);
 /* Counts a call in flight in and out; drop may end the host. */
 void hm_host_hold(struct hm_host *host);
 void hm_host_drop(struct hm_host *host);
+
+/* Around waiting for a callback: Shutdown, which may come from there, does not wait for
+ * one hold of this thread. */
+void hm_host_begin_leaving(struct hm_host *host);
+void hm_host_end_leaving(struct hm_host *host);
 
 /* How many calls in flight hold it. */
 uint32_t hm_host_holds(const struct hm_host *host);

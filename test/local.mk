@@ -157,6 +157,8 @@ conformance_tests = \
 	%D%/conformance/virtual_protect \
 	%D%/conformance/virtual_query \
 	%D%/conformance/virtual_reset \
+	%D%/conformance/waiting \
+	%D%/conformance/waiting_gate \
 	%D%/conformance/walk
 test_conformance_bad_inputs_alloc_LDADD = libhostmem.la
 test_conformance_bad_inputs_com_LDADD = libhostmem.la
@@ -213,6 +215,8 @@ test_conformance_virtual_free_LDADD = libhostmem.la
 test_conformance_virtual_protect_LDADD = libhostmem.la
 test_conformance_virtual_query_LDADD = libhostmem.la
 test_conformance_virtual_reset_LDADD = libhostmem.la
+test_conformance_waiting_LDADD = libhostmem.la
+test_conformance_waiting_gate_LDADD = libhostmem.la
 test_conformance_walk_LDADD = libhostmem.la
 
 ## Both are named, so that a program finds them by its own run path.
@@ -279,6 +283,8 @@ threaded_tests = \
 	%D%/conformance/jsrt_threads \
 	%D%/conformance/jsrt_tracker \
 	%D%/conformance/lifetime \
+	%D%/conformance/waiting \
+	%D%/conformance/waiting_gate \
 	%D%/unit/arenas \
 	%D%/unit/bitmap \
 	%D%/unit/budget \

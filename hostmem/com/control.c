@@ -88,14 +88,21 @@ static HRESULT HOSTMEM_CALL memory_control_Unsubscribe(IHostMemoryControl *iface
 {
 	struct hm_host *host = host_of(iface);
 	struct hm_subscriber *subscriber;
+	struct hm_request visit;
 	HRESULT hr;
 
 	/* Held, so that the subscriber is there until it has been waited for. */
-	hm_host_hold(host);
+	hm_request_visit(&visit, host);
 	hr = hm_events_unsubscribe(&host->events, cookie, &subscriber);
-	if (SUCCEEDED(hr) && !hm_request_is_running(subscriber))
+	if (SUCCEEDED(hr) && !hm_request_is_running(subscriber)) {
+		/* A call of it may wait for a gate that must not wait for us. */
+		hm_gate_fall_asleep(host);
+		hm_host_begin_leaving(host);
 		hm_events_wait(subscriber);
-	hm_host_drop(host);
+		hm_host_end_leaving(host);
+		hm_gate_turn_away(host);
+	}
+	hm_request_close(&visit);
 	return hr;
 }
 
@@ -111,8 +118,16 @@ static HRESULT HOSTMEM_CALL memory_control_SetReclaimer(IHostMemoryControl *ifac
 		hr = hm_reclaimers_set(&host->reclaimers, callback, state, &before);
 	if (FAILED(hr))
 		return hr;
-	if (before != NULL)
+	if (before == NULL)
+		return S_OK;
+	if (hm_request_holds(host) == 0 || hm_request_is_inside(before)) {
 		hm_reclaimer_retire(before, hm_request_is_inside(before));
+		return S_OK;
+	}
+	/* From inside another callback: as in Unsubscribe. */
+	hm_gate_fall_asleep(host);
+	hm_reclaimer_retire(before, false);
+	(void)hm_gate_wake_up(host, HM_PATIENT);
 	return S_OK;
 }
 
