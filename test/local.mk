@@ -128,6 +128,7 @@ conformance_tests = \
 	%D%/conformance/footprint \
 	%D%/conformance/foreign \
 	%D%/conformance/foreign_protect \
+	%D%/conformance/gate \
 	%D%/conformance/guard \
 	%D%/conformance/hosting \
 	%D%/conformance/jsrt_arguments \
@@ -186,6 +187,7 @@ test_conformance_faults_path_LDADD = libhostmem.la
 test_conformance_footprint_LDADD = libhostmem.la
 test_conformance_foreign_LDADD = libhostmem.la
 test_conformance_foreign_protect_LDADD = libhostmem.la
+test_conformance_gate_LDADD = libhostmem.la
 test_conformance_guard_LDADD = libhostmem.la
 test_conformance_hosting_LDADD = libhostmem.la
 test_conformance_jsrt_arguments_LDADD = $(jsrt_libraries)
@@ -251,6 +253,7 @@ stress_tests = \
 	%D%/stress/differential \
 	%D%/stress/fork \
 	%D%/stress/fork_arenas \
+	%D%/stress/gate \
 	%D%/stress/guards \
 	%D%/stress/limits \
 	%D%/stress/limits_policy \
@@ -278,6 +281,7 @@ threaded_tests = \
 	%D%/conformance/events_failure \
 	%D%/conformance/events_ledger \
 	%D%/conformance/events_nested \
+	%D%/conformance/gate \
 	%D%/conformance/guard \
 	%D%/conformance/jsrt_setting \
 	%D%/conformance/jsrt_threads \
