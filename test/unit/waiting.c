@@ -84,6 +84,11 @@ static struct sleeper *begin(size_t i, EMemoryCriticalLevel level, size_t charge
 		abort();
 	while (atomic_load(&waiting.count) == before)
 		(void)sched_yield();
+	/* And it has looked whether there is room. */
+	hm_calls_enter();
+	hm_lock_acquire(&waiting.lock, HM_RANK_WAITING);
+	hm_lock_release(&waiting.lock, HM_RANK_WAITING);
+	hm_calls_leave();
 	return sleeper;
 }
 
