@@ -446,7 +446,8 @@ HOSTMEM_INTERFACE(IHostMemoryControl)
 	 *
 	 * Returns when no call of this subscriber is under way and none will come; called
 	 * from inside that subscriber, at once.  Passes a closed gate, works after
-	 * Shutdown.
+	 * Shutdown.  A call that sleeps for memory goes on when the gate is open: its
+	 * owner would wait for itself.
 	 *
 	 * Threads: any, also from callbacks.  Hold no lock that the subscriber needs.
 	 * Errors:  E_INVALIDARG  no such subscription
@@ -461,7 +462,8 @@ HOSTMEM_INTERFACE(IHostMemoryControl)
 	 * @param state     handed to it; may be NULL.
 	 *
 	 * Returns when no call of the one before is under way and none will come; called
-	 * from inside it, at once.  Passes a closed gate.
+	 * from inside it, at once.  Passes a closed gate; for its owner the same holds as
+	 * for Unsubscribe.
 	 *
 	 * Owner:   `state` must live until it is replaced or the host is gone.
 	 * Threads: any, also from callbacks.  Hold no lock that the one before needs.
@@ -501,7 +503,8 @@ HOSTMEM_INTERFACE(IHostMemoryControl)
 	 * Waits until no call of another thread that changes anything is under way, then
 	 * holds new ones of other threads out until LeaveGate.  Requests that sleep for
 	 * memory, and the caller's own calls if it comes from a callback, do not count;
-	 * who has slept goes on when the gate is open again.  The owner's own calls pass
+	 * who has slept goes on when the gate is open again, and so does a callback in
+	 * which this has run out of time, if it had to wait.  The owner's own calls pass
 	 * and never wait for memory.  It nests.  SetBudget, Subscribe, Unsubscribe,
 	 * SetReclaimer, Shutdown, queries and HostMemHandleFault pass a closed gate; frees
 	 * wait at it without limit, allocations and VirtualProtect up to msGateTimeout,

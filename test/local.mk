@@ -12,7 +12,7 @@ unit_tests = \
 	%D%/unit/arenas_limits \
 	%D%/unit/arenas_seen \
 	%D%/unit/arguments \
-	%D%/unit/availability \
+	%D%/unit/attempt \
 	%D%/unit/bitmap \
 	%D%/unit/budget \
 	%D%/unit/budget_threads \
@@ -148,6 +148,7 @@ conformance_tests = \
 	%D%/conformance/notification \
 	%D%/conformance/pages \
 	%D%/conformance/reclaim \
+	%D%/conformance/reclaim_inside \
 	%D%/conformance/retain \
 	%D%/conformance/retain_limits \
 	%D%/conformance/shutdown \
@@ -207,6 +208,7 @@ test_conformance_not_implemented_LDADD = libhostmem.la
 test_conformance_notification_LDADD = libhostmem.la
 test_conformance_pages_LDADD = libhostmem.la
 test_conformance_reclaim_LDADD = libhostmem.la
+test_conformance_reclaim_inside_LDADD = libhostmem.la
 test_conformance_retain_LDADD = libhostmem.la
 test_conformance_retain_limits_LDADD = libhostmem.la
 test_conformance_shutdown_LDADD = libhostmem.la
@@ -287,9 +289,11 @@ threaded_tests = \
 	%D%/conformance/jsrt_threads \
 	%D%/conformance/jsrt_tracker \
 	%D%/conformance/lifetime \
+	%D%/conformance/reclaim \
 	%D%/conformance/waiting \
 	%D%/conformance/waiting_gate \
 	%D%/unit/arenas \
+	%D%/unit/attempt \
 	%D%/unit/bitmap \
 	%D%/unit/budget \
 	%D%/unit/budget_threads \
@@ -371,6 +375,7 @@ noinst_HEADERS += \
 	%D%/conformance/jsrt_workers.h \
 	%D%/conformance/ledger.h \
 	%D%/conformance/maps.h \
+	%D%/conformance/reclaim.h \
 	%D%/conformance/recorder.h \
 	%D%/conformance/retain.h \
 	%D%/conformance/smaps.h \
