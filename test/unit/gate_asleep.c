@@ -42,7 +42,7 @@ static void who_sleeps_does_not_count_and_goes_on_when_it_is_open(void)
 
 static void who_tries_from_inside_a_call_is_told_at_once(void)
 {
-	struct other owner = { .act = enter, .ms = UINT32_MAX };
+	struct other owner = { .act = own, .ms = UINT32_MAX };
 	struct hm_request visit;
 
 	start();
@@ -55,6 +55,43 @@ static void who_tries_from_inside_a_call_is_told_at_once(void)
 	CHECK(hm_gate_passes(host));
 	hm_request_close(&visit);
 	CHECK_HR(other_end(&owner), S_OK);
+	check_at_rest();
+}
+
+/* Passes by, asleep for an instant, again and again. */
+static HRESULT pass_by(struct other *other)
+{
+	while (!atomic_load(&other->go)) {
+		struct hm_request visit;
+
+		hm_request_visit(&visit, host);
+		hm_gate_fall_asleep(host);
+		hm_gate_turn_away(host);
+		hm_request_close(&visit);
+	}
+	return S_OK;
+}
+
+static HRESULT try_often(struct other *other)
+{
+	(void)other;
+	for (unsigned i = 0; i < 300000; i++)
+		CHECK_HR(hm_gate_enter(host, 0), HOST_E_TIMEOUT);
+	return S_OK;
+}
+
+/* Or, between two looks, for somebody who is awake and has gone. */
+static void who_falls_asleep_meanwhile_is_not_mistaken(void)
+{
+	struct other passer = { .act = pass_by };
+	struct hm_request visit;
+
+	start();
+	hm_request_visit(&visit, host);
+	other_start(&passer);
+	CHECK_HR(run_other(try_often, 0), S_OK);
+	CHECK_HR(other_end(&passer), S_OK);
+	hm_request_close(&visit);
 	check_at_rest();
 }
 
@@ -273,6 +310,7 @@ int main(void)
 	(void)alarm(WATCHDOG);
 	TAP_RUN(who_sleeps_does_not_count_and_goes_on_when_it_is_open);
 	TAP_RUN(who_tries_from_inside_a_call_is_told_at_once);
+	TAP_RUN(who_falls_asleep_meanwhile_is_not_mistaken);
 	TAP_RUN(two_that_enter_from_inside_calls_do_not_wait_for_each_other);
 	TAP_RUN(who_has_given_up_does_not_pass);
 	TAP_RUN(who_holds_the_host_late_waits_at_the_gate);
