@@ -185,9 +185,10 @@ HRESULT hm_host_result(struct hm_host *host, HRESULT hr)
 {
 	uint32_t running = HM_HOST_RUNNING;
 
-	if (hr == E_FAIL)
-		(void)atomic_compare_exchange_strong(&host->state, &running,
-						     HM_HOST_FAILED);
+	/* Nothing is given back to it any more, so nobody waits for that. */
+	if (hr == E_FAIL &&
+	    atomic_compare_exchange_strong(&host->state, &running, HM_HOST_FAILED))
+		wake_waiters(host);
 	return hr;
 }
 

@@ -98,7 +98,8 @@ bool hm_host_abandoned(const struct hm_host *host);
 /* S_OK, or HOST_E_CLRNOTAVAILABLE: what every method but a few begins with. */
 HRESULT hm_host_check(const struct hm_host *host);
 
-/* Passes a result on; E_FAIL makes the host unusable from now on. */
+/* Passes a result on; E_FAIL makes the host unusable from now on, and ends waits.  Outside
+ * of hm_calls_enter, without a lock. */
 HRESULT hm_host_result(struct hm_host *host, HRESULT hr);
 
 /* Ends the host's service, tells the runtime what it is owed, and returns when the

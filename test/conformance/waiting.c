@@ -305,6 +305,31 @@ static void shutdown_ends_waits(void)
 	host_destroy(&host);
 }
 
+/* Another request of the host finds its books or the system impossible. */
+static void a_host_that_fails_ends_waits(void)
+{
+	struct caller waiter = { .call = call_commit, .size = PAGE };
+	HostMemFault fault = HOSTMEM_FAULT_INIT;
+	void *simulator = NULL, *out;
+	uint64_t cookie;
+
+	if (!start() || fill() == NULL)
+		return;
+	caller_wait_for_memory(&waiter, &host);
+	CHECK_HR(IHostMemoryControl_QueryInterface(host.control,
+						   &IID_IHostMemorySimulator, &simulator),
+		 S_OK);
+	fault.result = E_FAIL;
+	CHECK_HR(IHostMemorySimulator_AddFault((IHostMemorySimulator *)simulator, &fault,
+					       &cookie),
+		 S_OK);
+	IHostMemorySimulator_Release((IHostMemorySimulator *)simulator);
+	CHECK_HR(vm_alloc(&host, NULL, PAGE, MEM_COMMIT, PAGE_READWRITE, &out), E_FAIL);
+	let_out(&host, &waiter, HOST_E_ABANDONED);
+	CHECK_HR(IHostMemoryControl_Shutdown(host.control), HOST_E_CLRNOTAVAILABLE);
+	host_destroy(&host);
+}
+
 static void a_waiter_survives_the_last_release(void)
 {
 	struct recorder recorder = { .refuse = false };
@@ -338,6 +363,7 @@ int main(void)
 	TAP_RUN(the_charge_of_a_vetoed_request_wakes);
 	TAP_RUN(a_lowered_budget_ends_a_hopeless_wait);
 	TAP_RUN(shutdown_ends_waits);
+	TAP_RUN(a_host_that_fails_ends_waits);
 	TAP_RUN(a_waiter_survives_the_last_release);
 	return tap_done();
 }
