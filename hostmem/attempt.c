@@ -204,6 +204,8 @@ static HRESULT perform(struct hm_request *request, struct hm_work *work,
 static HRESULT attempt(struct hm_request *request, struct hm_work *work,
 		       HostMemReason *reason)
 {
+	HRESULT hr;
+
 	/* By the reclaimer, or while it waited: then it does not matter what there is. */
 	if (request->attempt != 0 && is_abandoned(request)) {
 		*reason = HostMemByShutdown;
@@ -284,6 +286,7 @@ static bool wait_for_memory(struct hm_request *request, const struct hm_work *wo
 	hm_waiting_begin(&host->waiting, &host->budget, &waiter);
 	hm_gate_fall_asleep(host);
 	wake = hm_waiting_sleep(&host->waiting, &host->clock, &waiter);
+	look_at_the_time(host);
 	if (wake == HM_WAKE_GRANTED) {
 		request->pending = work->charge;
 		request->granted = true;

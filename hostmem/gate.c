@@ -40,10 +40,22 @@ static uint32_t me(void)
 	return own_number;
 }
 
-/* What this thread has under way on the host, and holds it by. */
+/* What this thread has under way on the host, and holds it by: requests, and telling the
+ * runtime.  Those of it that were there before the gate was closed. */
 static uint32_t own_holds(const struct hm_host *host)
 {
 	return hm_request_holds(host) + hm_notify_holds(host);
+}
+
+static uint32_t own_holds_inside(const struct hm_host *host)
+{
+	return hm_request_inside(host) + hm_notify_inside(host);
+}
+
+static void set_inside(const struct hm_host *host, bool inside)
+{
+	hm_request_set_inside(host, inside);
+	hm_notify_set_inside(host, inside);
 }
 
 bool hm_gate_is_mine(const struct hm_host *host)
@@ -56,7 +68,7 @@ bool hm_gate_is_mine(const struct hm_host *host)
 bool hm_gate_passes(const struct hm_host *host)
 {
 	return hm_gate_is_open(host) || hm_gate_is_mine(host) ||
-	       hm_request_inside(host) != 0;
+	       own_holds_inside(host) != 0;
 }
 
 static void next_turn(struct hm_host *host)
@@ -110,12 +122,12 @@ static bool rest(struct hm_host *host, const struct patience *patience,
 
 void hm_gate_fall_asleep(struct hm_host *host)
 {
-	atomic_fetch_add(&host->gate.asleep, MOVE + hm_request_holds(host));
+	atomic_fetch_add(&host->gate.asleep, MOVE + own_holds(host));
 }
 
 static void rise(struct hm_host *host)
 {
-	atomic_fetch_add(&host->gate.asleep, MOVE - hm_request_holds(host));
+	atomic_fetch_add(&host->gate.asleep, MOVE - own_holds(host));
 }
 
 /* Whether the gate is open, now that this thread counts as awake; if not, it is asleep
@@ -137,7 +149,7 @@ static bool stays_awake(struct hm_host *host)
  */
 HRESULT hm_gate_wake_up(struct hm_host *host, enum hm_patience how)
 {
-	bool patient = how == HM_PATIENT || hm_request_inside(host) > 1;
+	bool patient = how == HM_PATIENT || own_holds_inside(host) > 1;
 	struct patience patience = patience_of(host, patient ? UINT32_MAX
 							     : host->gate.patience);
 
@@ -146,7 +158,7 @@ HRESULT hm_gate_wake_up(struct hm_host *host, enum hm_patience how)
 		HRESULT hr = S_OK;
 
 		if (stays_awake(host)) {
-			hm_request_set_inside(host, true);
+			set_inside(host, true);
 			return S_OK;
 		}
 		if (has_ended(host))
@@ -155,7 +167,7 @@ HRESULT hm_gate_wake_up(struct hm_host *host, enum hm_patience how)
 			hr = HOST_E_TIMEOUT;
 		if (FAILED(hr)) {
 			/* What it does from here on is giving up. */
-			hm_request_set_inside(host, false);
+			set_inside(host, false);
 			rise(host);
 			return hr;
 		}
@@ -164,7 +176,7 @@ HRESULT hm_gate_wake_up(struct hm_host *host, enum hm_patience how)
 
 void hm_gate_turn_away(struct hm_host *host)
 {
-	if (hm_request_inside(host) > 1)
+	if (own_holds_inside(host) > 1)
 		(void)hm_gate_wake_up(host, HM_PATIENT);
 	else
 		rise(host);
@@ -209,7 +221,7 @@ static bool others_are_inside(const struct hm_host *host)
 {
 	uint64_t asleep = atomic_load(&host->gate.asleep);
 	uint32_t holds = hm_host_holds(host);
-	uint32_t own = hm_request_holds(host);
+	uint32_t own = own_holds(host);
 
 	return atomic_load(&host->gate.asleep) != asleep ||
 	       (holds > own && holds - own > (uint32_t)asleep);

@@ -227,6 +227,7 @@ HRESULT hm_host_shut_down(struct hm_host *host)
 	/* Who begins to leave does not wake us. */
 	while (others_may_call(host, own, &holds))
 		hm_word_wait_for(&host->holds, holds, 1);
+	hm_notify_end(host);
 	return S_OK;
 }
 
@@ -336,7 +337,8 @@ void hm_hosts_after_fork(void)
 	for (struct hm_host *host = hosts.first; host != NULL; host = host->next) {
 		uint32_t base = hm_host_abandoned(host) ? 0 : 1;
 
-		atomic_store(&host->holds, base + hm_request_holds(host));
+		atomic_store(&host->holds,
+			     base + hm_request_holds(host) + hm_notify_holds(host));
 		atomic_store(&host->leaving, 0);
 		hm_requests_after_fork(host);
 		hm_waiting_after_fork(&host->waiting);

@@ -31,6 +31,7 @@
  */
 #include "notify.h"
 #include "calls.h"
+#include "gate.h"
 #include "host.h"
 #include "request.h"
 
@@ -56,6 +57,8 @@ static void push(struct hm_delivery *delivery, struct hm_host *host)
 {
 	*delivery = (struct hm_delivery){ .host = host, .below = innermost };
 	hm_host_hold(host);
+	/* Whoever has closed the gate before did not see it. */
+	delivery->outside = !hm_gate_passes(host);
 	innermost = delivery;
 }
 
@@ -92,6 +95,25 @@ uint32_t hm_notify_holds(const struct hm_host *host)
 			holds++;
 	}
 	return holds;
+}
+
+uint32_t hm_notify_inside(const struct hm_host *host)
+{
+	uint32_t inside = 0;
+
+	for (const struct hm_delivery *d = innermost; d != NULL; d = d->below) {
+		if (d->host == host && !d->outside)
+			inside++;
+	}
+	return inside;
+}
+
+void hm_notify_set_inside(const struct hm_host *host, bool inside)
+{
+	for (struct hm_delivery *d = innermost; d != NULL; d = d->below) {
+		if (d->host == host)
+			d->outside = !inside;
+	}
 }
 
 /* The delivery of this thread that is in a call of this callback, or NULL. */

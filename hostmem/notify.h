@@ -48,6 +48,7 @@ struct hm_delivery {
 	ICLRMemoryNotificationCallback *running; /* whose call it is making, or NULL */
 	EMemoryAvailable value;                  /* what it tells */
 	uint32_t releases;                       /* that wait until that has returned */
+	bool outside;                            /* of the gate, as in hm_request */
 };
 
 /* HOST_E_CLRNOTAVAILABLE if the host is not to be used any more; then it is not held. */
@@ -88,8 +89,10 @@ void hm_notify_end(struct hm_host *host);
 /* The host is at its end: the same, also during a suspension, and no callback. */
 void hm_notify_destroy(struct hm_host *host);
 
-/* Deliveries of this thread on a host. */
+/* Deliveries of this thread on a host; those of them that are inside of its gate. */
 uint32_t hm_notify_holds(const struct hm_host *host);
+uint32_t hm_notify_inside(const struct hm_host *host);
+void hm_notify_set_inside(const struct hm_host *host, bool inside);
 
 /* In a fork child: calls of other threads will never return, forget them. */
 void hm_notify_after_fork(struct hm_host *host);
