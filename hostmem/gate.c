@@ -65,10 +65,9 @@ bool hm_gate_is_mine(const struct hm_host *host)
 	return owner != 0 && owner == own_number;
 }
 
-bool hm_gate_passes(const struct hm_host *host)
+bool hm_gate_passes_closed(const struct hm_host *host)
 {
-	return hm_gate_is_open(host) || hm_gate_is_mine(host) ||
-	       own_holds_inside(host) != 0;
+	return hm_gate_is_mine(host) || own_holds_inside(host) != 0;
 }
 
 static void next_turn(struct hm_host *host)
@@ -205,7 +204,7 @@ HRESULT hm_gate_enter_calls(struct hm_host *host, enum hm_patience patience)
 		HRESULT hr;
 
 		hm_calls_enter();
-		if (hm_gate_is_open(host) || hm_gate_passes(host))
+		if (hm_gate_passes(host))
 			return S_OK;
 		hm_calls_leave();
 		hr = hm_gate_wait(host, patience);

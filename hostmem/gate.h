@@ -23,9 +23,14 @@ static inline bool hm_gate_is_open(const struct hm_host *host)
 	return atomic_load(&host->gate.owner) == 0;
 }
 
-/* Whether this thread passes. */
-bool hm_gate_passes(const struct hm_host *host);
 bool hm_gate_is_mine(const struct hm_host *host);
+bool hm_gate_passes_closed(const struct hm_host *host);
+
+/* Whether this thread passes. */
+static inline bool hm_gate_passes(const struct hm_host *host)
+{
+	return hm_gate_is_open(host) || hm_gate_passes_closed(host);
+}
 
 /* What a call does first, once its arguments are known to be good. */
 static inline HRESULT hm_gate_pass(struct hm_host *host, enum hm_patience patience)
