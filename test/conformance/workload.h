@@ -39,6 +39,7 @@ struct workload {
 	enum workload_reach reach;
 	uint32_t budget_flags; /* of every budget */
 	bool one_of_many;      /* other threads work on the host */
+	bool in_virtual_time;  /* it waits, and says what memory there is */
 	bool quiet;            /* subscribers do nothing any more */
 	uint64_t random;
 	unsigned depth;
@@ -226,6 +227,9 @@ static inline void workload_budget(struct workload *workload)
 	budget.cbHeadroom[eTaskCritical] = workload_draw(workload, 2) ? limit / 3 : 0;
 	budget.cbHeadroom[eAppDomainCritical] = budget.cbHeadroom[eTaskCritical] / 2;
 	budget.cbLargest[eTaskCritical] = (1 + workload_draw(workload, 24)) * PAGE;
+	if (workload->in_virtual_time)
+		budget.msWait[workload_draw(workload, LEVELS)] =
+			(uint32_t)workload_draw(workload, 4) * 1000;
 	CHECK_HR(budget_set(workload->host, &budget), S_OK);
 	workload_note(workload, "budget", NULL, 0, budget.cbLimit / PAGE, S_OK);
 }
@@ -247,9 +251,34 @@ static inline void workload_rule(struct workload *workload)
 	fault.result = workload_draw(workload, 3) ? E_OUTOFMEMORY : HOST_E_TIMEOUT;
 	if (fault.probability == 0.0)
 		fault.every = 2 + workload_draw(workload, 9);
+	if (workload->in_virtual_time)
+		fault.msDelay = (uint32_t)workload_draw(workload, 3) * 500;
 	hr = IHostMemorySimulator_AddFault(workload->simulator, &fault, rule);
 	CHECK_HR(hr, S_OK);
 	workload_note(workload, "rule", NULL, fault.place, 0, fault.result);
+}
+
+/* Says how much memory there is, or lets time go by. */
+static inline void workload_memory(struct workload *workload)
+{
+	IHostMemorySimulator *simulator = workload->simulator;
+	uint32_t what = (uint32_t)workload_draw(workload, 5);
+	uint32_t figure = (uint32_t)workload_draw(workload, 100);
+
+	if (what < 2)
+		CHECK_HR(IHostMemorySimulator_SetMemoryLoad(simulator, figure,
+							    (100 - figure) * 16 * UNIT *
+								    UNIT / PAGE),
+			 S_OK);
+	else if (what == 2)
+		CHECK_HR(IHostMemorySimulator_SetAvailability(
+				 simulator, (EMemoryAvailable)(1 + figure % 3)),
+			 S_OK);
+	else if (what == 3)
+		CHECK_HR(IHostMemorySimulator_ClearAvailability(simulator), S_OK);
+	else
+		CHECK_HR(IHostMemorySimulator_Advance(simulator, figure * 50), S_OK);
+	workload_note(workload, "memory", NULL, what, figure, S_OK);
 }
 
 static inline void workload_call(struct workload *workload)
@@ -258,10 +287,11 @@ static inline void workload_call(struct workload *workload)
 		workload_reserve,  workload_reserve, workload_reserve, workload_reserve,
 		workload_commit,   workload_commit,  workload_commit,  workload_commit,
 		workload_decommit, workload_cut,     workload_map,     workload_budget,
-		workload_rule,
+		workload_rule,     workload_memory,
 	};
+	size_t count = ROWS(calls) - (workload->in_virtual_time ? 0 : 1);
 
-	calls[workload_draw(workload, ROWS(calls))](workload);
+	calls[workload_draw(workload, count)](workload);
 }
 
 /* ---- From inside callbacks ---- */
