@@ -99,21 +99,6 @@ static HRESULT change_access(const struct hm_place *place, uintptr_t address, si
 	return hm_memory_protect((void *)address, size, access);
 }
 
-/* What is about to be committed where somebody may have written to loose pages. */
-static void drop_uncommitted(uintptr_t address, size_t size,
-			     const struct hm_page_history *before)
-{
-	while (size != 0) {
-		struct hm_page_run run = before->run_at(before, (void *)address);
-
-		run.size = hm_min(run.size, size);
-		if (!run.committed)
-			(void)hm_memory_drop((void *)address, run.size);
-		address += run.size;
-		size -= run.size;
-	}
-}
-
 HRESULT hm_commit_in(struct hm_arena *arena, uintptr_t address, size_t size,
 		     unsigned access, const struct hm_page_history *before)
 {
@@ -123,7 +108,7 @@ HRESULT hm_commit_in(struct hm_arena *arena, uintptr_t address, size_t size,
 	if (hm_place_seen(&place) & HM_SOME_BLANK)
 		hr = hm_open(arena, address, size, before->start, before->end);
 	if (atomic_load_explicit(&arena->set->loose, memory_order_relaxed))
-		drop_uncommitted(address, size, before);
+		hm_pages_drop_uncommitted((void *)address, size, before);
 	if (SUCCEEDED(hr))
 		hr = change_access(&place, address, size, access);
 	if (SUCCEEDED(hr) && arena->set->guards)

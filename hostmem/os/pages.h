@@ -124,6 +124,11 @@ struct hm_page_source {
 /* Each reservation is a mapping of its own. */
 extern const struct hm_page_source hm_pages_posix;
 
+/* For a source that could not take access away: drops what somebody may have written to
+ * pages of the range that are not committed. */
+void hm_pages_drop_uncommitted(void *address, size_t size,
+			       const struct hm_page_history *before);
+
 /* Whether the system has the page size that the rules above are written for. */
 bool hm_pages_usable(void);
 

@@ -46,11 +46,44 @@ static struct {
 
 static _Atomic(void *) last_place; /* that reserve_anywhere gave */
 
+/* There may be reserved pages that can be written to, see clear. */
+static _Atomic bool loose;
+
+/*
+ * Where the system has no room for the change, access stays with pages that are reserved,
+ * and whoever writes to them would find that after the next commit.
+ */
+static HRESULT clear(void *address, size_t size)
+{
+	HRESULT hr = hm_memory_clear(address, size);
+
+	if (hr == S_FALSE)
+		atomic_store_explicit(&loose, true, memory_order_relaxed);
+	return hr;
+}
+
+void hm_pages_drop_uncommitted(void *address, size_t size,
+			       const struct hm_page_history *before)
+{
+	char *at = address;
+
+	while (size != 0) {
+		struct hm_page_run run = before->run_at(before, at);
+
+		hm_assert(run.size != 0);
+		run.size = hm_min(run.size, size);
+		if (!run.committed)
+			(void)hm_memory_drop(at, run.size);
+		at += run.size;
+		size -= run.size;
+	}
+}
+
 static HRESULT posix_decommit(const struct hm_page_source *self, void *address,
 			      size_t size, const struct hm_page_history *before)
 {
 	(void)self, (void)before;
-	return FAILED(hm_memory_clear(address, size)) ? E_FAIL : S_OK;
+	return FAILED(clear(address, size)) ? E_FAIL : S_OK;
 }
 
 /* Undoes a change that stopped half-way. */
@@ -63,7 +96,7 @@ static HRESULT restore(char *address, size_t size, const struct hm_page_history 
 		hm_assert(run.size != 0);
 		run.size = hm_min(run.size, size);
 		hr = run.committed ? hm_memory_put_back(address, run.size, run.access)
-				   : hm_memory_clear(address, run.size);
+				   : clear(address, run.size);
 		/* What decommit could not take access away from is as it was. */
 		if (FAILED(hr))
 			return E_FAIL;
@@ -84,6 +117,14 @@ static HRESULT posix_protect(const struct hm_page_source *self, void *address,
 	if (FAILED(hr) && FAILED(restore(address, size, before)))
 		return E_FAIL;
 	return hr;
+}
+
+static HRESULT posix_commit(const struct hm_page_source *self, void *address, size_t size,
+			    unsigned access, const struct hm_page_history *before)
+{
+	if (atomic_load_explicit(&loose, memory_order_relaxed))
+		hm_pages_drop_uncommitted(address, size, before);
+	return posix_protect(self, address, size, access, before);
 }
 
 static void keep_leftover(void *address, size_t size)
@@ -297,7 +338,7 @@ static size_t posix_large_page_size(const struct hm_page_source *self)
 const struct hm_page_source hm_pages_posix = {
 	.large_page_size = posix_large_page_size,
 	.reserve = posix_reserve,
-	.commit = posix_protect,
+	.commit = posix_commit,
 	.protect = posix_protect,
 	.decommit = posix_decommit,
 	.discard = posix_discard,

@@ -199,6 +199,25 @@ static void decommitted_pages_are_reserved_whatever_the_system_has_room_for(void
 	}
 }
 
+static void what_is_written_to_reserved_pages_is_not_found_at_the_next_commit(void)
+{
+	set_up_history();
+	kernel.pages[20].protection = PROT_READ | PROT_WRITE;
+	kernel.map_error = ENOMEM;
+	kernel.protect_error = ENOMEM;
+	kernel.protect_refusals = 1;
+	CHECK_HR(source->decommit(source, at_page(20), PAGE, &history), S_OK);
+	CHECK_INT(kernel.pages[20].protection, PROT_READ | PROT_WRITE);
+	kernel.pages[20].contents = CONTENTS;
+	kernel.map_error = 0;
+	kernel.protect_error = 0;
+	CHECK_HR(source->commit(source, at_page(8), 16 * PAGE, HM_ACCESS_WRITE, &history),
+		 S_OK);
+	CHECK_INT(kernel.pages[20].contents, 0);
+	CHECK_INT(kernel.pages[15].contents, CONTENTS);
+	end();
+}
+
 static void a_range_is_released_or_kept_for_later(void)
 {
 	static const struct {
@@ -286,6 +305,7 @@ int main(void)
 	TAP_RUN(reserved_pages_that_stay_accessible_are_as_they_were);
 	TAP_RUN(the_spare_mappings_are_for_putting_back);
 	TAP_RUN(decommitted_pages_are_reserved_whatever_the_system_has_room_for);
+	TAP_RUN(what_is_written_to_reserved_pages_is_not_found_at_the_next_commit);
 	TAP_RUN(a_range_is_released_or_kept_for_later);
 	TAP_RUN(discarding_is_advice);
 	TAP_RUN(foreign_memory_that_has_its_own_rules_is_not_for_us);
