@@ -22,7 +22,7 @@
  *   - Events: cbSize is the size of the library's record.
  *
  * What says "Not in this release" is declared for good and will work later; until
- * then it answers as described there.
+ * then it does what is said there.
  */
 #ifndef HOSTMEM_HOSTMEM_H
 #define HOSTMEM_HOSTMEM_H
@@ -68,7 +68,10 @@
  * suffice, and a fresh request that fits is granted at once.  What could not be granted
  * even if nothing else was charged is refused without either.
  *
- * Not in this release: cbSoftLimit is kept, and crossing it reports nothing.
+ * Waits run in the host's clock, see IHostMemorySimulator::SetVirtualTime.
+ *
+ * Not in this release: crossing cbSoftLimit tells nobody by itself.  It is looked at
+ * whenever the simulated figures are judged, see IHostMemorySimulator::SetMemoryLoad.
  *
  * Source: ours.
  */
@@ -95,7 +98,8 @@ typedef struct HostMemBudget {
 	}
 
 /* HostMemConfig.dwFlags: one of the first three, and any of the others. */
-#define HOSTMEM_MONITOR_THREAD 0U /* a thread of the host's own watches the memory */
+#define HOSTMEM_MONITOR_THREAD 0U /* a thread of the host's own watches the memory; see
+				     HostMemConfig */
 #define HOSTMEM_MONITOR_LOOP 1U /* the program's libuv loop does */
 #define HOSTMEM_MONITOR_OFF 2U /* nobody does */
 #define HOSTMEM_STRICT_EXECUTE 4U /* no page is writable and executable */
@@ -114,17 +118,18 @@ struct uv_loop_s;
  * Memory that is decommitted or released faults from then on.  cbRetain trades that for
  * speed: reservations of at most 1 MiB that are committed read-write from end to end when
  * they are released are kept as they are, up to so many bytes for each host and one for
- * each 64 KiB of them, and handed out again, zeroed, to a reservation of the same size that is committed read-write at
- * once.  Until then they can still be touched; they are told as free, are not charged,
- * and go back to the system before its refusal becomes the host's.
+ * each 64 KiB of them, and handed out again, zeroed, to a reservation of the same size
+ * that is committed read-write at once.  Until then they can still be touched; they are
+ * told as free, are not charged, and go back to the system before its refusal becomes
+ * the host's.
  *
  * The environment variable HOSTMEM_PAGES, if it is `guard`, `protect` or `direct` when a
  * host is made, says how the host takes access away from pages: with guard pages (where
  * the kernel has them), as if HOSTMEM_NO_GUARD_PAGES was given, or with a mapping for each
  * reservation.  It is for finding faults: all three keep every promise made here.
  *
- * Not in this release: HOSTMEM_MONITOR_LOOP, HOSTMEM_DEBUG_HEAP, and what HostMemBudget
- * says of cbSoftLimit.
+ * Not in this release: HOSTMEM_MONITOR_LOOP and HOSTMEM_DEBUG_HEAP are E_NOTIMPL.
+ * HOSTMEM_MONITOR_THREAD, the default, is accepted, and nobody watches yet.
  *
  * Source: ours.
  */
@@ -209,8 +214,8 @@ typedef enum HostMemReason {
 	HostMemByOverflow = 3, /* the sum cannot be expressed */
 	HostMemBySystem = 4,
 	HostMemByFault = 5, /* a fault rule of the simulator */
-	HostMemByTimeout = 6, /* it waited too long */
-	HostMemByShutdown = 7 /* Shutdown came while it waited */
+	HostMemByTimeout = 6, /* it waited too long, for memory or at the gate */
+	HostMemByShutdown = 7 /* the host ended while it waited or was in a callback */
 } HostMemReason;
 
 /**
@@ -240,7 +245,8 @@ typedef struct HostMemEvent {
 	HRESULT result; /* of a failure: what the caller will get, else S_OK */
 	BOOL announced; /* of a failure: this subscriber saw an allocate event of this
 			   request; of an allocation: it takes the place of such a one */
-	uint32_t attempt; /* 1 for the first; one that the budget refuses counts */
+	uint32_t attempt; /* 1 for the first; one that the budget refuses counts; of a
+			     free: 0 */
 	uint64_t request; /* the same number in all events of one request; a free has its
 			     own; never used again by this host */
 	size_t size; /* bytes charged or refunded, or that would have been charged */
@@ -248,8 +254,8 @@ typedef struct HostMemEvent {
 	size_t cbCharged; /* as HostMemUsage, at the time of the event */
 	size_t cbLimit; /* as HostMemBudget, at the time of the event */
 	size_t cbPeak; /* cbPeakCharged of HostMemUsage, at the time of the event */
-	size_t cbWithdrawn; /* bytes that this subscriber was told of by the allocate event
-			     before of this request, which no longer hold; else 0 */
+	size_t cbWithdrawn; /* bytes that the last allocate event of this request told this
+			       subscriber of, and that no longer hold; else 0 */
 } HostMemEvent;
 
 /**
@@ -272,7 +278,8 @@ typedef BOOL (HOSTMEM_CALL *HostMemEventCallback)(void *state, const HostMemEven
  * A reclaimer: gives memory back because a request ran short.
  *
  * @param state   what was given to SetReclaimer.
- * @param wanted  bytes that the request lacks.
+ * @param wanted  bytes that the request lacks under the limit, or, if it was not the
+ *                budget that refused it, bytes that it is about.
  *
  * Called once for a request, on its thread, with no lock of the host held; the
  * request is then tried again.  It may call anything; what it asks for itself and is
@@ -344,7 +351,7 @@ typedef struct HostMemFault {
 	uint64_t seed; /* what the draws of `probability` start from */
 	uint64_t count; /* most firings; 0 = for good */
 	HRESULT result; /* the answer, a failure; E_FAIL puts the host out of use */
-	uint32_t msDelay; /* ms that a firing takes before it answers */
+	uint32_t msDelay; /* ms of the host's clock that a firing takes before it answers */
 } HostMemFault;
 
 /* The next request that can be refused fails with E_OUTOFMEMORY; then none. */
@@ -497,24 +504,30 @@ HOSTMEM_INTERFACE(IHostMemoryControl)
 	/**
 	 * Holds the host still.
 	 *
-	 * @param ms  how long to wait, in ms of monotonic time; 0 = only try,
+	 * @param ms  how long to wait, in ms of the host's clock; 0 = only try,
 	 *            UINT32_MAX = for ever.
 	 *
 	 * Waits until no call of another thread that changes anything is under way, then
 	 * holds new ones of other threads out until LeaveGate.  Requests that sleep for
 	 * memory, and the caller's own calls if it comes from a callback, do not count;
-	 * who has slept goes on when the gate is open again, and so does a callback in
-	 * which this has run out of time, if it had to wait.  The owner's own calls pass
-	 * and never wait for memory.  It nests.  SetBudget, Subscribe, Unsubscribe,
-	 * SetReclaimer, Shutdown, queries and HostMemHandleFault pass a closed gate; frees
-	 * wait at it without limit, allocations and VirtualProtect up to msGateTimeout,
-	 * then HOST_E_TIMEOUT.  In virtual time a wait with a limit ends at once.
+	 * who has slept goes on when the gate is open again.  The owner's own calls pass
+	 * and never wait for memory.  It nests.
+	 *
+	 * Frees and ReleaseRange, Acquired- and ReleasedVirtualAddressSpace wait at a
+	 * closed gate without limit; allocations and VirtualProtect up to msGateTimeout,
+	 * then HOST_E_TIMEOUT.  All else passes: SetBudget, Subscribe, Unsubscribe,
+	 * SetReclaimer, Shutdown, notifications, the simulator, queries and
+	 * HostMemHandleFault.  In virtual time a wait with a limit ends at once.
+	 *
+	 * Called from a callback while another thread has the gate, it may take longer
+	 * than `ms`: if time runs out it returns when the gate is open, since the request
+	 * around the callback must not go on behind a closed one.
 	 *
 	 * Threads: any.  The thread that enters is the one that leaves, and it has to:
 	 *          a gate whose owner has ended stays closed.  In a fork child it is open.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
 	 *          HOST_E_TIMEOUT          time ran out
-	 *          HOST_E_ABANDONED        was waiting when Shutdown came
+	 *          HOST_E_ABANDONED        was waiting when the host ended
 	 * Source:  ours.
 	 */
 	HOSTMEM_METHOD(IHostMemoryControl, HRESULT, EnterGate, DWORD ms);
@@ -619,18 +632,20 @@ HOSTMEM_INTERFACE(IHostMemorySimulator)
 	 * GetMemoryLoad answers exactly these figures, and the state of the memory is
 	 * judged by them and by the host's own account, until ClearMemoryLoad:
 	 *
-	 *	Low      at once, at a load of 90 or more or with 64 MiB or less available;
-	 *	         it ends when for 2 s the load was below 85 and 192 MiB or more were
-	 *	         available
+	 *	Low      at once, at a load of 90 or more, with 64 MiB or less available, or
+	 *	         with more than cbSoftLimit charged; it ends when for 2 s the load
+	 *	         was below 85, 192 MiB or more were available, and no more than
+	 *	         cbSoftLimit was charged
 	 *	High     when for 5 s the load was below 70 and so much was available; it
 	 *	         ends at once, at a load of 75 or with less
 	 *	Neutral  else, and in the beginning
 	 *
-	 * The times run in the host's clock, see SetVirtualTime.
+	 * The load is `percent`, or the charged part of cbLimit in per cent, whichever is
+	 * higher.  The times run in the host's clock, see SetVirtualTime.
 	 *
-	 * Not in this release: a monitor that looks again when such a time is over.  In
-	 * virtual time Advance does; in monotonic time the next call of SetMemoryLoad or
-	 * ClearAvailability does.
+	 * Not in this release: a monitor that looks again when such a time is over, or
+	 * when more is charged.  In virtual time Advance does, and every wait or delay; in
+	 * monotonic time the next call of SetMemoryLoad or ClearAvailability does.
 	 *
 	 * Threads: any; a notification that follows runs on this thread.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
@@ -761,7 +776,8 @@ HOSTMEM_INTERFACE(IHostMemoryPages)
 	 * given back are free at once, but a new reservation starts at a multiple of 64
 	 * KiB.
 	 *
-	 * Threads: any; event callbacks run on this thread, afterwards.
+	 * Threads: any; event callbacks run on this thread, afterwards.  Waits at a
+	 *          closed gate, without limit.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE   after Shutdown, or after an E_FAIL
 	 *          E_INVALIDARG             address not at a page; size 0; end beyond
 	 *                                   user space or past the end of the
@@ -769,6 +785,7 @@ HOSTMEM_INTERFACE(IHostMemoryPages)
 	 *          HOST_E_INVALIDOPERATION  address in no reservation of this host, NULL
 	 *                                   included
 	 *          E_OUTOFMEMORY            no memory for the books of what remains
+	 *          HOST_E_ABANDONED         the host ended while it waited
 	 * Source:  ours; what remains behaves as after NtFreeVirtualMemory with a size.
 	 */
 	HOSTMEM_METHOD(IHostMemoryPages, HRESULT, ReleaseRange, void *address,

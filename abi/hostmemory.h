@@ -13,14 +13,16 @@
  *     impossible.  Any method may give it once; the state above follows.
  *   - Any thread may call, also several at once, also from within a callback.  No
  *     lock of the host is held while a callback runs.
+ *   - A notification that was held back during a request is told at its end, on its
+ *     thread, see memnotify.h.
  *   - "User space" ends at 0x7FFFFFFF0000; nothing is ever allocated there or above.
  *   - "Its own memory" is what this host has reserved; all other memory of the
  *     process is foreign, that of another host included.
  *
  * HOST_E_TIMEOUT is the answer of a call that waited too long: for memory (see
  * HostMemBudget.msWait), or at the gate (IHostMemoryControl::EnterGate).  HOST_E_ABANDONED
- * is the answer if Shutdown or the last Release came while the request waited or was in a
- * callback.
+ * is the answer if the host ended, by Shutdown, the last Release or an E_FAIL, while the
+ * call waited or its request was in a callback.
  *
  * Win32 is the rule where nothing else is said; codes of Win32 come as
  * HRESULT_FROM_WIN32, and the lists of errors name them without it.
@@ -69,15 +71,14 @@ HOSTMEM_INTERFACE(IHostMalloc)
 	 *
 	 * Owner:   the caller, until Free on the same heap, or the heap's end.
 	 * Threads: any, if the heap was made with MALLOC_THREADSAFE; else one at a
-	 *          time.  May call event callbacks and the reclaimer, never the
-	 *          notification callback.
+	 *          time.  The callbacks of the host run on this thread.
 	 * Errors:  E_POINTER               ppMem is NULL
 	 *          HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
 	 *          E_INVALIDARG            level is not a declared value
 	 *          E_OUTOFMEMORY           budget, callback or system refused, or no
 	 *                                  block can be so large (SIZE_MAX included)
 	 *          HOST_E_TIMEOUT          waited for memory, or at the gate, too long
-	 *          HOST_E_ABANDONED        Shutdown or the last Release came meanwhile
+	 *          HOST_E_ABANDONED        the host ended meanwhile
 	 * Source:  the hosting reference; size 0, alignment and contents are ours.
 	 */
 	HOSTMEM_METHOD(IHostMalloc, HRESULT, Alloc, SIZE_T size,
@@ -107,11 +108,12 @@ HOSTMEM_INTERFACE(IHostMalloc)
 	 *
 	 * @param block  a live block of this heap, or NULL, which is S_OK.
 	 *
-	 * Threads: as Alloc.  May call event callbacks.
+	 * Threads: as Alloc.  Waits at a closed gate, without limit.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE   after Shutdown, or after an E_FAIL
 	 *          HOST_E_INVALIDOPERATION  not a block of this heap, an address
 	 *                                   within one, or freed before; nothing is
 	 *                                   changed
+	 *          HOST_E_ABANDONED         the host ended while it waited
 	 * Source:  the hosting reference; the answers for NULL and for a double free
 	 *          are ours.
 	 */
@@ -200,7 +202,7 @@ HOSTMEM_INTERFACE(IHostMemoryManager)
 	 *                                  release)
 	 *          E_OUTOFMEMORY           budget, callback or system refused
 	 *          HOST_E_TIMEOUT          waited for memory, or at the gate, too long
-	 *          HOST_E_ABANDONED        Shutdown or the last Release came meanwhile
+	 *          HOST_E_ABANDONED        the host ended meanwhile
 	 * Source:  the hosting reference, and Win32 for the meaning of each flag; the
 	 *          codes for a policy and MEM_RESET at NULL are ours.
 	 */
@@ -221,7 +223,8 @@ HOSTMEM_INTERFACE(IHostMemoryManager)
 	 * Decommitted pages lose contents and protection and stay reserved; pages that
 	 * were not committed do no harm.  The memory is inaccessible at once.
 	 *
-	 * Threads: any; event callbacks run on this thread, afterwards.
+	 * Threads: any; event callbacks run on this thread, afterwards.  Waits at a
+	 *          closed gate, without limit.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE   after Shutdown, or after an E_FAIL
 	 *          E_INVALIDARG             another type; MEM_RELEASE with a size; end
 	 *                                   beyond user space; MEM_DECOMMIT past the
@@ -232,6 +235,7 @@ HOSTMEM_INTERFACE(IHostMemoryManager)
 	 *          ERROR_INVALID_ADDRESS    not in the first page, where it has to be
 	 *          E_OUTOFMEMORY            MEM_DECOMMIT: no memory for the host's own
 	 *                                   books; MEM_RELEASE needs none
+	 *          HOST_E_ABANDONED         the host ended while it waited
 	 * Source:  the hosting reference and Win32; HOST_E_INVALIDOPERATION for foreign
 	 *          memory is the hosting reference's.
 	 */
@@ -288,6 +292,7 @@ HOSTMEM_INTERFACE(IHostMemoryManager)
 	 *          ERROR_NOT_SUPPORTED     PAGE_GUARD on foreign memory
 	 *          E_OUTOFMEMORY           the system refused
 	 *          HOST_E_TIMEOUT          waited at the gate too long
+	 *          HOST_E_ABANDONED        the host ended while it waited
 	 * Source:  the hosting reference and Win32; PAGE_GUARD on foreign memory is
 	 *          ours.
 	 */
@@ -362,10 +367,14 @@ HOSTMEM_INTERFACE(IHostMemoryManager)
 	 *
 	 * It is counted in cbExternal and charged, and announced to subscribers, whose
 	 * answers do not count.  The same start again replaces the size; what a mapping
-	 * covers of earlier ones is freed first, so that no byte counts twice.
+	 * covers of earlier ones is freed, which is told after it, so that no byte counts
+	 * twice.  Without memory for the host's books it is S_OK and not counted, and a
+	 * failure event follows.
 	 *
-	 * Threads: any; event callbacks run on this thread.
+	 * Threads: any; event callbacks run on this thread.  Waits at a closed gate,
+	 *          without limit.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
+	 *          HOST_E_ABANDONED        the host ended while it waited
 	 * Source:  the hosting reference; all about the charge is ours.
 	 */
 	HOSTMEM_METHOD(IHostMemoryManager, HRESULT, AcquiredVirtualAddressSpace,
@@ -377,9 +386,11 @@ HOSTMEM_INTERFACE(IHostMemoryManager)
 	 * @param start  as it was given to AcquiredVirtualAddressSpace; the host knows
 	 *               the size.
 	 *
-	 * Threads: any; event callbacks run on this thread.
+	 * Threads: any; event callbacks run on this thread.  Waits at a closed gate,
+	 *          without limit.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE   after Shutdown, or after an E_FAIL
 	 *          HOST_E_INVALIDOPERATION  no mapping was announced there
+	 *          HOST_E_ABANDONED         the host ended while it waited
 	 * Source:  the hosting reference; the answer for an unknown start is ours.
 	 */
 	HOSTMEM_METHOD(IHostMemoryManager, HRESULT, ReleasedVirtualAddressSpace,

@@ -25,10 +25,11 @@ HOSTMEM_INTERFACE(ICLRMemoryNotificationCallback)
 	 *
 	 * @param available  the new state.
 	 *
-	 * The host calls this on its monitor's thread or loop, or inside
-	 * IHostMemoryControl::NotifyMemory and the simulator; with no lock held.  Inside
-	 * a request of the thread, and between SuspensionStarting and SuspensionEnding,
-	 * it is held back until the end of that.  It tells of changes: what came and
+	 * The host calls this on its monitor's thread or loop, inside
+	 * IHostMemoryControl::NotifyMemory and the simulator, or at the end of its life;
+	 * with no lock held.  Inside a request of the thread, and between
+	 * SuspensionStarting and SuspensionEnding, it is held back, and then told on the
+	 * thread that ends these.  It tells of changes: what came and
 	 * went while it was held back is not told.  After a Low there is always a
 	 * Neutral or a High, at Shutdown or the last Release at the latest; a Low that
 	 * lasts is repeated at most every 8192 ms.
