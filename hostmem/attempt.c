@@ -21,7 +21,6 @@
 #include "announce.h"
 #include "calls.h"
 #include "gate.h"
-#include "os/check.h"
 
 #include <stddef.h>
 

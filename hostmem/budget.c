@@ -19,12 +19,11 @@
  * with the level, as does the largest request, which is all there is to the law that what
  * a level is refused every lower one is refused as well.
  *
- * Locks: HM_RANK_BUDGET around replacing the figures.
+ * Locks: HM_RANK_BUDGET around replacing the figures and reading all of them.
  */
 #include "budget.h"
 #include "calls.h"
 #include "os/check.h"
-#include "os/size.h"
 #include "os/thread.h"
 
 #define KNOWN_FLAGS (HOSTMEM_CHARGE_RESERVE | HOSTMEM_ANNOUNCE_ALWAYS)

@@ -16,7 +16,6 @@
  */
 #include "calls.h"
 #include "host.h"
-#include "os/check.h"
 #include "os/lock.h"
 #include "os/mappings.h"
 #include "os/residents.h"

@@ -6,7 +6,7 @@
  * is ahead of the system's time is kept, so that no reader ever sees time go back and
  * differences stay what they were.
  *
- * Locks: none; whoever changes the kind of time excludes others (com/simulator.c).
+ * Locks: none; whoever changes the kind of time excludes others (availability.c).
  */
 #include "clock.h"
 #include "os/thread.h"

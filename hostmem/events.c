@@ -11,7 +11,7 @@
  * removed and then looks at the count.  Whichever comes second sees the other.
  *
  * Locks: HM_RANK_EVENTS around changes of the list.  Who gets which event, and when, is
- * decided in request.c.
+ * decided in announce.c.
  */
 #include "events.h"
 #include "calls.h"

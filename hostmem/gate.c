@@ -3,11 +3,12 @@
  *
  * Where it is open it costs each call one load, and so nobody counts who is inside.  What
  * there is to know is known elsewhere: a thread that is in the library's own code is
- * counted by calls.c, for the sake of fork; and a request that may call out holds the host
- * until it is closed.  So whoever closes the gate first writes that it is closed, then
- * lets everybody leave the library's code once, and then waits until nobody holds the
- * host but the references, those who sleep, and itself.  A call looks at the gate after it
- * was counted, in either way: it is seen, or it sees.
+ * counted by calls.c, for the sake of fork; and a request that may call out, or a delivery
+ * that tells the runtime (notify.c), holds the host until it is closed.  So whoever closes
+ * the gate first writes that it is closed, then lets everybody leave the library's code
+ * once, and then waits until nobody holds the host but the references, those who sleep,
+ * and itself.  A call looks at the gate after it was counted, in either way: it is seen,
+ * or it sees.
  *
  * Those who are inside already pass, else a callback that allocates would wait for a gate
  * that waits for the callback.  A request that holds the host late, or gives up at the
@@ -26,8 +27,6 @@
 #include "calls.h"
 #include "os/thread.h"
 #include "request.h"
-
-#include <stddef.h>
 
 static _Atomic uint32_t threads;
 static HM_THREAD_LOCAL uint32_t own_number;

@@ -50,8 +50,10 @@ HRESULT hm_gate_wake_up(struct hm_host *host, enum hm_patience patience);
  * pass the gate. */
 void hm_gate_turn_away(struct hm_host *host);
 
-/* E_POINTER and the like are the caller's to check. */
+/* HOST_E_TIMEOUT; HOST_E_ABANDONED: the host has ended.  `ms` by the host's clock, 0: only
+ * tries, UINT32_MAX: for ever. */
 HRESULT hm_gate_enter(struct hm_host *host, uint32_t ms);
+/* HOST_E_NOT_OWNER. */
 HRESULT hm_gate_leave(struct hm_host *host);
 
 /* Whoever waits looks again: the host has ended, or its clock is another one. */

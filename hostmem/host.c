@@ -6,16 +6,16 @@
  * subtraction that reaches zero is the end, whoever makes it.
  *
  * A call in flight that can call nobody, because there are no subscribers, is not
- * counted: the reference through which its caller came is still there.  Whoever may call
- * the notification callback is counted (notify.c).
+ * counted: the reference through which its caller came is still there.  It is from when it
+ * waits or calls the reclaimer (request.c), and so is whoever may call the notification
+ * callback (notify.c).
  *
- * Locks: HM_RANK_HOSTS around the list of hosts, which only a fork child walks.
+ * Locks: HM_RANK_HOSTS around the list of hosts.
  */
 #include "host.h"
 #include "arenas.h"
 #include "calls.h"
 #include "gate.h"
-#include "metadata.h"
 #include "os/check.h"
 #include "release.h"
 #include "request.h"

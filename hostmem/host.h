@@ -24,8 +24,9 @@
  * One host: what the rules share.  The object with the vtables (com/) has one inside.
  *
  * References are of two kinds.  Those of callers come by AddRef; `holds` are the
- * library's own, one for each call in flight that may run a callback.  The last of both
- * together ends the host, so a callback may release the last reference of its caller's.
+ * library's own, one for each call in flight that may run a callback or waits.  The last
+ * of both together ends the host, so a callback may release the last reference of its
+ * caller's.
  */
 enum hm_host_state {
 	HM_HOST_RUNNING,

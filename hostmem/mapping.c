@@ -2,6 +2,10 @@
  * Acquired mappings on their way through events and charge.  external.c keeps the books
  * and charges with them; here is the order for those who listen: the allocate event
  * first, as for every request, and afterwards a free event for what it has displaced.
+ *
+ * The runtime has made the mapping already, so it waits at the gate as long as it takes.
+ *
+ * Locks: none but external.c's.
  */
 #include "mapping.h"
 #include "announce.h"

@@ -26,7 +26,6 @@
 #include "calls.h"
 #include "commit.h"
 #include "gate.h"
-#include "os/check.h"
 #include "os/size.h"
 #include "parked.h"
 #include "regions.h"

@@ -18,7 +18,6 @@
 #include "attempt.h"
 #include "calls.h"
 #include "gate.h"
-#include "os/check.h"
 #include "os/container.h"
 #include "os/size.h"
 #include "parked.h"

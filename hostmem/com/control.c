@@ -5,6 +5,7 @@
  * and passes on to the rules.
  */
 #include "object.h"
+#include "record.h"
 #include "hostmem/gate.h"
 #include "hostmem/query.h"
 #include "hostmem/request.h"

@@ -8,7 +8,7 @@
  * so that a callback can be replaced without a moment in which an event goes to nobody or
  * to both; the price is a call that finds the slot empty where nobody listens.
  *
- * An event of the host tells much more than the three arguments of a memory callback. The
+ * An event of the host tells much more than the three arguments of a memory callback.  The
  * translation has to keep a plain counter right: add on allocate, subtract on free and on
  * failure.  A host that tries a request again announces it again, and the new
  * announcement replaces the old one; the counter would add both.  So the old one is shown
@@ -23,7 +23,7 @@
  *
  * The end.  Free events have to come until JsDisposeRuntime returns, but there is no
  * event that says "this was the last", and what they are told through must not be gone
- * before it. If others hold references, the host will outlive the call: then the
+ * before it.  If others hold references, the host will outlive the call: then the
  * subscription ends first, and with it all events.  If not, the host ends in our Release,
  * unless this thread is inside a callback of another subscriber, in which case it ends a
  * moment later.  What is still to come is known: the sum of events is the usage.  So the

@@ -6,9 +6,11 @@
  * on this very host.
  *
  * HostMemCreate checks the whole configuration before it makes anything.  What this
- * release cannot do is E_NOTIMPL there, and never silently left out.
+ * release cannot do is E_NOTIMPL there; only the default, a monitor's thread, is accepted
+ * and not there yet.
  */
 #include "object.h"
+#include "record.h"
 #include "hostmem/arenapages.h"
 #include "hostmem/calls.h"
 #include "hostmem/metadata.h"

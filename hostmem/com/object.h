@@ -1,7 +1,6 @@
 #ifndef HOSTMEM_COM_OBJECT_H
 #define HOSTMEM_COM_OBJECT_H
 
-#include "record.h"
 #include "hostmem/host.h"
 #include "hostmem/os/check.h"
 #include "hostmem/os/container.h"

@@ -3,6 +3,7 @@
  * state and its arguments, in this order, and passes on to the rules.
  */
 #include "object.h"
+#include "record.h"
 
 HOST_OBJECT_FACE(IHostMemorySimulator, simulator, host_memory_simulator_vtbl)
 
