@@ -380,6 +380,7 @@ noinst_HEADERS += \
 	%D%/conformance/retain.h \
 	%D%/conformance/smaps.h \
 	%D%/conformance/threads.h \
+	%D%/conformance/workload.h \
 	%D%/fault/refusing.h \
 	%D%/fault/scenarios.h \
 	%D%/fault/scene.h \
