@@ -81,6 +81,8 @@ static inline void recorder_check(const HostMemEvent *event, HostMemEventType ty
 	tap_check_int(event->operation, operation, "operation", file, line);
 	tap_check_unsigned(event->size, size, "size", file, line);
 	tap_check(event->request != 0, "request != 0", file, line);
+	tap_check((event->attempt == 0) == (type == HostMemEventFree),
+		  "only a free has no attempts", file, line);
 }
 
 /* The sum of events, of any number of threads. */
