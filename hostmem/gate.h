@@ -43,7 +43,8 @@ static inline HRESULT hm_gate_pass(struct hm_host *host, enum hm_patience patien
 HRESULT hm_gate_enter_calls(struct hm_host *host, enum hm_patience patience);
 
 /* This thread sleeps, or has woken up and passed the gate again.  The host is held by a
- * request.  If waking up fails, what it still does does not pass. */
+ * request.  If waking up fails, what this thread does from then on does not pass the
+ * gate. */
 void hm_gate_fall_asleep(struct hm_host *host);
 HRESULT hm_gate_wake_up(struct hm_host *host, enum hm_patience patience);
 /* It has woken up and only goes away, if it has no other call in flight; else that has to
