@@ -13,6 +13,7 @@ unit_tests = \
 	%D%/unit/arenas_seen \
 	%D%/unit/arguments \
 	%D%/unit/attempt \
+	%D%/unit/availability \
 	%D%/unit/bitmap \
 	%D%/unit/budget \
 	%D%/unit/budget_threads \
