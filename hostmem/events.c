@@ -146,8 +146,17 @@ static void free_chain(struct hm_subscriber *retired)
 	}
 }
 
+/* In this order: references that are still there hold it in what was read before. */
+static bool only_one_walks(const _Atomic uint32_t *holds,
+			   const _Atomic uint32_t *references)
+{
+	uint32_t held = atomic_load(holds);
+
+	return held == (atomic_load(references) == 0 ? 1 : 2);
+}
+
 void hm_events_free_retired(struct hm_events *events, const _Atomic uint32_t *holds,
-			    uint32_t own)
+			    const _Atomic uint32_t *references)
 {
 	struct hm_subscriber *retired = NULL;
 
@@ -156,7 +165,7 @@ void hm_events_free_retired(struct hm_events *events, const _Atomic uint32_t *ho
 	hm_calls_enter();
 	hm_lock_acquire(&events->lock, HM_RANK_EVENTS);
 	/* Who comes from now on cannot find them; who came before is still counted. */
-	if (atomic_load(holds) == own)
+	if (only_one_walks(holds, references))
 		retired = atomic_exchange_explicit(&events->retired, NULL,
 						   memory_order_relaxed);
 	hm_lock_release(&events->lock, HM_RANK_EVENTS);

@@ -62,9 +62,10 @@ void hm_events_wait(struct hm_subscriber *subscriber);
 BOOL hm_subscriber_call(struct hm_subscriber *subscriber, const HostMemEvent *event,
 			struct hm_events *events);
 
-/* Frees what is off the list, if `holds` says that nobody but the caller may walk it. */
+/* Frees what is off the list, if nobody but the caller may walk it: `holds` are his and, if
+ * there are `references`, theirs. */
 void hm_events_free_retired(struct hm_events *events, const _Atomic uint32_t *holds,
-			    uint32_t own);
+			    const _Atomic uint32_t *references);
 /* Frees everything; nobody else knows the host any more. */
 void hm_events_destroy(struct hm_events *events);
 

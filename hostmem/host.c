@@ -164,9 +164,7 @@ void hm_host_drop(struct hm_host *host)
 {
 	uint32_t before;
 
-	/* Nobody walks if there are only we and, if there are any, the references. */
-	hm_events_free_retired(&host->events, &host->holds,
-			       hm_host_abandoned(host) ? 1 : 2);
+	hm_events_free_retired(&host->events, &host->holds, &host->references);
 	before = atomic_fetch_sub(&host->holds, 1);
 	/* From here on the host may be gone; its address is enough for a wake-up. */
 	if (before & HOLDS_AWAITED)

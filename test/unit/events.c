@@ -144,29 +144,28 @@ static void one_that_is_gone_is_not_called_and_leads_on(void)
 static void nothing_is_freed_while_somebody_is_counted(void)
 {
 	static const struct {
-		uint32_t holds, own;
+		uint32_t holds, references;
 		bool freed;
 	} rows[] = {
-		{ 2, 2, true },
-		{ 3, 2, false },
-		{ 1, 2, false },
-		{ 0x80000002U, 2, false },
+		{ 2, 1, true },  { 2, 7, true },
+		{ 3, 1, false }, { 0x80000002U, 1, false },
+		{ 1, 0, true },  { 2, 0, false },
 	};
 
 	for (size_t i = 0; i < ROWS(rows); i++) {
-		_Atomic uint32_t holds = rows[i].holds;
+		_Atomic uint32_t holds = rows[i].holds, references = rows[i].references;
 		unsigned calls = 0;
 		size_t with_one;
 
-		tap_row("%u held, %u own", rows[i].holds, rows[i].own);
+		tap_row("%u held, %u references", rows[i].holds, rows[i].references);
 		start_empty();
 		(void)subscribe(&calls);
 		with_one = hm_metadata_in_use();
 		CHECK(with_one > in_use);
-		hm_events_free_retired(&events, &holds, rows[i].own);
+		hm_events_free_retired(&events, &holds, &references);
 		CHECK_SIZE(hm_metadata_in_use(), with_one);
 		(void)unsubscribe(1);
-		hm_events_free_retired(&events, &holds, rows[i].own);
+		hm_events_free_retired(&events, &holds, &references);
 		CHECK_SIZE(hm_metadata_in_use(), rows[i].freed ? in_use : with_one);
 		CHECK_INT(events.retired == NULL, rows[i].freed);
 		end();
@@ -175,7 +174,7 @@ static void nothing_is_freed_while_somebody_is_counted(void)
 
 static void many_that_are_gone_are_freed_together(void)
 {
-	_Atomic uint32_t holds = 1;
+	_Atomic uint32_t holds = 1, references = 0;
 	unsigned calls = 0;
 
 	start_empty();
@@ -186,7 +185,7 @@ static void many_that_are_gone_are_freed_together(void)
 	for (uint64_t cookie = 499; cookie >= 3; cookie -= 2)
 		(void)unsubscribe(cookie);
 	CHECK_U32(listed(), 1);
-	hm_events_free_retired(&events, &holds, 1);
+	hm_events_free_retired(&events, &holds, &references);
 	CHECK(hm_metadata_in_use() - in_use <= 128);
 	end();
 }
@@ -311,7 +310,8 @@ static void walkers_never_meet_a_freed_one(void)
 	for (size_t i = 0; i < THREADS; i++)
 		CHECK_INT(pthread_join(threads[i], NULL), 0);
 	CHECK(!hm_events_wanted(&walked.events));
-	hm_events_free_retired(&walked.events, &walked.holds, 1);
+	walked.references = 0;
+	hm_events_free_retired(&walked.events, &walked.holds, &walked.references);
 	CHECK_SIZE(hm_metadata_in_use(), in_use);
 }
 
