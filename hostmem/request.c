@@ -216,6 +216,7 @@ void hm_request_set_inside(const struct hm_host *host, bool inside)
 
 void hm_requests_after_fork(struct hm_host *host)
 {
+	struct hm_reclaimer *current = atomic_load(&host->reclaimers.current);
 	size_t pending = 0;
 	uint32_t reclaiming = 0;
 
@@ -228,7 +229,7 @@ void hm_requests_after_fork(struct hm_host *host)
 		pending += r->pending;
 		if (r->running != NULL)
 			atomic_fetch_add(&r->running->running, 1);
-		reclaiming += r->reclaiming != NULL;
+		reclaiming += current != NULL && r->reclaiming == current;
 	}
 	hm_budget_after_fork(&host->budget, pending);
 	hm_reclaimers_after_fork(&host->reclaimers, reclaiming);

@@ -177,6 +177,35 @@ static void it_may_fork(void)
 	end(LIMIT);
 }
 
+static pid_t forked;
+static void fork_and_appoint_successor(struct helper *self)
+{
+	(void)self;
+	successor = (struct helper){ .act = NULL };
+	set_reclaimer(help, &successor);
+	forked = fork();
+}
+
+/* The call that goes on in the child is one of the reclaimer that was replaced. */
+static void who_replaces_itself_and_forks_leaves_a_free_successor(void)
+{
+	int status = 0;
+
+	if (!start(fork_and_appoint_successor))
+		return;
+	CHECK_HR(commit(PAGE), E_OUTOFMEMORY);
+	if (forked == 0)
+		(void)alarm(60);
+	CHECK_HR(commit(PAGE), E_OUTOFMEMORY);
+	CHECK_U32(successor.calls, 1);
+	set_reclaimer(NULL, NULL);
+	end(LIMIT);
+	if (forked == 0)
+		_exit(tap_failed());
+	CHECK_INT(waitpid(forked, &status, 0), forked);
+	CHECK_INT(status, 0);
+}
+
 static void the_same_one_may_be_set_again(void)
 {
 	if (!start(give_half_back))
@@ -202,6 +231,7 @@ int main(void)
 	TAP_RUN(it_may_throw_the_host_away);
 	TAP_RUN(it_may_enter_the_gate);
 	TAP_RUN(it_may_fork);
+	TAP_RUN(who_replaces_itself_and_forks_leaves_a_free_successor);
 	TAP_RUN(the_same_one_may_be_set_again);
 	return tap_done();
 }
