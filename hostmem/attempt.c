@@ -166,12 +166,6 @@ static HRESULT ask(struct hm_request *request, const struct hm_work *work,
 	return pass_faults(request, work, HOSTMEM_FAULT_SYSTEM);
 }
 
-static bool is_abandoned(const struct hm_request *request)
-{
-	return request->in_chain &&
-	       (FAILED(hm_host_check(request->host)) || hm_host_abandoned(request->host));
-}
-
 static HostMemReason reason_at_gate(HRESULT hr)
 {
 	return hr == HOST_E_ABANDONED ? HostMemByShutdown : HostMemByTimeout;
@@ -206,7 +200,7 @@ static HRESULT attempt(struct hm_request *request, struct hm_work *work,
 	HRESULT hr;
 
 	/* By the reclaimer, or while it waited: then it does not matter what there is. */
-	if (request->attempt != 0 && is_abandoned(request)) {
+	if (request->attempt != 0 && hm_request_is_abandoned(request)) {
 		*reason = HostMemByShutdown;
 		return HOST_E_ABANDONED;
 	}
@@ -216,7 +210,7 @@ static HRESULT attempt(struct hm_request *request, struct hm_work *work,
 		if (FAILED(hr))
 			return hm_host_result(request->host, hr);
 	}
-	if (is_abandoned(request)) {
+	if (hm_request_is_abandoned(request)) {
 		*reason = HostMemByShutdown;
 		return HOST_E_ABANDONED;
 	}

@@ -231,6 +231,9 @@ static uint64_t until_due(struct hm_host *host, uint64_t left)
 
 void hm_availability_look(struct hm_host *host)
 {
+	/* Shutdown has said the last thing that there is to know. */
+	if (FAILED(hm_host_check(host)))
+		return;
 	lock(host);
 	look_locked(host);
 	hm_notify_repeat_locked(&host->notify, hm_clock_now(&host->clock));

@@ -30,8 +30,11 @@ HRESULT hm_mapping_acquired(struct hm_host *host, uintptr_t start, size_t size)
 		return hr;
 	size = hm_min(size, room);
 	hm_announce_mapping(&request, size);
-	hr = hm_gate_enter_calls(host, HM_PATIENT);
+	/* What a host that has ended is charged would be given back after its end. */
+	hr = hm_request_is_abandoned(&request) ? HOST_E_ABANDONED
+					       : hm_gate_enter_calls(host, HM_PATIENT);
 	if (FAILED(hr)) {
+		(void)hm_request_refuse(&request, hr, HostMemByShutdown);
 		hm_request_close(&request);
 		return hr;
 	}

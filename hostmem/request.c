@@ -122,9 +122,18 @@ void hm_request_enroll(struct hm_request *request)
 	push(request);
 }
 
+bool hm_request_is_abandoned(const struct hm_request *request)
+{
+	return request->in_chain &&
+	       (FAILED(hm_host_check(request->host)) || hm_host_abandoned(request->host));
+}
+
 HRESULT hm_request_join(struct hm_request *request)
 {
 	hm_request_enroll(request);
+	/* Shutdown waits for those it can see; whoever it cannot see must see it. */
+	if (hm_request_is_abandoned(request))
+		return HOST_E_ABANDONED;
 	if (!request->outside)
 		return S_OK;
 	hm_gate_fall_asleep(request->host);

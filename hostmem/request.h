@@ -63,8 +63,12 @@ void hm_request_visit(struct hm_request *request, struct hm_host *host);
 /* Makes sure that it holds the host and is known to its thread, now that it is about to
  * wait.  It raises no events if it was not observed before. */
 void hm_request_enroll(struct hm_request *request);
-/* That, and that it has passed the gate, now that it is about to call out. */
+/* That, and that it has passed the gate, now that it is about to call out;
+ * HOST_E_ABANDONED if the host has ended. */
 HRESULT hm_request_join(struct hm_request *request);
+
+/* Whether the host has ended, by a callback or while it waited. */
+bool hm_request_is_abandoned(const struct hm_request *request);
 
 /* What follows in an open request is a request of its own to those who listen. */
 void hm_request_renew(struct hm_request *request);

@@ -153,6 +153,7 @@ conformance_tests = \
 	%D%/conformance/retain \
 	%D%/conformance/retain_limits \
 	%D%/conformance/shutdown \
+	%D%/conformance/shutdown_inside \
 	%D%/conformance/simulator \
 	%D%/conformance/virtual_alloc \
 	%D%/conformance/virtual_flags \
@@ -213,6 +214,7 @@ test_conformance_reclaim_inside_LDADD = libhostmem.la
 test_conformance_retain_LDADD = libhostmem.la
 test_conformance_retain_limits_LDADD = libhostmem.la
 test_conformance_shutdown_LDADD = libhostmem.la
+test_conformance_shutdown_inside_LDADD = libhostmem.la
 test_conformance_simulator_LDADD = libhostmem.la
 test_conformance_virtual_alloc_LDADD = libhostmem.la
 test_conformance_virtual_flags_LDADD = libhostmem.la
@@ -291,6 +293,7 @@ threaded_tests = \
 	%D%/conformance/jsrt_tracker \
 	%D%/conformance/lifetime \
 	%D%/conformance/reclaim \
+	%D%/conformance/shutdown_inside \
 	%D%/conformance/waiting \
 	%D%/conformance/waiting_gate \
 	%D%/unit/arenas \

@@ -24,7 +24,8 @@
  * The end.  Free events have to come until JsDisposeRuntime returns, but there is no
  * event that says "this was the last", and what they are told through must not be gone
  * before it.  If others hold references, the host will outlive the call: then the
- * subscription ends first, and with it all events.  If not, the host ends in our Release,
+ * subscription ends first, and with it all events; likewise if nothing is charged, since
+ * what may come then is no free event.  If not, the host ends in our Release,
  * unless this thread is inside a callback of another subscriber, in which case it ends a
  * moment later.  What is still to come is known: the sum of events is the usage.  So the
  * runtime goes with the free event that brings this sum to zero.
@@ -173,6 +174,7 @@ JsErrorCode JsDisposeRuntime(JsRuntimeHandle handle)
 {
 	struct runtime *runtime = (struct runtime *)handle;
 	IHostMemoryControl *control;
+	size_t owed;
 
 	if (runtime == NULL)
 		return JsErrorInvalidArgument;
@@ -181,13 +183,14 @@ JsErrorCode JsDisposeRuntime(JsRuntimeHandle handle)
 	control = runtime->control;
 	/* It may have been shut down already, or have failed: the end is the same. */
 	(void)IHostMemoryControl_Shutdown(control);
-	if (!is_last_reference(control)) {
+	owed = charged(control);
+	if (owed == 0 || !is_last_reference(control)) {
 		(void)IHostMemoryControl_Unsubscribe(control, runtime->cookie);
 		IHostMemoryControl_Release(control);
 		destroy(runtime);
 		return JsNoError;
 	}
-	atomic_store(&runtime->owed, charged(control) + 1);
+	atomic_store(&runtime->owed, owed + 1);
 	atomic_store(&runtime->ending, true);
 	IHostMemoryControl_Release(control);
 	(void)hm_slot_set(&runtime->memory, NULL, NULL);

@@ -186,6 +186,57 @@ static void a_subscriber_of_the_host_may_dispose_of_the_runtime(void)
 	}
 }
 
+/* What was announced comes to nothing, and there is no free event to go by. */
+static void a_runtime_that_has_nothing_may_be_disposed_of_in_a_request(void)
+{
+	struct disposal disposal = { .when = HostMemEventAllocate };
+	struct story story = { .refuse = false };
+	IHostMemoryManager *manager;
+	uint64_t cookie;
+	void *base;
+
+	if (!engine_start(&disposal.engine, JsRuntimeAttributeNone))
+		return;
+	story_start(&story, &disposal.engine);
+	CHECK_HR(IHostMemoryControl_Subscribe(disposal.engine.host.control, 7,
+					      dispose_inside, &disposal, &cookie),
+		 S_OK);
+	manager = disposal.engine.host.manager;
+	engine_let_go(&disposal.engine);
+	CHECK_HR(IHostMemoryManager_VirtualAlloc(manager, NULL, PAGE, MEM_COMMIT,
+						 PAGE_READWRITE, eTaskCritical, &base),
+		 HOST_E_ABANDONED);
+	CHECK(disposal.done);
+	CHECK_U32(disposal.frees, 0);
+	CHECK_STORY(&story, "+1");
+}
+
+/* The mapping, whose allocate event it was, is not charged any more. */
+static void a_runtime_may_be_disposed_of_while_a_mapping_is_acquired(void)
+{
+	struct disposal disposal = { .when = HostMemEventAllocate };
+	struct story story = { .refuse = false };
+	IHostMemoryManager *manager;
+	uint64_t cookie;
+
+	if (!engine_start(&disposal.engine, JsRuntimeAttributeNone))
+		return;
+	story_start(&story, &disposal.engine);
+	CHECK(engine_commit(&disposal.engine, 2) != NULL);
+	CHECK_HR(IHostMemoryControl_Subscribe(disposal.engine.host.control, 7,
+					      dispose_inside, &disposal, &cookie),
+		 S_OK);
+	manager = disposal.engine.host.manager;
+	engine_let_go(&disposal.engine);
+	CHECK_HR(IHostMemoryManager_AcquiredVirtualAddressSpace(manager,
+								at(NULL, 0x20000000),
+								8 * PAGE),
+		 HOST_E_ABANDONED);
+	CHECK(disposal.done);
+	CHECK_U32(disposal.frees, 1);
+	CHECK_STORY(&story, "+2 +8");
+}
+
 /* Callbacks that were replaced from inside leave nothing behind. */
 static void a_thousand_runtimes_come_and_go(void)
 {
@@ -213,6 +264,8 @@ int main(void)
 	TAP_RUN(a_host_that_is_still_referred_to_lives_on_in_silence);
 	TAP_RUN(a_runtime_whose_host_was_shut_down_is_disposed_as_any);
 	TAP_RUN(a_subscriber_of_the_host_may_dispose_of_the_runtime);
+	TAP_RUN(a_runtime_that_has_nothing_may_be_disposed_of_in_a_request);
+	TAP_RUN(a_runtime_may_be_disposed_of_while_a_mapping_is_acquired);
 	TAP_RUN(a_thousand_runtimes_come_and_go);
 	return tap_done();
 }
