@@ -337,7 +337,8 @@ HOSTMEM_INTERFACE(IHostMemoryManager)
 	 *          comes after that.  From inside its own call the reference is given
 	 *          back after that has returned.
 	 * Threads: any.  AddRef and Release of the callbacks run on this thread with no
-	 *          lock held.  Hold no lock that the callback before needs.
+	 *          lock held.  Hold no lock that the callback before needs; who owns the
+	 *          gate would wait for a call of it that waits there.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
 	 * Source:  the hosting reference; NULL is our extension.
 	 */

@@ -225,9 +225,24 @@ void hm_notify_flush(struct hm_host *host)
 
 /* ---- Who is told ---- */
 
-void hm_notify_register(struct hm_notify *notify,
-			ICLRMemoryNotificationCallback *callback)
+/* Returns when more calls have ended than that. */
+static void wait_for_end(struct hm_host *host, uint32_t ended)
 {
+	bool inside = hm_request_holds(host) + hm_notify_holds(host) != 0;
+
+	/* From inside another callback: a call may wait for a gate that must not wait for
+	 * us. */
+	if (inside)
+		hm_gate_fall_asleep(host);
+	while (atomic_load(&host->notify.ended) == ended)
+		hm_word_wait(&host->notify.ended, ended);
+	if (inside)
+		(void)hm_gate_wake_up(host, HM_PATIENT);
+}
+
+void hm_notify_register(struct hm_host *host, ICLRMemoryNotificationCallback *callback)
+{
+	struct hm_notify *notify = &host->notify;
 	ICLRMemoryNotificationCallback *before;
 	struct hm_delivery *own;
 	uint32_t ended;
@@ -250,8 +265,8 @@ void hm_notify_register(struct hm_notify *notify,
 		own->releases++;
 		return;
 	}
-	while (in_flight && atomic_load(&notify->ended) == ended)
-		hm_word_wait(&notify->ended, ended);
+	if (in_flight)
+		wait_for_end(host, ended);
 	(void)ICLRMemoryNotificationCallback_Release(before);
 }
 
@@ -301,7 +316,7 @@ void hm_notify_destroy(struct hm_host *host)
 	/* Nobody is left who could end one. */
 	atomic_store(&host->notify.suspensions, 0);
 	hm_notify_end(host);
-	hm_notify_register(&host->notify, NULL);
+	hm_notify_register(host, NULL);
 }
 
 void hm_notify_after_fork(struct hm_host *host)

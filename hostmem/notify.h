@@ -77,8 +77,7 @@ uint64_t hm_notify_repeat_at_locked(const struct hm_notify *notify);
  * flight; from inside that call, at once.  Calls AddRef and Release, so no lock may be
  * held.
  */
-void hm_notify_register(struct hm_notify *notify,
-			ICLRMemoryNotificationCallback *callback);
+void hm_notify_register(struct hm_host *host, ICLRMemoryNotificationCallback *callback);
 
 /* Holds notifications back, and the end of that; HOST_E_CLRNOTAVAILABLE. */
 HRESULT hm_notify_suspend(struct hm_host *host);

@@ -147,6 +147,7 @@ conformance_tests = \
 	%D%/conformance/names \
 	%D%/conformance/not_implemented \
 	%D%/conformance/notification \
+	%D%/conformance/notification_gate \
 	%D%/conformance/pages \
 	%D%/conformance/reclaim \
 	%D%/conformance/reclaim_inside \
@@ -208,6 +209,7 @@ test_conformance_module_LDADD = libhostmem.la
 test_conformance_names_LDADD = libhostmem.la
 test_conformance_not_implemented_LDADD = libhostmem.la
 test_conformance_notification_LDADD = libhostmem.la
+test_conformance_notification_gate_LDADD = libhostmem.la
 test_conformance_pages_LDADD = libhostmem.la
 test_conformance_reclaim_LDADD = libhostmem.la
 test_conformance_reclaim_inside_LDADD = libhostmem.la
@@ -292,6 +294,7 @@ threaded_tests = \
 	%D%/conformance/jsrt_threads \
 	%D%/conformance/jsrt_tracker \
 	%D%/conformance/lifetime \
+	%D%/conformance/notification_gate \
 	%D%/conformance/reclaim \
 	%D%/conformance/shutdown_inside \
 	%D%/conformance/waiting \

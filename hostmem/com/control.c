@@ -121,7 +121,8 @@ static HRESULT HOSTMEM_CALL memory_control_SetReclaimer(IHostMemoryControl *ifac
 		return hr;
 	if (before == NULL)
 		return S_OK;
-	if (hm_request_holds(host) == 0 || hm_request_is_inside(before)) {
+	if (hm_request_holds(host) + hm_notify_holds(host) == 0 ||
+	    hm_request_is_inside(before)) {
 		hm_reclaimer_retire(before, hm_request_is_inside(before));
 		return S_OK;
 	}

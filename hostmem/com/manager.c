@@ -169,7 +169,7 @@ static HRESULT HOSTMEM_CALL manager_RegisterMemoryNotificationCallback(
 
 	if (FAILED(hr))
 		return hr;
-	hm_notify_register(&host->notify, callback);
+	hm_notify_register(host, callback);
 	return S_OK;
 }
 

@@ -17,7 +17,7 @@ static void begin(void)
 {
 	fake_host_init(&fake);
 	callback = callback_new();
-	hm_notify_register(&host->notify, &callback.iface);
+	hm_notify_register(host, &callback.iface);
 }
 
 static void begin_in_virtual_time(void)
@@ -214,7 +214,7 @@ static void a_repeat_that_is_held_back_is_not_told_at_the_end(void)
 	force(LOW);
 	CHECK_HR(hm_notify_suspend(host), S_OK);
 	advance(8192);
-	hm_notify_register(&host->notify, &later.iface);
+	hm_notify_register(host, &later.iface);
 	CHECK_HEARD(&callback, "1");
 	fake_host_end(&fake);
 	CHECK_HEARD(&later, "");
@@ -227,13 +227,13 @@ static void who_comes_later_hears_of_a_low_by_its_repeat(void)
 	begin_in_virtual_time();
 	force(LOW);
 	advance(4000);
-	hm_notify_register(&host->notify, &later.iface);
+	hm_notify_register(host, &later.iface);
 	advance(4191);
 	CHECK_HEARD(&later, "");
 	advance(1);
 	CHECK_HEARD(&later, "1");
 	CHECK_HEARD(&callback, "1");
-	hm_notify_register(&host->notify, NULL);
+	hm_notify_register(host, NULL);
 	/* Quick, since there is nobody to repeat it to. */
 	advance(UINT32_MAX);
 	fake_host_end(&fake);

@@ -9,7 +9,7 @@
 
 static void the_registered_one_has_one_more_reference(void)
 {
-	struct hm_notify notify = { .callback = NULL };
+	static struct hm_host host;
 	struct callback a = callback_new(), b = callback_new();
 	const struct {
 		struct callback *next;
@@ -23,16 +23,16 @@ static void the_registered_one_has_one_more_reference(void)
 		struct callback *next = rows[i].next;
 
 		tap_row("step %zu", i);
-		hm_notify_register(&notify, next != NULL ? &next->iface : NULL);
+		hm_notify_register(&host, next != NULL ? &next->iface : NULL);
 		CHECK_U32(a.references, rows[i].a);
 		CHECK_U32(b.references, rows[i].b);
-		CHECK_POINTER(notify.callback, next != NULL ? &next->iface : NULL);
+		CHECK_POINTER(host.notify.callback, next != NULL ? &next->iface : NULL);
 	}
 	CHECK_U32(a.calls + b.calls, 0);
 }
 
 /* A Release that registers another callback, as it well may. */
-static struct hm_notify nested;
+static struct hm_host nested;
 static struct callback successor;
 
 static void register_successor(struct callback *callback)
@@ -49,7 +49,7 @@ static void releasing_the_old_one_may_register_again(void)
 	hm_notify_register(&nested, &first.iface);
 	first.on_release = register_successor;
 	hm_notify_register(&nested, &second.iface);
-	CHECK_POINTER(nested.callback, &successor.iface);
+	CHECK_POINTER(nested.notify.callback, &successor.iface);
 	CHECK_U32(first.references, 1);
 	CHECK_U32(second.references, 1);
 	CHECK_U32(successor.references, 2);
@@ -59,7 +59,7 @@ static void releasing_the_old_one_may_register_again(void)
 
 enum { THREADS = 4, ROUNDS = 5000 };
 
-static struct hm_notify shared;
+static struct hm_host shared;
 static struct callback many[THREADS];
 
 static void *register_in_turn(void *argument)
@@ -95,7 +95,7 @@ static void a_host_that_ends_releases_its_callback(void)
 	struct callback callback = callback_new();
 
 	fake_host_init(&fake);
-	hm_notify_register(&fake.host.notify, &callback.iface);
+	hm_notify_register(&fake.host, &callback.iface);
 	CHECK_U32(callback.references, 2);
 	fake_host_end(&fake);
 	CHECK_U32(callback.references, 1);

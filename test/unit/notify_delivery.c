@@ -38,7 +38,7 @@ static struct callback begin(void)
 
 static void listen_with(struct callback *callback)
 {
-	hm_notify_register(&host->notify, callback != NULL ? &callback->iface : NULL);
+	hm_notify_register(host, callback != NULL ? &callback->iface : NULL);
 }
 
 static void a_value_is_told_when_it_differs_from_the_last_one(void)

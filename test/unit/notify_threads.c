@@ -15,7 +15,7 @@ static struct hm_host *const host = &fake.host;
 
 static void listen_with(struct callback *callback)
 {
-	hm_notify_register(&host->notify, callback != NULL ? &callback->iface : NULL);
+	hm_notify_register(host, callback != NULL ? &callback->iface : NULL);
 }
 
 /* ---- One call that is held up while somebody else does something ---- */
