@@ -140,6 +140,8 @@ static void end(struct hm_host *host)
 	struct hm_request request;
 
 	atomic_store(&host->state, HM_HOST_SHUT_DOWN);
+	/* First, so that a fork in one of the callbacks that follow leaves `holds` alone. */
+	forget(host);
 	/* One for what is left of the references, so that a callback which unsubscribes does
 	 * not end the host again; and one for us, who walk the subscribers. */
 	atomic_store(&host->holds, 2);
@@ -148,7 +150,6 @@ static void end(struct hm_host *host)
 	hm_request_open_last(&request, host);
 	hm_release_everything(host, &request);
 	hm_request_close(&request);
-	forget(host);
 	hm_events_destroy(&host->events);
 	hm_faults_destroy(&host->faults);
 	hm_reclaimers_destroy(&host->reclaimers);

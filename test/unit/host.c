@@ -5,6 +5,7 @@
 #include "fake.h"
 #include "hostmem/os/thread.h"
 #include "hostmem/request.h"
+#include "test/callback.h"
 
 #include <pthread.h>
 #include <sys/wait.h>
@@ -278,6 +279,35 @@ static void hosts_may_go_in_any_order(void)
 	}
 }
 
+static pid_t forked;
+
+/* The child goes on from here, too, to the end of the test. */
+static void fork_on_neutral(struct callback *callback, EMemoryAvailable available)
+{
+	(void)callback;
+	if (available == eMemoryAvailableNeutral)
+		forked = fork();
+}
+
+/* In the child the call in flight is not the last that holds the host: that has ended. */
+static void a_fork_in_its_last_callback_ends_it_once_in_each_process(void)
+{
+	struct callback callback = callback_new();
+	int status = 0;
+
+	fake_host_init(&fake);
+	callback.then = fork_on_neutral;
+	hm_notify_register(host, &callback.iface);
+	CHECK_HR(hm_availability_force(host, eMemoryAvailableLow), S_OK);
+	fake_host_end(&fake);
+	CHECK_HEARD(&callback, "12");
+	CHECK_U32(callback.references, 1);
+	if (forked == 0)
+		_exit(tap_failed());
+	CHECK_INT(waitpid(forked, &status, 0), forked);
+	CHECK_INT(status, 0);
+}
+
 int main(void)
 {
 	TAP_RUN(a_new_host_has_one_reference_and_runs);
@@ -291,6 +321,7 @@ int main(void)
 	TAP_RUN(usage_tells_each_figure_in_its_place);
 	TAP_RUN(its_subscribers_end_with_it);
 	TAP_RUN(a_fork_child_forgets_the_calls_of_other_threads);
+	TAP_RUN(a_fork_in_its_last_callback_ends_it_once_in_each_process);
 	TAP_RUN(hosts_may_go_in_any_order);
 	return tap_done();
 }
