@@ -86,8 +86,9 @@ typedef struct HostMemBudget {
 				 use; task >= domain >= process, none above cbLimit */
 	size_t cbLargest[3]; /* most bytes that one request of this level may charge;
 				task <= domain <= process; SIZE_MAX = any */
-	uint32_t msWait[3]; /* ms that a refused request of this level may wait for
-			       memory; 0 = it is refused at once */
+	uint32_t msWait[3]; /* ms, by the host's clock, that a refused request of this
+			       level may wait for memory; 0 = it is refused at once;
+			       UINT32_MAX is 49 days, and not for ever */
 } HostMemBudget;
 
 /* No limits. */
@@ -364,9 +365,9 @@ typedef struct HostMemFault {
 /*
  * IHostMemoryControl: the embedding program's side.  A face of the host.
  *
- * Lifetime: each reference, heap and call under way holds the host.  Shutdown ends its
- * work; the last Release sends a free event for each reservation and mapping that is
- * still charged, and gives everything back.
+ * Lifetime: each reference and heap holds the host, and each call under way that may call
+ * out or waits.  Shutdown ends its work; the last Release sends a free event for each
+ * reservation and mapping that is still charged, and gives everything back.
  */
 HOSTMEM_INTERFACE(IHostMemoryControl)
 	/**

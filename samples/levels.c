@@ -59,7 +59,7 @@ static void give_back(void *pages)
 /* The one who has the memory, and lets go of it a moment later. */
 static void *hold_for_a_while(void *pages)
 {
-	static const struct timespec a_moment = { .tv_nsec = 50 * 1000 * 1000 };
+	static const struct timespec a_moment = { .tv_nsec = 300 * 1000 * 1000 };
 
 	nanosleep(&a_moment, NULL);
 	printf("another thread gives its memory back\n");

@@ -1,7 +1,7 @@
 /*
  * IHostMemoryControl: the embedding program's side.
  *
- * Each method looks at its out pointers, the host's state and its arguments, in this order,
+ * Each method looks at its pointers, the host's state and its other arguments, in this order,
  * and passes on to the rules.
  */
 #include "object.h"
@@ -74,11 +74,11 @@ static HRESULT HOSTMEM_CALL memory_control_Subscribe(IHostMemoryControl *iface,
 	if (cookie == NULL)
 		return E_POINTER;
 	*cookie = 0;
+	if (callback == NULL)
+		return E_POINTER;
 	hr = hm_host_check(host);
 	if (FAILED(hr))
 		return hr;
-	if (callback == NULL)
-		return E_POINTER;
 	if ((mask & EVERY_EVENT) == 0 || (mask & ~(EVERY_EVENT | HOSTMEM_TIME_CALLBACK)))
 		return E_INVALIDARG;
 	return hm_events_subscribe(&host->events, mask, callback, state, cookie);
