@@ -19,7 +19,6 @@ void hm_thread_yield(void);
 /* Since some moment, by a clock that never goes back. */
 uint64_t hm_thread_nanoseconds(void);
 uint64_t hm_thread_now(void); /* ms */
-void hm_thread_sleep(uint32_t ms);
 
 /* Between two looks at a word that another processor is about to change. */
 static inline void hm_thread_relax(void)

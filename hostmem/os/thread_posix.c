@@ -5,8 +5,6 @@
 #include "thread.h"
 #include "check.h"
 
-#include <errno.h>
-
 #include <pthread.h>
 #include <sched.h>
 #include <time.h>
@@ -29,18 +27,6 @@ uint64_t hm_thread_nanoseconds(void)
 uint64_t hm_thread_now(void)
 {
 	return hm_thread_nanoseconds() / 1000000;
-}
-
-void hm_thread_sleep(uint32_t ms)
-{
-	struct timespec rest = { .tv_sec = ms / 1000,
-				 .tv_nsec = (long)(ms % 1000) * 1000000 };
-	int kept = errno;
-
-	/* A signal handler may run in between; the rest is slept afterwards. */
-	while (nanosleep(&rest, &rest) != 0)
-		;
-	errno = kept;
 }
 
 HRESULT hm_fork_handlers(void (*prepare)(void), void (*parent)(void), void (*child)(void))

@@ -3,6 +3,7 @@
  * events, same account, same second attempt.
  */
 #include "faulted.h"
+#include "threads.h"
 
 #define ANY_FAILURE ((HRESULT)0x8007ABCD)
 
@@ -317,8 +318,28 @@ static void a_delay_costs_nothing_in_virtual_time(void)
 	faulted_end(&f);
 }
 
+/* It sleeps when the clock is changed. */
+static void what_is_left_of_a_delay_costs_nothing_in_virtual_time(void)
+{
+	HostMemFault fault = fault_always(ANY_FAILURE);
+	struct caller caller = { .call = call_commit, .size = PAGE };
+	struct faulted f;
+
+	if (!faulted_make(&f, NULL))
+		return;
+	fault.msDelay = HOUR;
+	faulted_add(&f, &fault);
+	caller.address = f.base;
+	caller_start(&caller, &f.host);
+	caller_wait_at_gate(&caller);
+	CHECK_HR(IHostMemorySimulator_SetVirtualTime(f.simulator, TRUE), S_OK);
+	CHECK_HR(caller_end(&caller), ANY_FAILURE);
+	faulted_end(&f);
+}
+
 int main(void)
 {
+	(void)alarm(WATCHDOG);
 	TAP_RUN(events_are_those_of_a_real_refusal);
 	TAP_RUN(a_plain_reservation_is_refused_without_an_allocate_event);
 	TAP_RUN(the_result_is_passed_on_as_it_is);
@@ -329,5 +350,6 @@ int main(void)
 	TAP_RUN(only_a_shortage_is_tried_again);
 	TAP_RUN(who_would_not_be_helped_by_memory_does_not_ask_for_it);
 	TAP_RUN(a_delay_costs_nothing_in_virtual_time);
+	TAP_RUN(what_is_left_of_a_delay_costs_nothing_in_virtual_time);
 	return tap_done();
 }
