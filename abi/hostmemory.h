@@ -375,7 +375,8 @@ HOSTMEM_INTERFACE(IHostMemoryManager)
 	 * Threads: any; event callbacks run on this thread.  Waits at a closed gate,
 	 *          without limit.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
-	 *          HOST_E_ABANDONED        the host ended while it waited
+	 *          HOST_E_ABANDONED        the host has ended in a callback of this call,
+	 *                                  or while it waited; not counted then
 	 * Source:  the hosting reference; all about the charge is ours.
 	 */
 	HOSTMEM_METHOD(IHostMemoryManager, HRESULT, AcquiredVirtualAddressSpace,
