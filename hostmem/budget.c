@@ -139,6 +139,11 @@ bool hm_budget_could_admit(const struct hm_budget *budget, EMemoryCriticalLevel 
 	return judge(budget, level, size, 0) == HostMemNoReason;
 }
 
+bool hm_budget_is_full(const struct hm_budget *budget)
+{
+	return atomic_load(&budget->claimed) >= LOAD(budget->ceiling[eProcessCritical]);
+}
+
 size_t hm_budget_lacks(const struct hm_budget *budget, EMemoryCriticalLevel level,
 		       size_t size)
 {

@@ -69,6 +69,8 @@ bool hm_budget_admit(struct hm_budget *budget, EMemoryCriticalLevel level, size_
 /* Whether that could be admitted if nothing else was charged. */
 bool hm_budget_could_admit(const struct hm_budget *budget, EMemoryCriticalLevel level,
 			   size_t size);
+/* Whether not even one byte can be admitted, at any level. */
+bool hm_budget_is_full(const struct hm_budget *budget);
 /* Bytes that would have to be given back before it is admitted. */
 size_t hm_budget_lacks(const struct hm_budget *budget, EMemoryCriticalLevel level,
 		       size_t size);

@@ -41,6 +41,7 @@ static void insert_locked(struct hm_waiting *waiting, struct hm_waiter *waiter)
 		before->next = waiter;
 	else
 		waiting->first = waiter;
+	waiting->uncharged += waiter->charge == 0;
 	atomic_fetch_add(&waiting->count, 1);
 }
 
@@ -52,6 +53,7 @@ static void unlink_locked(struct hm_waiting *waiting, struct hm_waiter *waiter)
 		waiter->previous->next = waiter->next;
 	else
 		waiting->first = waiter->next;
+	waiting->uncharged -= waiter->charge == 0;
 	atomic_fetch_sub(&waiting->count, 1);
 }
 
@@ -72,12 +74,19 @@ static bool admit(struct hm_budget *budget, const struct hm_waiter *waiter)
 	       hm_budget_admit(budget, waiter->level, waiter->charge, &reason);
 }
 
+/* With many waiters most of them need not be looked at: they are on as many stacks. */
+static bool is_over_locked(const struct hm_waiting *waiting,
+			   const struct hm_budget *budget)
+{
+	return waiting->uncharged == 0 && hm_budget_is_full(budget);
+}
+
 /* `freed`: the system has got something back, too. */
 static void offer_locked(struct hm_waiting *waiting, struct hm_budget *budget, bool freed)
 {
 	struct hm_waiter *waiter = waiting->first;
 
-	while (waiter != NULL) {
+	while (waiter != NULL && !is_over_locked(waiting, budget)) {
 		struct hm_waiter *next = waiter->next;
 
 		if ((freed || !waiter->for_any_free) && admit(budget, waiter))
@@ -199,5 +208,6 @@ void hm_waiting_end(struct hm_waiting *waiting)
 void hm_waiting_after_fork(struct hm_waiting *waiting)
 {
 	waiting->first = NULL;
+	waiting->uncharged = 0;
 	atomic_store(&waiting->count, 0);
 }

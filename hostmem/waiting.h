@@ -31,6 +31,7 @@ struct hm_waiting {
 	struct hm_lock lock; /* HM_RANK_WAITING */
 	struct hm_waiter *first;
 	_Atomic uint32_t count;
+	uint32_t uncharged; /* of these: who want no charge */
 	bool ended;
 };
 
