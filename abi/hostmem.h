@@ -563,9 +563,11 @@ HOSTMEM_INTERFACE(IHostMemoryControl)
 	/**
 	 * Ends the work of the host.
 	 *
-	 * Ends waits (HOST_E_ABANDONED), delivers the Neutral that a last Low is owed,
-	 * and returns when callbacks have ended; called from inside one, without waiting
-	 * for that one.  From then on HOST_E_CLRNOTAVAILABLE is the answer, see
+	 * Ends waits (HOST_E_ABANDONED) and delays, delivers the Neutral that a last Low
+	 * is owed, and returns when callbacks have ended; called from inside one, without
+	 * waiting for that one.  A callback of another thread that itself waits for this
+	 * one to end (in SetReclaimer, or to replace a notification callback) is waited
+	 * for in vain.  From then on HOST_E_CLRNOTAVAILABLE is the answer, see
 	 * hostmemory.h.  Memory stays mapped until the last Release.  Passes a closed
 	 * gate.
 	 *

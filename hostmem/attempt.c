@@ -43,16 +43,21 @@ static void count_refusal(struct hm_host *host, HostMemReason reason)
 		count(&host->failed_os);
 }
 
+/* Gives back all that is pending but `kept` bytes. */
+static void keep(struct hm_request *request, size_t kept)
+{
+	size_t excess = request->pending - kept;
+
+	request->pending = kept;
+	if (excess == 0)
+		return;
+	hm_budget_cancel(&request->host->budget, excess);
+	hm_host_offer(request->host, HM_OFFER_CHARGE);
+}
+
 static void take_back(struct hm_request *request)
 {
-	size_t pending = request->pending;
-
-	request->pending = 0;
-	request->granted = false;
-	if (pending == 0)
-		return;
-	hm_budget_cancel(&request->host->budget, pending);
-	hm_host_offer(request->host, HM_OFFER_CHARGE);
+	keep(request, 0);
 }
 
 /* What was never announced and is no shortage is a bad argument: no event. */
@@ -112,7 +117,7 @@ static HRESULT ask_rules(struct hm_request *request, const struct hm_work *work,
 		return S_OK;
 	if (ms != 0) {
 		hm_request_enroll(request);
-		hm_clock_pass(&host->clock, ms);
+		hm_host_let_pass(host, ms);
 		look_at_the_time(host);
 	}
 	return hr;
@@ -125,16 +130,15 @@ static inline HRESULT pass_faults(struct hm_request *request, const struct hm_wo
 						     : S_OK;
 }
 
+/* What is pending already was admitted while it waited, or for an attempt that needed
+ * more: it is not put at risk again. */
 static HRESULT claim(struct hm_request *request, size_t charge, HostMemReason *reason)
 {
-	if (request->granted && request->pending == charge) {
-		request->granted = false;
+	if (request->pending >= charge) {
+		keep(request, charge);
 		return S_OK;
 	}
 	take_back(request);
-	/* Whoever wants nothing may have it, also beyond the limit. */
-	if (charge == 0)
-		return S_OK;
 	if (!hm_budget_admit(&request->host->budget, request->level, charge, reason))
 		return E_OUTOFMEMORY;
 	request->pending = charge;
@@ -280,10 +284,11 @@ static bool wait_for_memory(struct hm_request *request, const struct hm_work *wo
 	hm_gate_fall_asleep(host);
 	wake = hm_waiting_sleep(&host->waiting, &host->clock, &waiter);
 	look_at_the_time(host);
-	if (wake == HM_WAKE_GRANTED) {
+	if (wake == HM_WAKE_GRANTED)
 		request->pending = work->charge;
-		request->granted = true;
-	}
+	/* Whoever has closed the gate meanwhile may need it. */
+	if (!hm_gate_is_open(host))
+		take_back(request);
 	*hr = hm_gate_wake_up(host, HM_IMPATIENT);
 	if (wake == HM_WAKE_TIMEOUT)
 		*hr = HOST_E_TIMEOUT;

@@ -9,7 +9,6 @@
  * Locks: none; whoever changes the kind of time excludes others (availability.c).
  */
 #include "clock.h"
-#include "os/lock.h"
 #include "os/thread.h"
 
 uint64_t hm_clock_now(const struct hm_clock *clock)
@@ -32,8 +31,6 @@ bool hm_clock_set_virtual(struct hm_clock *clock, bool on)
 		atomic_store_explicit(&clock->ahead, now - hm_thread_now(),
 				      memory_order_relaxed);
 	atomic_store_explicit(&clock->is_virtual, on, memory_order_release);
-	/* Who sleeps in hm_clock_pass moves the clock by what is left. */
-	hm_word_wake_all(&clock->is_virtual);
 	return true;
 }
 
@@ -45,17 +42,4 @@ void hm_clock_move(struct hm_clock *clock, uint64_t ms)
 		&clock->stands_at, &now, ms > UINT64_MAX - now ? UINT64_MAX : now + ms,
 		memory_order_relaxed, memory_order_relaxed))
 		;
-}
-
-void hm_clock_pass(struct hm_clock *clock, uint32_t ms)
-{
-	uint64_t now = hm_clock_now(clock);
-	uint64_t end = ms > UINT64_MAX - now ? UINT64_MAX : now + ms;
-
-	for (; now < end; now = hm_clock_now(clock)) {
-		if (hm_clock_is_virtual(clock))
-			hm_clock_move(clock, end - now);
-		else
-			hm_word_wait_for(&clock->is_virtual, 0, end - now);
-	}
 }

@@ -28,7 +28,4 @@ bool hm_clock_set_virtual(struct hm_clock *clock, bool on);
 /* Moves virtual time; stays at the end of time. */
 void hm_clock_move(struct hm_clock *clock, uint64_t ms);
 
-/* Lets so much time go by: moves it, or sleeps until it is virtual.  No lock may be held. */
-void hm_clock_pass(struct hm_clock *clock, uint32_t ms);
-
 #endif

@@ -253,6 +253,24 @@ void hm_host_offer_now(struct hm_host *host, enum hm_offer what)
 	hm_calls_leave();
 }
 
+void hm_host_let_pass(struct hm_host *host, uint32_t ms)
+{
+	uint64_t now = hm_clock_now(&host->clock);
+	uint64_t end = ms > UINT64_MAX - now ? UINT64_MAX : now + ms;
+
+	for (; now < end; now = hm_clock_now(&host->clock)) {
+		/* Moves when the host ends, and when the clock becomes another one. */
+		uint32_t turn = atomic_load(&host->gate.turn);
+
+		if (FAILED(hm_host_check(host)) || hm_host_abandoned(host))
+			return;
+		if (hm_clock_is_virtual(&host->clock))
+			hm_clock_move(&host->clock, end - now);
+		else
+			hm_word_wait_for(&host->gate.turn, turn, end - now);
+	}
+}
+
 void hm_host_wake_all(struct hm_host *host)
 {
 	hm_calls_enter();

@@ -124,7 +124,11 @@ static inline void hm_host_offer(struct hm_host *host, enum hm_offer what)
 		hm_host_offer_now(host, what);
 }
 
-/* Whoever sleeps, for memory or at the gate, looks again. */
+/* Lets so many ms go by, by the host's clock, or less if the host ends.  The host is held,
+ * no lock is. */
+void hm_host_let_pass(struct hm_host *host, uint32_t ms);
+
+/* Whoever sleeps, for memory, at the gate or for a while, looks again. */
 void hm_host_wake_all(struct hm_host *host);
 
 void hm_host_usage(const struct hm_host *host, HostMemUsage *usage);

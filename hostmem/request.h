@@ -36,7 +36,6 @@ struct hm_request {
 	/* attempt.c */
 	HostMemReason shortage; /* what was short first */
 	uint32_t faulted;       /* bit p: the fault rules of place p have seen it */
-	bool granted;           /* `pending` was admitted while it waited */
 	bool reclaimed;         /* the reclaimer has had its turn */
 	bool waits;             /* until `deadline`, by the host's clock */
 	uint64_t deadline;

@@ -319,22 +319,45 @@ static void a_delay_costs_nothing_in_virtual_time(void)
 }
 
 /* It sleeps when the clock is changed. */
-static void what_is_left_of_a_delay_costs_nothing_in_virtual_time(void)
+/* A call that is in the middle of a delay of an hour. */
+static bool start_a_delay(struct faulted *f, struct caller *caller)
 {
 	HostMemFault fault = fault_always(ANY_FAILURE);
-	struct caller caller = { .call = call_commit, .size = PAGE };
+
+	if (!faulted_make(f, NULL))
+		return false;
+	fault.msDelay = HOUR;
+	faulted_add(f, &fault);
+	*caller =
+		(struct caller){ .call = call_commit, .size = PAGE, .address = f->base };
+	caller_start(caller, &f->host);
+	caller_wait_at_gate(caller);
+	return true;
+}
+
+static void what_is_left_of_a_delay_costs_nothing_in_virtual_time(void)
+{
+	struct caller caller;
 	struct faulted f;
 
-	if (!faulted_make(&f, NULL))
+	if (!start_a_delay(&f, &caller))
 		return;
-	fault.msDelay = HOUR;
-	faulted_add(&f, &fault);
-	caller.address = f.base;
-	caller_start(&caller, &f.host);
-	caller_wait_at_gate(&caller);
 	CHECK_HR(IHostMemorySimulator_SetVirtualTime(f.simulator, TRUE), S_OK);
 	CHECK_HR(caller_end(&caller), ANY_FAILURE);
 	faulted_end(&f);
+}
+
+static void a_host_that_is_shut_down_does_not_wait_for_a_delay(void)
+{
+	struct caller caller;
+	struct faulted f;
+
+	if (!start_a_delay(&f, &caller))
+		return;
+	CHECK_HR(IHostMemoryControl_Shutdown(f.host.control), S_OK);
+	CHECK(FAILED(caller_end(&caller)));
+	IHostMemorySimulator_Release(f.simulator);
+	host_destroy(&f.host);
 }
 
 int main(void)
@@ -351,5 +374,6 @@ int main(void)
 	TAP_RUN(who_would_not_be_helped_by_memory_does_not_ask_for_it);
 	TAP_RUN(a_delay_costs_nothing_in_virtual_time);
 	TAP_RUN(what_is_left_of_a_delay_costs_nothing_in_virtual_time);
+	TAP_RUN(a_host_that_is_shut_down_does_not_wait_for_a_delay);
 	return tap_done();
 }

@@ -83,6 +83,42 @@ static void job_end(struct job *job, HRESULT want)
 	CHECK_HR(job->result, want);
 }
 
+/* Needs less than it has asked for, as a commit does when others commit its pages. */
+static HRESULT need_less(struct hm_work *work, struct hm_request *request)
+{
+	if (work->charge != 100) {
+		hm_request_settle(request);
+		return S_OK;
+	}
+	work->size = 40;
+	work->charge = 40;
+	return S_FALSE;
+}
+
+static void what_is_needed_still_is_not_put_at_risk(void)
+{
+	struct hm_work work = { .size = 100, .charge = 100, .perform = need_less };
+	struct hm_waiter waiter = { .level = eProcessCritical,
+				    .charge = 100,
+				    .deadline = UINT64_MAX };
+
+	start(100);
+	OPEN(request, HostMemCommit);
+	/* Nothing is left for the other, before nor after. */
+	hm_budget_charge(&host->budget, 1);
+	hm_waiting_begin(&host->waiting, &host->budget, &waiter);
+	hm_budget_refund(&host->budget, 1);
+	CHECK_HR(hm_request_run(&request, &work), S_OK);
+	hm_request_close(&request);
+	CHECK_U32(waiter.wake, HM_WAKE_NOT);
+	CHECK_SIZE(host->budget.charged, 40);
+	hm_budget_refund(&host->budget, 40);
+	hm_calls_enter();
+	hm_waiting_wake_all(&host->waiting);
+	hm_calls_leave();
+	end();
+}
+
 /* All of it sleep. */
 static void wait_for_sleepers(uint32_t count)
 {
@@ -257,6 +293,7 @@ static void what_cannot_help_is_not_tried(void)
 int main(void)
 {
 	(void)alarm(WATCHDOG);
+	TAP_RUN(what_is_needed_still_is_not_put_at_risk);
 	TAP_RUN(a_wait_in_virtual_time_moves_the_clock_once);
 	TAP_RUN(who_waited_in_vain_takes_back_what_it_announced);
 	TAP_RUN(each_waking_is_one_more_attempt);

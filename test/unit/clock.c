@@ -9,8 +9,8 @@ static void monotonic_time_goes_on_by_itself(void)
 	struct hm_clock clock = { 0 };
 	uint64_t before = hm_clock_now(&clock);
 
-	hm_clock_pass(&clock, 20);
-	CHECK(hm_clock_now(&clock) >= before + 20);
+	while (hm_clock_now(&clock) < before + 20)
+		;
 	CHECK(!hm_clock_is_virtual(&clock));
 }
 
@@ -23,9 +23,10 @@ static void virtual_time_begins_at_the_time_that_was_and_stands_still(void)
 	CHECK(!hm_clock_set_virtual(&clock, true));
 	then = hm_clock_now(&clock);
 	CHECK(then >= before);
-	hm_clock_pass(&other, 20);
+	while (hm_clock_now(&other) < before + 20)
+		;
 	CHECK_SIZE(hm_clock_now(&clock), then);
-	hm_clock_pass(&clock, UINT32_MAX);
+	hm_clock_move(&clock, UINT32_MAX);
 	CHECK_SIZE(hm_clock_now(&clock), then + UINT32_MAX);
 	hm_clock_move(&clock, 0);
 	CHECK_SIZE(hm_clock_now(&clock), then + UINT32_MAX);
