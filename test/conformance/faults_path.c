@@ -356,8 +356,7 @@ static void a_host_that_is_shut_down_does_not_wait_for_a_delay(void)
 		return;
 	CHECK_HR(IHostMemoryControl_Shutdown(f.host.control), S_OK);
 	CHECK(FAILED(caller_end(&caller)));
-	IHostMemorySimulator_Release(f.simulator);
-	host_destroy(&f.host);
+	faulted_end(&f);
 }
 
 int main(void)
