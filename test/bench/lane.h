@@ -53,6 +53,9 @@ extern const struct cycle ours_reserve, ours_alloc, ours_alloc_heard, ours_alloc
 extern const struct cycle raw_reserve, raw_alloc, raw_fresh, raw_three_calls, raw_commit,
 	raw_recommit, raw_protect, raw_protect_inside, raw_replace;
 
+/* The open gate of a host, and nothing. */
+extern const struct cycle ours_gate, raw_nothing;
+
 /* Writes to the first pages of a block. */
 static inline void lane_touch(const struct lane *lane, void *block)
 {

@@ -9,6 +9,7 @@ test_bench_pages_SOURCES = \
 	%D%/child.h \
 	%D%/count.c \
 	%D%/count.h \
+	%D%/gate.c \
 	%D%/lane.h \
 	%D%/measure.c \
 	%D%/measure.h \
@@ -26,7 +27,8 @@ test_bench_pages_SOURCES = \
 	%D%/stage.h \
 	%D%/table.c \
 	%D%/table.h
-test_bench_pages_LDADD = libhostmem.la -lm
+## One row needs lines of the library that are not exported.
+test_bench_pages_LDADD = libhostmem.la libhostmem-internal.la -lm
 
 CLEANFILES += \
 	$(EXTRA_PROGRAMS) \

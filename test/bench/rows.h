@@ -52,7 +52,7 @@ struct count_row {
 	bool once;     /* of a strict host with guard pages only */
 };
 
-enum { ROWS = 19, COUNT_ROWS = 5 };
+enum { ROWS = 20, COUNT_ROWS = 5 };
 
 extern const struct row rows[ROWS];
 extern const struct count_row count_rows[COUNT_ROWS];
