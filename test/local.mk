@@ -285,6 +285,7 @@ threaded_tests = \
 	%D%/conformance/bad_inputs_query \
 	%D%/conformance/budget_law \
 	%D%/conformance/com \
+	%D%/conformance/determinism \
 	%D%/conformance/events_failure \
 	%D%/conformance/events_ledger \
 	%D%/conformance/events_nested \
