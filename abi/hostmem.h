@@ -520,6 +520,10 @@ HOSTMEM_INTERFACE(IHostMemoryControl)
 	 * SetReclaimer, Shutdown, notifications, the simulator, queries and
 	 * HostMemHandleFault.  In virtual time a wait with a limit ends at once.
 	 *
+	 * Closing an open gate lets every call of the process that is inside the library,
+	 * of other hosts too, finish the system call it makes, and holds new ones up for so
+	 * long; `ms` does not limit that.
+	 *
 	 * Called from a callback while another thread has the gate, it may take longer
 	 * than `ms`: if time runs out it returns when the gate is open, since the request
 	 * around the callback must not go on behind a closed one.

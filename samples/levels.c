@@ -7,14 +7,18 @@
  * all but full: the first is refused, the second is granted from what was kept for it, and
  * the third waits until another thread gives memory back.
  *
+ * That thread is asked by the reclaimer, which the host calls before anybody waits.  It
+ * goes through the gate, which lets nobody in while a request is on its way: when it is
+ * inside, the third request is asleep.  So every run prints the same.
+ *
  * The log is the callback's: it runs on the thread that asks, before the answer.
  */
 #include <hostmem/hostmem.h>
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define KIB ((size_t)1 << 10)
 
@@ -22,6 +26,7 @@ static const char *const levels[] = { "task", "domain", "process" };
 
 static IHostMemoryControl *host; /* the program's side */
 static IHostMemoryManager *vm;   /* the runtime's side */
+static sem_t asked;              /* the other thread to give memory back */
 
 static BOOL HOSTMEM_CALL heard(void *state, const HostMemEvent *event)
 {
@@ -56,14 +61,23 @@ static void give_back(void *pages)
 		(void)IHostMemoryManager_VirtualFree(vm, pages, 0, MEM_RELEASE);
 }
 
-/* The one who has the memory, and lets go of it a moment later. */
-static void *hold_for_a_while(void *pages)
+static size_t HOSTMEM_CALL ask_the_other(void *state, size_t wanted)
 {
-	static const struct timespec a_moment = { .tv_nsec = 300 * 1000 * 1000 };
+	(void)state;
+	printf("  short of %zu KiB, another thread is asked\n", wanted / KIB);
+	sem_post(&asked);
+	return 0;
+}
 
-	nanosleep(&a_moment, NULL);
-	printf("another thread gives its memory back\n");
+static void *give_back_when_asked(void *pages)
+{
+	while (sem_wait(&asked) != 0)
+		; /* a signal came */
+	if (FAILED(IHostMemoryControl_EnterGate(host, UINT32_MAX)))
+		return NULL;
+	printf("the other thread gives its memory back\n");
 	give_back(pages);
+	(void)IHostMemoryControl_LeaveGate(host);
 	return NULL;
 }
 
@@ -104,8 +118,9 @@ int main(void)
 	first = ask(768 * KIB, eTaskCritical);
 	(void)ask(64 * KIB, eTaskCritical); /* refused */
 	second = ask(64 * KIB, eAppDomainCritical);
-	if (first == NULL || second == NULL ||
-	    pthread_create(&other, NULL, hold_for_a_while, first) != 0)
+	if (first == NULL || second == NULL || sem_init(&asked, 0, 0) != 0 ||
+	    pthread_create(&other, NULL, give_back_when_asked, first) != 0 ||
+	    FAILED(IHostMemoryControl_SetReclaimer(host, ask_the_other, NULL)))
 		return EXIT_FAILURE;
 	third = ask(512 * KIB, eProcessCritical); /* waits for the other thread */
 	pthread_join(other, NULL);

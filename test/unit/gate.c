@@ -38,42 +38,43 @@ static void who_runs_out_of_time_gives_up_while_it_is_closed(void)
 	check_at_rest();
 }
 
-static void who_waits_goes_on_when_it_opens(void)
-{
-	static HRESULT (*const acts[])(struct other *) = { enter, pass_patiently,
-							   pass_impatiently };
-	struct other others[ROWS(acts)];
+enum { WAYS = 3 };
 
-	start();
+/* One thread in each way in which a gate is waited for, for ever; this one has it. */
+static void wait_in_every_way(struct other others[WAYS])
+{
+	static HRESULT (*const acts[WAYS])(struct other *) = { enter, pass_patiently,
+							       pass_impatiently };
+
 	host->gate.patience = UINT32_MAX;
 	CHECK_HR(hm_gate_enter(host, 0), S_OK);
-	for (size_t i = 0; i < ROWS(acts); i++) {
+	for (size_t i = 0; i < WAYS; i++) {
 		others[i] = (struct other){ .act = acts[i], .ms = UINT32_MAX };
 		other_start(&others[i]);
 	}
-	wait_for_sleepers(ROWS(acts));
+	wait_for_sleepers(WAYS);
+}
+
+static void who_waits_goes_on_when_it_opens(void)
+{
+	struct other others[WAYS];
+
+	start();
+	wait_in_every_way(others);
 	CHECK_HR(hm_gate_leave(host), S_OK);
-	for (size_t i = 0; i < ROWS(acts); i++)
+	for (size_t i = 0; i < WAYS; i++)
 		CHECK_HR(other_end(&others[i]), S_OK);
 	check_at_rest();
 }
 
 static void the_end_of_the_host_ends_every_wait(void)
 {
-	static HRESULT (*const acts[])(struct other *) = { enter, pass_patiently,
-							   pass_impatiently };
-	struct other others[ROWS(acts)];
+	struct other others[WAYS];
 
 	start();
-	host->gate.patience = UINT32_MAX;
-	CHECK_HR(hm_gate_enter(host, 0), S_OK);
-	for (size_t i = 0; i < ROWS(acts); i++) {
-		others[i] = (struct other){ .act = acts[i], .ms = UINT32_MAX };
-		other_start(&others[i]);
-	}
-	wait_for_sleepers(ROWS(acts));
+	wait_in_every_way(others);
 	CHECK_HR(hm_host_shut_down(host), S_OK);
-	for (size_t i = 0; i < ROWS(acts); i++)
+	for (size_t i = 0; i < WAYS; i++)
 		CHECK_HR(other_end(&others[i]), HOST_E_ABANDONED);
 	CHECK_HR(hm_gate_leave(host), S_OK);
 	check_at_rest();
