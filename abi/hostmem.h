@@ -8,6 +8,7 @@
  *	the runtime's side      IHostControl, IHostMemoryManager, IHostGCManager
  *	the embedding program's IHostMemoryControl, IHostMemorySimulator,
  *	                        IHostMemoryPages
+ *	a heap's, its own object IHostMalloc, IHostMalloc2
  *
  * This header brings all public headers but jsrt.h.  Rules that hold for every
  * method, and the words used here, stand at the head of hostmemory.h.
@@ -30,6 +31,7 @@
 #include "guid.h"
 #include "hostcontrol.h"
 #include "hostgc.h"
+#include "hostmalloc.h"
 #include "hostmemory.h"
 #include "hresult.h"
 #include "memnotify.h"
@@ -104,7 +106,8 @@ typedef struct HostMemBudget {
 #define HOSTMEM_MONITOR_LOOP 1U /* the program's libuv loop does */
 #define HOSTMEM_MONITOR_OFF 2U /* nobody does */
 #define HOSTMEM_STRICT_EXECUTE 4U /* no page is writable and executable */
-#define HOSTMEM_DEBUG_HEAP 8U /* heaps look for damage and report leaks */
+#define HOSTMEM_DEBUG_HEAP 8U /* heaps look for damage and report leaks; see
+				 HostMemConfig */
 #define HOSTMEM_NO_GUARD_PAGES 16U /* does not use guard pages of the kernel for what is
 				      not committed, even where it has them */
 #define HOSTMEM_PREFER_HUGE_PAGES 32U /* asks for transparent huge pages under commits of
@@ -129,7 +132,15 @@ struct uv_loop_s;
  * the kernel has them), as if HOSTMEM_NO_GUARD_PAGES was given, or with a mapping for each
  * reservation.  It is for finding faults: all three keep every promise made here.
  *
- * Not in this release: HOSTMEM_MONITOR_LOOP and HOSTMEM_DEBUG_HEAP are E_NOTIMPL.
+ * HOSTMEM_DEBUG_HEAP: each block of a heap lies between bytes that nobody should write,
+ * and what is freed is filled and kept for a while.  A Free or Realloc that finds a block
+ * damaged, freed before or not a block at all reports it and answers
+ * HOST_E_INVALIDOPERATION; the block stays live.  What has been written to after its Free
+ * is reported when its turn comes to be used again, and with the heap's end, like every
+ * block that is live then.  Reports go to `report`, or, if that is NULL, to the standard
+ * error, one line each.
+ *
+ * Not in this release: HOSTMEM_MONITOR_LOOP is E_NOTIMPL.
  * HOSTMEM_MONITOR_THREAD, the default, is accepted, and nobody watches yet.
  *
  * Source: ours.
@@ -145,12 +156,16 @@ typedef struct HostMemConfig {
 	struct uv_loop_s *loop; /* of HOSTMEM_MONITOR_LOOP: borrowed until the host is
 				   gone; create, Shutdown and last Release then belong
 				   on its thread.  Else not looked at */
+	HostMemReportCallback report; /* of HOSTMEM_DEBUG_HEAP: hears of damage and
+					 leaks; NULL = lines on the standard error */
+	void *reportState; /* passed to it */
 } HostMemConfig;
 
 /* A thread as monitor, no limits, nothing retained, 5 s at the gate. */
 #define HOSTMEM_CONFIG_INIT \
 	{ \
-		sizeof(HostMemConfig), HOSTMEM_MONITOR_THREAD, NULL, 0, 0, NULL \
+		sizeof(HostMemConfig), HOSTMEM_MONITOR_THREAD, NULL, 0, 0, NULL, NULL, \
+			NULL \
 	}
 
 /**
@@ -163,7 +178,8 @@ typedef struct HostMemUsage {
 	uint32_t cbSize; /* in: bytes the caller has */
 	size_t cbReserved; /* bytes of all reservations, committed or not */
 	size_t cbCommitted; /* bytes of all committed pages */
-	size_t cbHeap; /* bytes in live blocks of all heaps */
+	size_t cbHeap; /* bytes in live blocks of all heaps, as IHostMalloc2::GetSize tells
+			  them */
 	size_t cbExternal; /* bytes announced by AcquiredVirtualAddressSpace */
 	size_t cbCharged; /* bytes that the budget counts; requests under way are not
 			     included */
@@ -179,11 +195,15 @@ typedef struct HostMemUsage {
 	uint64_t cTimedCallbacks; /* calls of subscribers with HOSTMEM_TIME_CALLBACK ... */
 	uint64_t nsTimedCallbacks; /* ... the ns that they took together ... */
 	uint64_t nsSlowestCallback; /* ... and those of the slowest */
+	size_t cbHeapPages; /* bytes of the pages that all heaps have; these are charged */
+	size_t cbLeaked; /* bytes in blocks that were live when their heap ended ... */
+	uint64_t cLeakedBlocks; /* ... and how many those were */
 } HostMemUsage;
 
 #define HOSTMEM_USAGE_INIT \
 	{ \
-		sizeof(HostMemUsage), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
+		sizeof(HostMemUsage), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+			0 \
 	}
 
 /* A bit of Subscribe's mask: the calls of this subscriber are timed.  Looking at the clock
@@ -819,7 +839,7 @@ HOSTMEM_DECLARE_GUID(CLSID_HostMemory);
  * A process may have several hosts; each has its own account, and one host's memory
  * is foreign to another.
  *
- * Not in this release: HOSTMEM_MONITOR_LOOP, HOSTMEM_DEBUG_HEAP: E_NOTIMPL.
+ * Not in this release: HOSTMEM_MONITOR_LOOP: E_NOTIMPL.
  *
  * Owner:   the caller, until Release.
  * Threads: any.

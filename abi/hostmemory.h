@@ -54,9 +54,15 @@ typedef enum MALLOC_TYPE {
  * IHostMalloc: a heap for a runtime's own structures.
  *
  * A heap holds a reference to its host.  Its last Release gives its pages back also
- * if blocks are live; cbHeap and cBlocks of the usage drop with it.
+ * if blocks are live; cbHeap and cBlocks of the usage drop with it, and cLeakedBlocks
+ * tells how many there were.
  *
- * Not in this release: CreateMalloc answers E_NOTIMPL, so there is no heap to call.
+ * A heap takes its pages from the host, as a request of operation HostMemHeap at the level
+ * of the call that needs them.  Most calls need none.  VirtualQuery and WalkRegions show
+ * those pages; VirtualProtect changes them; to VirtualAlloc their addresses are taken, and
+ * to VirtualFree they are no memory of the host's callers.
+ *
+ * IHostMalloc2, in hostmalloc.h, is another face of the same object.
  */
 HOSTMEM_INTERFACE(IHostMalloc)
 	/**
@@ -67,7 +73,8 @@ HOSTMEM_INTERFACE(IHostMalloc)
 	 * @param ppMem  receives the block, aligned to 16 bytes, contents undefined.
 	 *
 	 * A request fits if a free block exists anywhere in the heap or if the pages
-	 * it needs fit the budget; only the latter is charged and announced.
+	 * it needs fit the budget; only the latter is charged and announced.  Fault rules
+	 * for HostMemHeap see each Alloc, with its size.
 	 *
 	 * Owner:   the caller, until Free on the same heap, or the heap's end.
 	 * Threads: any, if the heap was made with MALLOC_THREADSAFE; else one at a
@@ -93,7 +100,7 @@ HOSTMEM_INTERFACE(IHostMalloc)
 	 * @param line   line in that file; any value.
 	 * @param ppMem  receives the block, aligned to 16 bytes, contents undefined.
 	 *
-	 * The report of leaked blocks names file and line.  In all else this is Alloc.
+	 * Reports, see HOSTMEM_DEBUG_HEAP, name file and line.  In all else this is Alloc.
 	 *
 	 * Owner:   the caller, until Free on the same heap, or the heap's end.
 	 * Threads: as Alloc.
@@ -108,11 +115,15 @@ HOSTMEM_INTERFACE(IHostMalloc)
 	 *
 	 * @param block  a live block of this heap, or NULL, which is S_OK.
 	 *
+	 * Of two threads that free one block at the same moment both may be told S_OK;
+	 * it is freed once.
+	 *
 	 * Threads: as Alloc.  Waits at a closed gate, without limit.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE   after Shutdown, or after an E_FAIL
 	 *          HOST_E_INVALIDOPERATION  not a block of this heap, an address
 	 *                                   within one, or freed before; nothing is
-	 *                                   changed
+	 *                                   changed.  Also: damaged, see
+	 *                                   HOSTMEM_DEBUG_HEAP
 	 *          HOST_E_ABANDONED         the host ended while it waited
 	 * Source:  the hosting reference; the answers for NULL and for a double free
 	 *          are ours.
@@ -133,7 +144,10 @@ HOSTMEM_INTERFACE(IHostMemoryManager)
 	 * @param type      MALLOC_THREADSAFE, MALLOC_EXECUTABLE, both, or 0.
 	 * @param ppMalloc  receives the heap with one reference.
 	 *
-	 * Not in this release: E_NOTIMPL, after the checks of the arguments.
+	 * The heap is an object of its own, with faces of its own.  A heap without
+	 * MALLOC_THREADSAFE is for one thread at a time, and cheaper.  Blocks of a heap
+	 * with MALLOC_EXECUTABLE lie on pages of PAGE_EXECUTE_READWRITE, others on pages
+	 * of PAGE_READWRITE; a page has blocks of one heap only.
 	 *
 	 * Owner:   the caller, until Release.  The CLR never releases it.
 	 * Threads: any.
@@ -142,8 +156,7 @@ HOSTMEM_INTERFACE(IHostMemoryManager)
 	 *          E_INVALIDARG            another bit in type
 	 *          E_ACCESSDENIED          MALLOC_EXECUTABLE of a host with
 	 *                                  HOSTMEM_STRICT_EXECUTE
-	 *          E_OUTOFMEMORY           budget, callback or system refused
-	 *          E_NOTIMPL               this release
+	 *          E_OUTOFMEMORY           no memory for the host's own books
 	 * Source:  the hosting reference, whose older pages call the method
 	 *          CreateMAlloc and the parameter a BOOL; the name is the header's.
 	 */

@@ -5,6 +5,7 @@ hostmeminclude_HEADERS = \
 	%D%/guid.h \
 	%D%/hostcontrol.h \
 	%D%/hostgc.h \
+	%D%/hostmalloc.h \
 	%D%/hostmem.h \
 	%D%/hostmemory.h \
 	%D%/hresult.h \

@@ -63,6 +63,8 @@ static HRESULT read_config(const HostMemConfig *config, HostMemConfig *out,
 		RECORD_END(HostMemConfig, cbRetain),
 		RECORD_END(HostMemConfig, msGateTimeout),
 		RECORD_END(HostMemConfig, loop),
+		RECORD_END(HostMemConfig, report),
+		RECORD_END(HostMemConfig, reportState),
 	};
 	const DWORD monitors = HOSTMEM_MONITOR_LOOP | HOSTMEM_MONITOR_OFF;
 	const DWORD known = monitors | HOSTMEM_STRICT_EXECUTE | HOSTMEM_DEBUG_HEAP |
