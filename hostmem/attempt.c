@@ -21,6 +21,7 @@
 #include "announce.h"
 #include "calls.h"
 #include "gate.h"
+#include "heap.h"
 
 #include <stddef.h>
 
@@ -145,8 +146,22 @@ static HRESULT claim(struct hm_request *request, size_t charge, HostMemReason *r
 	return S_OK;
 }
 
+/*
+ * Memory is short: what the host's heaps keep for later goes back, and the work itself may
+ * have a way to do with less.  Whether to try again; this is not yet the end of an attempt.
+ */
+static bool economize(struct hm_request *request, struct hm_work *work)
+{
+	bool any = hm_heaps_trim(request->host);
+
+	if (work->economize != NULL)
+		any |= work->economize(work, request);
+	request->asked = work->charge;
+	return any;
+}
+
 /* Everything before the system. */
-static HRESULT ask(struct hm_request *request, const struct hm_work *work,
+static HRESULT ask(struct hm_request *request, struct hm_work *work,
 		   HostMemReason *reason)
 {
 	HRESULT hr;
@@ -158,6 +173,8 @@ static HRESULT ask(struct hm_request *request, const struct hm_work *work,
 	if (FAILED(hr))
 		return hr;
 	hr = claim(request, work->charge, reason);
+	if (FAILED(hr) && *reason == HostMemByBudget && economize(request, work))
+		hr = claim(request, work->charge, reason);
 	if (FAILED(hr))
 		return hr;
 	/* What charges nothing is nobody's business, unless something was announced. */
@@ -219,6 +236,11 @@ static HRESULT attempt(struct hm_request *request, struct hm_work *work,
 		return HOST_E_ABANDONED;
 	}
 	hr = perform(request, work, reason);
+	if (hr == E_OUTOFMEMORY && *reason == HostMemBySystem && !request->economized) {
+		request->economized = true;
+		if (economize(request, work))
+			return S_FALSE;
+	}
 	/* It needed nothing and was not asked about, but it was an attempt. */
 	if (FAILED(hr) && request->attempt == 0)
 		request->attempt = 1;
@@ -258,8 +280,24 @@ static bool reclaim(struct hm_request *request, size_t wanted, HRESULT *hr,
 	return true;
 }
 
+/*
+ * Takes its place.  Whoever frees a block looks whether somebody waits, after he has freed;
+ * who waits takes his place and then looks for a block.  So a block is not missed.
+ */
+static void begin_waiting(struct hm_request *request, struct hm_work *work,
+			  struct hm_waiter *waiter)
+{
+	struct hm_host *host = request->host;
+
+	if (work->want != NULL)
+		atomic_fetch_add(work->want->waiters, 1);
+	hm_waiting_begin(&host->waiting, &host->budget, waiter);
+	if (work->want != NULL && work->economize(work, request))
+		hm_waiting_cancel(&host->waiting, waiter);
+}
+
 /* Whether there is to be another attempt; else *hr and *reason are how it ends. */
-static bool wait_for_memory(struct hm_request *request, const struct hm_work *work,
+static bool wait_for_memory(struct hm_request *request, struct hm_work *work,
 			    size_t charged, HRESULT *hr, HostMemReason *reason)
 {
 	struct hm_host *host = request->host;
@@ -269,6 +307,7 @@ static bool wait_for_memory(struct hm_request *request, const struct hm_work *wo
 		.charge = work->charge,
 		.for_any_free = request->shortage != HostMemByBudget,
 		.charged = charged,
+		.want = work->want,
 	};
 	enum hm_wake wake;
 
@@ -280,12 +319,14 @@ static bool wait_for_memory(struct hm_request *request, const struct hm_work *wo
 	request->waits = true;
 	waiter.deadline = request->deadline;
 	/* In this order: whoever has closed the gate finds everybody in his place. */
-	hm_waiting_begin(&host->waiting, &host->budget, &waiter);
+	begin_waiting(request, work, &waiter);
 	hm_gate_fall_asleep(host);
 	wake = hm_waiting_sleep(&host->waiting, &host->clock, &waiter);
+	if (work->want != NULL)
+		atomic_fetch_sub(work->want->waiters, 1);
 	look_at_the_time(host);
 	if (wake == HM_WAKE_GRANTED)
-		request->pending = work->charge;
+		request->pending = waiter.charge;
 	/* Whoever has closed the gate meanwhile may need it. */
 	if (!hm_gate_is_open(host))
 		take_back(request);
@@ -299,8 +340,8 @@ static bool wait_for_memory(struct hm_request *request, const struct hm_work *wo
 }
 
 /* Whether a failed attempt is to be followed by another one. */
-static bool try_again(struct hm_request *request, const struct hm_work *work,
-		      size_t charged, HRESULT *hr, HostMemReason *reason)
+static bool try_again(struct hm_request *request, struct hm_work *work, size_t charged,
+		      HRESULT *hr, HostMemReason *reason)
 {
 	struct hm_budget *budget = &request->host->budget;
 	size_t wanted;
@@ -314,6 +355,7 @@ static bool try_again(struct hm_request *request, const struct hm_work *work,
 	if (*reason == HostMemByBudget)
 		wanted = hm_budget_lacks(budget, request->level, work->charge);
 	request->shortage = *reason;
+	request->economized = false;
 	take_back(request);
 	if (reclaim(request, wanted, hr, reason))
 		return true;

@@ -18,6 +18,11 @@ struct hm_work {
 	size_t charge; /* bytes of these that are charged */
 	HRESULT (*perform)(struct hm_work *work, struct hm_request *request);
 	HostMemReason reason;
+
+	/* NULL, or what is asked when memory is short: whether it has found a way to do with
+	 * another `charge`.  Outside of hm_calls_enter, without a lock. */
+	bool (*economize)(struct hm_work *work, struct hm_request *request);
+	struct hm_block_want *want; /* of it, see waiting.h */
 };
 
 /*

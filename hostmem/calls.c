@@ -16,6 +16,7 @@
  */
 #include "calls.h"
 #include "host.h"
+#include "threadcaches.h"
 #include "os/lock.h"
 #include "os/mappings.h"
 #include "os/residents.h"
@@ -83,10 +84,12 @@ static void close_door(void)
 		while ((inside = atomic_load(&slots[i].inside)) != 0)
 			hm_word_wait(&slots[i].inside, inside);
 	}
+	hm_quick_stop_alone();
 }
 
 static void open_door(void)
 {
+	hm_quick_resume_alone();
 	atomic_store(&closed, 0);
 	atomic_store(&forking, 0);
 	hm_word_wake_all(&closed);
@@ -104,6 +107,7 @@ static void after_fork_in_child(void)
 	/* Counts of threads that were about to find the door closed. */
 	for (size_t i = 0; i < HM_CALLS_SLOTS; i++)
 		atomic_store(&slots[i].inside, 0);
+	hm_caches_after_fork();
 	hm_mappings_after_fork();
 	hm_residents_after_fork();
 	hm_hosts_after_fork();
@@ -122,7 +126,9 @@ HRESULT hm_calls_prepare(void)
 		hm_thread_yield();
 		state = 0;
 	}
-	hr = hm_fork_handlers(close_door, open_door, after_fork_in_child);
+	hr = hm_caches_prepare();
+	if (SUCCEEDED(hr))
+		hr = hm_fork_handlers(close_door, open_door, after_fork_in_child);
 	atomic_store(&prepared, SUCCEEDED(hr) ? 2 : 0);
 	return hr;
 }

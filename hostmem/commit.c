@@ -15,6 +15,7 @@
 #include "attempt.h"
 #include "calls.h"
 #include "gate.h"
+#include "os/check.h"
 #include "os/container.h"
 #include "os/size.h"
 #include "protection.h"
@@ -149,7 +150,7 @@ static HRESULT commit_locked(struct commitment *self, struct hm_request *request
 
 static HRESULT try_commit(struct commitment *self, struct hm_request *request)
 {
-	struct hm_region *region = hm_regions_lock(request->host, self->address);
+	struct hm_region *region = hm_regions_lock_callers(request->host, self->address);
 	HRESULT hr;
 
 	if (region == NULL)
@@ -183,7 +184,8 @@ static bool is_done(const struct hm_host *host, const struct hm_allocation *want
 	unsigned code;
 
 	if (!hm_regions_find(address, &view) || view.host != host ||
-	    view.phase != HM_REGION_LIVE || size > view.end - address)
+	    view.phase != HM_REGION_LIVE || hm_region_is_heaps(view.region) ||
+	    size > view.end - address)
 		return false;
 	return hm_states_run(&view.states, hm_pages(address - view.base), hm_pages(size),
 			     &code) == hm_pages(size) &&
@@ -213,6 +215,20 @@ HRESULT hm_commit(struct hm_host *host, const struct hm_allocation *want, void *
 	if (SUCCEEDED(hr))
 		*out = (void *)address;
 	hm_request_close(&request);
+	return hr;
+}
+
+HRESULT hm_commit_granted(struct hm_request *request, uintptr_t address, size_t size,
+			  DWORD protect)
+{
+	struct hm_host *host = request->host;
+	struct hm_region *region = hm_regions_lock(host, address);
+	HRESULT hr;
+
+	hm_assert(region != NULL && address + size <= hm_region_end(region));
+	hr = apply(request, region, address, size, hm_code_from_protection(protect),
+		   size);
+	hm_regions_unlock(region);
 	return hr;
 }
 
@@ -263,7 +279,7 @@ HRESULT hm_reset(struct hm_host *host, const struct hm_allocation *want, void **
 	if (FAILED(hr))
 		return hr;
 	hr = BAD_ADDRESS;
-	region = hm_regions_lock(host, address);
+	region = hm_regions_lock_callers(host, address);
 	if (region != NULL) {
 		hr = reset_locked(host, want, region);
 		hm_regions_unlock(region);

@@ -2,6 +2,7 @@
 #define HOSTMEM_COMMIT_H
 
 #include "regions.h"
+#include "request.h"
 #include "reserve.h"
 
 /*
@@ -13,6 +14,14 @@
  *   E_OUTOFMEMORY, HOST_E_ABANDONED            see request.h
  */
 HRESULT hm_commit(struct hm_host *host, const struct hm_allocation *want, void **out);
+
+/*
+ * The system's part of a commit of pages, none of which is committed, in a reservation of
+ * the host's own; for `perform` of a request.  What is pending is settled.  E_OUTOFMEMORY,
+ * E_ACCESSDENIED, E_FAIL.
+ */
+HRESULT hm_commit_granted(struct hm_request *request, uintptr_t address, size_t size,
+			  DWORD protect);
 
 /*
  * MEM_RESET and MEM_RESET_UNDO.

@@ -16,6 +16,7 @@
 #include "arenas.h"
 #include "calls.h"
 #include "gate.h"
+#include "heap.h"
 #include "os/check.h"
 #include "release.h"
 #include "request.h"
@@ -306,6 +307,10 @@ void hm_host_usage(const struct hm_host *host, HostMemUsage *usage)
 		.nsSlowestCallback = load_count(&host->events.slowest_ns),
 		.cNotifications = load_count(&host->notify.calls),
 	};
+	usage->cbHeapPages = load_size(&host->heap_pages);
+	usage->cbLeaked = load_size(&host->leaked_bytes);
+	usage->cLeakedBlocks = load_count(&host->leaked_blocks);
+	hm_heaps_usage(host, &usage->cbHeap, &usage->cBlocks);
 	hm_figures_read(&host->figures, &usage->cbReserved, &usage->cbCommitted,
 			&usage->cRegions);
 }
@@ -360,6 +365,7 @@ void hm_hosts_after_fork(void)
 		hm_requests_after_fork(host);
 		hm_waiting_after_fork(&host->waiting);
 		hm_gate_after_fork(host);
+		hm_heaps_after_fork(host);
 		hm_notify_after_fork(host);
 	}
 }

@@ -34,6 +34,8 @@ enum hm_host_state {
 	HM_HOST_FAILED,    /* a method gave E_FAIL */
 };
 
+struct hm_heap;
+
 struct hm_gate {
 	_Atomic uint32_t owner;  /* number of the thread that has it; 0 = it is open */
 	_Atomic uint32_t turn;   /* moves when somebody who waits should look again */
@@ -68,6 +70,10 @@ struct hm_host {
 	struct hm_waiting waiting;
 
 	struct hm_figures figures;
+	struct hm_heap *heaps; /* HM_RANK_HEAPS */
+	_Atomic uint32_t heap_count;
+	_Atomic size_t heap_pages, leaked_bytes;
+	_Atomic uint64_t leaked_blocks;
 	_Atomic uint64_t refused_budget, refused_callback, refused_injected, failed_os;
 
 	struct hm_host *next, *previous; /* of the process's hosts, HM_RANK_HOSTS */

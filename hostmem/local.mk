@@ -15,8 +15,12 @@ rules_sources = \
 	%D%/availability.h \
 	%D%/bitmap.c \
 	%D%/bitmap.h \
+	%D%/blocksizes.c \
+	%D%/blocksizes.h \
 	%D%/budget.c \
 	%D%/budget.h \
+	%D%/caches.c \
+	%D%/caches.h \
 	%D%/calls.c \
 	%D%/calls.h \
 	%D%/clock.c \
@@ -44,6 +48,11 @@ rules_sources = \
 	%D%/gate.h \
 	%D%/granules.c \
 	%D%/granules.h \
+	%D%/heap.c \
+	%D%/heap.h \
+	%D%/heaplarge.c \
+	%D%/heappages.c \
+	%D%/heappages.h \
 	%D%/host.c \
 	%D%/host.h \
 	%D%/lending.c \
@@ -70,6 +79,8 @@ rules_sources = \
 	%D%/protection.h \
 	%D%/query.c \
 	%D%/query.h \
+	%D%/quick.c \
+	%D%/quick.h \
 	%D%/reclaimer.c \
 	%D%/reclaimer.h \
 	%D%/regions.c \
@@ -84,6 +95,10 @@ rules_sources = \
 	%D%/retained.h \
 	%D%/shelf.c \
 	%D%/shelf.h \
+	%D%/spans.c \
+	%D%/spans.h \
+	%D%/threadcaches.c \
+	%D%/threadcaches.h \
 	%D%/tidy.c \
 	%D%/tidy.h \
 	%D%/waiting.c \
@@ -94,6 +109,8 @@ com_sources = \
 	%D%/com/fault.c \
 	%D%/com/hostcontrol.c \
 	%D%/com/hostgc.c \
+	%D%/com/hostmalloc.c \
+	%D%/com/hostmalloc.h \
 	%D%/com/hostpages.c \
 	%D%/com/manager.c \
 	%D%/com/module.c \
@@ -107,6 +124,8 @@ com_sources = \
 os_sources = \
 	%D%/os/check.h \
 	%D%/os/container.h \
+	%D%/os/fence.h \
+	%D%/os/fence_linux.c \
 	%D%/os/largepages.h \
 	%D%/os/largepages_linux.c \
 	%D%/os/library.h \

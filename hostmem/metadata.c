@@ -68,6 +68,15 @@ static struct {
 static const size_t typed_size[HM_METADATA_TYPED_KINDS] = {
 	[HM_METADATA_STATES] = 128,
 	[HM_METADATA_REGION] = 64,
+	[HM_METADATA_SPAN_COARSE] = 128 + 2 * 16 * 8,
+	[HM_METADATA_SPAN_FINE] = 128 + 2 * 64 * 8,
+	[HM_METADATA_SPAN_WHOLE] = 128,
+};
+
+/* How many of a kind are kept for calls that give memory back. */
+static const unsigned set_aside[HM_METADATA_TYPED_KINDS] = {
+	[HM_METADATA_STATES] = SET_ASIDE,
+	[HM_METADATA_REGION] = SET_ASIDE,
 };
 
 static void push(struct pool *pool, void *memory)
@@ -221,12 +230,12 @@ void *hm_metadata_map_forever(size_t size)
 	return memory;
 }
 
-static void *take(struct pool *pool, size_t size, size_t set_aside)
+static void *take(struct pool *pool, size_t size, size_t kept)
 {
 	void *block = NULL;
 
 	hm_lock_acquire(&metadata.lock, HM_RANK_METADATA);
-	if (pool->count > set_aside)
+	if (pool->count > kept)
 		block = pop(pool);
 	if (block == NULL)
 		block = cut(&metadata.rest, size, false);
@@ -253,14 +262,14 @@ bool hm_metadata_prepare(void)
 	bool complete = true;
 
 	for (unsigned kind = 0; kind < HM_METADATA_TYPED_KINDS && complete; kind++) {
-		for (got = 0; got < SET_ASIDE; got++) {
+		for (got = 0; got < set_aside[kind]; got++) {
 			/* What is set aside already is taken first, so a second host adds
 			 * nothing. */
 			blocks[got] = take(&metadata.typed[kind], typed_size[kind], 0);
 			if (blocks[got] == NULL)
 				break;
 		}
-		complete = got == SET_ASIDE;
+		complete = got == set_aside[kind];
 		while (got > 0)
 			give(&metadata.typed[kind], blocks[--got], typed_size[kind]);
 	}
@@ -270,7 +279,7 @@ bool hm_metadata_prepare(void)
 void *hm_metadata_take(enum hm_metadata_kind kind, enum hm_metadata_need need)
 {
 	return take(&metadata.typed[kind], typed_size[kind],
-		    need == HM_NEED_TO_FREE ? 0 : SET_ASIDE);
+		    need == HM_NEED_TO_FREE ? 0 : set_aside[kind]);
 }
 
 void hm_metadata_give(enum hm_metadata_kind kind, void *block)

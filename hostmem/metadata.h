@@ -13,8 +13,11 @@
  * out by a version that what they read means nothing.
  */
 enum hm_metadata_kind {
-	HM_METADATA_STATES, /* 128 bytes: a node of page states */
-	HM_METADATA_REGION, /* 64 bytes: a region record that shares its granule */
+	HM_METADATA_STATES,      /* 128 bytes: a node of page states */
+	HM_METADATA_REGION,      /* 64 bytes: a region record that shares its granule */
+	HM_METADATA_SPAN_COARSE, /* spans of a heap, by the number of their bits */
+	HM_METADATA_SPAN_FINE,
+	HM_METADATA_SPAN_WHOLE,
 	HM_METADATA_TYPED_KINDS
 };
 

@@ -214,6 +214,16 @@ struct hm_region *hm_regions_lock(const struct hm_host *host, uintptr_t address)
 	return NULL;
 }
 
+struct hm_region *hm_regions_lock_callers(const struct hm_host *host, uintptr_t address)
+{
+	struct hm_region *region = hm_regions_lock(host, address);
+
+	if (region == NULL || !hm_region_is_heaps(region))
+		return region;
+	hm_regions_unlock(region);
+	return NULL;
+}
+
 struct hm_region *hm_regions_try_lock(uintptr_t address, bool *busy)
 {
 	struct hm_region_view view;

@@ -39,6 +39,7 @@ enum hm_region_phase {
 enum hm_region_traits {
 	HM_REGION_LARGE = 1, /* huge pages: protected in whole ones, not decommitted */
 	HM_REGION_RESET = 2, /* MEM_RESET has thrown contents away */
+	HM_REGION_HEAP = 4,  /* pages of a heap: not the callers' to commit or free */
 };
 
 struct hm_region {
@@ -82,6 +83,9 @@ uint64_t hm_regions_changes(void);
  */
 struct hm_region *hm_regions_lock(const struct hm_host *host, uintptr_t address);
 void hm_regions_unlock(struct hm_region *region);
+
+/* The same, if it is not a heap's: what callers may commit and give back. */
+struct hm_region *hm_regions_lock_callers(const struct hm_host *host, uintptr_t address);
 
 /* For a fault handler: any host's live region, NULL if there is none or, with *busy, if
  * another thread has it. */
@@ -168,6 +172,12 @@ static inline uintptr_t hm_region_end(const struct hm_region *region)
 static inline struct hm_host *hm_region_host(const struct hm_region *region)
 {
 	return atomic_load_explicit(&region->host, memory_order_relaxed);
+}
+
+static inline bool hm_region_is_heaps(const struct hm_region *region)
+{
+	return (atomic_load_explicit(&region->traits, memory_order_relaxed) &
+		HM_REGION_HEAP) != 0;
 }
 
 /* The states of a locked region, for hm_states_run. */

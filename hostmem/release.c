@@ -26,6 +26,7 @@
 #include "calls.h"
 #include "commit.h"
 #include "gate.h"
+#include "os/check.h"
 #include "os/size.h"
 #include "parked.h"
 #include "regions.h"
@@ -101,7 +102,7 @@ HRESULT hm_decommit(struct hm_host *host, uintptr_t address, size_t size)
 
 	if (FAILED(hr))
 		return hr;
-	region = hm_regions_lock(host, address);
+	region = hm_regions_lock_callers(host, address);
 	if (region == NULL) {
 		hr = HOST_E_INVALIDOPERATION;
 	} else {
@@ -195,7 +196,7 @@ static HRESULT release_at(struct hm_host *host, uintptr_t address, uintptr_t *ba
 	if (FAILED(hr))
 		return hr;
 	hr = HOST_E_INVALIDOPERATION;
-	region = hm_regions_lock(host, address);
+	region = hm_regions_lock_callers(host, address);
 	if (region != NULL) {
 		*base = hm_region_base(region);
 		hr = is_at_base(region, address) ? release_locked(host, region, freed)
@@ -227,6 +228,32 @@ HRESULT hm_release(struct hm_host *host, uintptr_t address)
 	hm_announce_free(&request, HostMemRelease, (void *)base, freed);
 	hm_host_offer(host, HM_OFFER_MEMORY);
 	hm_request_close(&request);
+	return hr;
+}
+
+HRESULT hm_release_heaps(struct hm_host *host, uintptr_t base, size_t *freed)
+{
+	struct hm_region *region = hm_regions_lock(host, base);
+	HRESULT hr;
+
+	hm_assert(region != NULL && hm_region_is_heaps(region));
+	hr = release_locked(host, region, freed);
+	hm_regions_unlock(region);
+	if (SUCCEEDED(hr))
+		after_giving_back(host);
+	return hr;
+}
+
+HRESULT hm_decommit_heaps(struct hm_host *host, uintptr_t base, size_t kept,
+			  size_t *freed)
+{
+	struct hm_region *region = hm_regions_lock(host, base);
+	HRESULT hr;
+
+	hm_assert(region != NULL && hm_region_is_heaps(region));
+	hr = decommit_locked(host, region, base + kept,
+			     hm_region_end(region) - base - kept, freed);
+	hm_regions_unlock(region);
 	return hr;
 }
 
@@ -318,7 +345,7 @@ HRESULT hm_release_range(struct hm_host *host, uintptr_t address, size_t size)
 
 	if (FAILED(hr))
 		return hr;
-	region = hm_regions_lock(host, address);
+	region = hm_regions_lock_callers(host, address);
 	if (region == NULL) {
 		hr = HOST_E_INVALIDOPERATION;
 	} else {

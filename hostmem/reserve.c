@@ -100,7 +100,8 @@ static struct hm_region_fields fields_of(struct hm_host *host,
 		.base = base,
 		.end = base + size,
 		.protection = hm_protection_kept(want->protect),
-		.traits = want->type & MEM_LARGE_PAGES ? HM_REGION_LARGE : 0,
+		.traits = (uint8_t)((want->type & MEM_LARGE_PAGES ? HM_REGION_LARGE : 0) |
+				    (want->heap ? HM_REGION_HEAP : 0)),
 		.phase = phase,
 	};
 }
@@ -250,22 +251,34 @@ struct reservation {
 };
 
 /* The system's part and ours, with nobody called out. */
-static HRESULT take(struct hm_work *work, struct hm_request *request)
+static HRESULT take_or_relieve(struct hm_request *request,
+			       const struct hm_allocation *want, uintptr_t base,
+			       size_t size, void **out)
 {
-	struct reservation *self = hm_container_of(work, struct reservation, work);
 	struct hm_host *host = request->host;
 	bool relieved = false;
 	HRESULT hr;
 
 	hm_unpark(host->pages);
-	hr = try_take(request, self->want, self->base, work->size, self->out);
+	hr = try_take(request, want, base, size, out);
 	if (hr == E_OUTOFMEMORY)
 		relieved = hm_host_relieve(host);
 	else if (hr == NO_ROOM)
 		relieved = hm_hosts_drop_retained();
-	if (relieved)
-		hr = try_take(request, self->want, self->base, work->size, self->out);
-	return hr;
+	return relieved ? try_take(request, want, base, size, out) : hr;
+}
+
+static HRESULT take(struct hm_work *work, struct hm_request *request)
+{
+	struct reservation *self = hm_container_of(work, struct reservation, work);
+
+	return take_or_relieve(request, self->want, self->base, work->size, self->out);
+}
+
+HRESULT hm_reserve_granted(struct hm_request *request, const struct hm_allocation *want,
+			   size_t size, void **out)
+{
+	return take_or_relieve(request, want, 0, size, out);
 }
 
 /* The reservation with all that belongs to it. */

@@ -1,7 +1,7 @@
 #ifndef HOSTMEM_RESERVE_H
 #define HOSTMEM_RESERVE_H
 
-#include "host.h"
+#include "request.h"
 
 /* What is asked of an allocation, its values checked (arguments.h). */
 struct hm_allocation {
@@ -10,6 +10,7 @@ struct hm_allocation {
 	size_t alignment;  /* of a reservation anywhere; a power of two >= 64 KiB */
 	DWORD type, protect;
 	EMemoryCriticalLevel level;
+	bool heap; /* for a heap: its callers cannot give it back */
 };
 
 /* From so many bytes on huge pages are asked for, and places where they fit. */
@@ -28,6 +29,13 @@ void hm_prefer_huge(struct hm_host *host, uintptr_t address, size_t size);
  *   E_OUTOFMEMORY, HOST_E_ABANDONED               see request.h
  */
 HRESULT hm_reserve(struct hm_host *host, const struct hm_allocation *want, void **out);
+
+/*
+ * The system's part of a reservation anywhere, with or without MEM_COMMIT; for `perform` of
+ * a request.  What is pending is settled.  E_OUTOFMEMORY, E_ACCESSDENIED, E_FAIL.
+ */
+HRESULT hm_reserve_granted(struct hm_request *request, const struct hm_allocation *want,
+			   size_t size, void **out);
 
 /* Whether the system has `size` bytes of room, at `start` if that is not 0. */
 bool hm_reserve_probe(struct hm_host *host, uintptr_t start, size_t size);

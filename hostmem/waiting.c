@@ -135,15 +135,21 @@ static enum hm_wake state_of(const struct hm_waiter *waiter)
 	return (enum hm_wake)atomic_load_explicit(&waiter->wake, memory_order_acquire);
 }
 
-/* Time is up, unless somebody was quicker. */
-static void give_up(struct hm_waiting *waiting, struct hm_waiter *waiter)
+/* Unless somebody was quicker. */
+static void end_wait(struct hm_waiting *waiting, struct hm_waiter *waiter,
+		     enum hm_wake why)
 {
 	hm_calls_enter();
 	hm_lock_acquire(&waiting->lock, HM_RANK_WAITING);
 	if (state_of(waiter) == HM_WAKE_NOT)
-		wake_locked(waiting, waiter, HM_WAKE_TIMEOUT);
+		wake_locked(waiting, waiter, why);
 	hm_lock_release(&waiting->lock, HM_RANK_WAITING);
 	hm_calls_leave();
+}
+
+void hm_waiting_cancel(struct hm_waiting *waiting, struct hm_waiter *waiter)
+{
+	end_wait(waiting, waiter, HM_WAKE_AGAIN);
 }
 
 enum hm_wake hm_waiting_sleep(struct hm_waiting *waiting, struct hm_clock *clock,
@@ -153,7 +159,7 @@ enum hm_wake hm_waiting_sleep(struct hm_waiting *waiting, struct hm_clock *clock
 		uint64_t now = hm_clock_now(clock);
 
 		if (now >= waiter->deadline)
-			give_up(waiting, waiter);
+			end_wait(waiting, waiter, HM_WAKE_TIMEOUT);
 		else if (hm_clock_is_virtual(clock))
 			hm_clock_move(clock, waiter->deadline - now);
 		else
@@ -170,6 +176,30 @@ void hm_waiting_offer(struct hm_waiting *waiting, struct hm_budget *budget, bool
 	hm_lock_acquire(&waiting->lock, HM_RANK_WAITING);
 	offer_locked(waiting, budget, freed);
 	hm_lock_release(&waiting->lock, HM_RANK_WAITING);
+}
+
+static bool is_content(const struct hm_block_want *want, const struct hm_heap *heap,
+		       uintptr_t block, size_t size)
+{
+	return want != NULL && want->heap == heap && want->block == NULL &&
+	       want->size <= size && block % want->alignment == 0;
+}
+
+bool hm_waiting_hand_over(struct hm_waiting *waiting, const struct hm_heap *heap,
+			  void *block, size_t size)
+{
+	struct hm_waiter *waiter;
+
+	hm_lock_acquire(&waiting->lock, HM_RANK_WAITING);
+	waiter = waiting->first;
+	while (waiter != NULL && !is_content(waiter->want, heap, (uintptr_t)block, size))
+		waiter = waiter->next;
+	if (waiter != NULL) {
+		waiter->want->block = block;
+		wake_locked(waiting, waiter, HM_WAKE_AGAIN);
+	}
+	hm_lock_release(&waiting->lock, HM_RANK_WAITING);
+	return waiter != NULL;
 }
 
 void hm_waiting_judge(struct hm_waiting *waiting, struct hm_budget *budget, bool offer)

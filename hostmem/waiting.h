@@ -16,14 +16,25 @@ enum hm_wake {
 	HM_WAKE_TIMEOUT,
 };
 
+struct hm_heap;
+
+/* Who waits for memory because it wants a block of a heap is content with such a block. */
+struct hm_block_want {
+	const struct hm_heap *heap;
+	size_t size, alignment;
+	_Atomic uint32_t *waiters; /* how many there are for that heap */
+	void *block;               /* what it was given while it waited */
+};
+
 /* Lives on the stack of the thread that waits. */
 struct hm_waiter {
 	struct hm_waiter *next, *previous;
 	EMemoryCriticalLevel level;
 	size_t charge;
-	bool for_any_free; /* the system was short and not the budget */
-	size_t charged;    /* by the host when it was found short */
-	uint64_t deadline; /* by the host's clock */
+	bool for_any_free;          /* the system was short and not the budget */
+	size_t charged;             /* by the host when it was found short */
+	uint64_t deadline;          /* by the host's clock */
+	struct hm_block_want *want; /* NULL: it wants pages */
 	_Atomic uint32_t wake;
 };
 
@@ -39,6 +50,8 @@ struct hm_waiting {
  * hm_calls_enter, and the fields up to `deadline` are set. */
 void hm_waiting_begin(struct hm_waiting *waiting, struct hm_budget *budget,
 		      struct hm_waiter *waiter);
+/* It has found something by itself: looks again instead of sleeping. */
+void hm_waiting_cancel(struct hm_waiting *waiting, struct hm_waiter *waiter);
 enum hm_wake hm_waiting_sleep(struct hm_waiting *waiting, struct hm_clock *clock,
 			      struct hm_waiter *waiter);
 
@@ -50,6 +63,10 @@ void hm_waiting_offer(struct hm_waiting *waiting, struct hm_budget *budget, bool
 /* The budget is another one: offers what it leaves, if it is to be offered now, and wakes
  * those who can never have what they wait for. */
 void hm_waiting_judge(struct hm_waiting *waiting, struct hm_budget *budget, bool offer);
+/* A live block of a heap is not needed any more: to the first who is content with it.
+ * false: there is none. */
+bool hm_waiting_hand_over(struct hm_waiting *waiting, const struct hm_heap *heap,
+			  void *block, size_t size);
 /* The time is another one: everybody looks again. */
 void hm_waiting_wake_all(struct hm_waiting *waiting);
 /* Nobody waits any more, from now on. */

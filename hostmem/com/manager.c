@@ -4,6 +4,7 @@
  *
  * No locks.
  */
+#include "hostmalloc.h"
 #include "object.h"
 #include "hostmem/arguments.h"
 #include "hostmem/commit.h"
@@ -39,7 +40,7 @@ static HRESULT HOSTMEM_CALL manager_CreateMalloc(IHostMemoryManager *iface, DWOR
 		return E_INVALIDARG;
 	if ((type & MALLOC_EXECUTABLE) && host_of(iface)->strict_execute)
 		return E_ACCESSDENIED;
-	return E_NOTIMPL;
+	return host_malloc_create(host_of(iface), type, out);
 }
 
 /* Allocation by type: a reservation, or something done to one. */

@@ -20,7 +20,10 @@
  *   - errno is kept.
  */
 enum hm_rank {
-	HM_RANK_REGION = 1, /* one region: its states, and the system calls on it */
+	HM_RANK_HEAPS = 1, /* the heaps of all hosts, process-wide */
+	HM_RANK_HEAP,      /* what the threads of one heap share */
+	HM_RANK_QUICK,     /* holding the quick calls of all threads up */
+	HM_RANK_REGION,    /* one region: its states, and the system calls on it */
 	HM_RANK_DIRECTORY, /* address -> region, process-wide; never across a system call */
 	HM_RANK_ARENA, /* who has which granule of one arena; never across a system call */
 	HM_RANK_PARKED,    /* released regions that the system would not take */
@@ -35,6 +38,7 @@ enum hm_rank {
 	HM_RANK_RETAINED,  /* released memory that one host keeps */
 	HM_RANK_MAPPINGS,  /* the open file of the process's mappings */
 	HM_RANK_LEFTOVERS, /* address space that could not be given up, process-wide */
+	HM_RANK_LEAVES,    /* the table of spans, while a leaf is made */
 	HM_RANK_METADATA,  /* free metadata blocks, process-wide */
 	HM_RANKS
 };

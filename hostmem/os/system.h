@@ -22,6 +22,7 @@ struct hm_system_calls {
 	long (*read)(int file, void *buffer, size_t size);
 	int (*close)(int file);
 	int (*control)(int file, unsigned long request, void *argument);
+	int (*barrier)(int command);
 };
 
 extern struct hm_system_calls hm_system;

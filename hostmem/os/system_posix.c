@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Linux 5.17. */
@@ -36,6 +37,11 @@ static int system_control(int file, unsigned long request, void *argument)
 	return ioctl(file, request, argument);
 }
 
+static int system_barrier(int command)
+{
+	return (int)syscall(SYS_membarrier, command, 0, 0);
+}
+
 struct hm_system_calls hm_system = {
 	.map = mmap,
 	.unmap = munmap,
@@ -46,4 +52,5 @@ struct hm_system_calls hm_system = {
 	.read = system_read,
 	.close = close,
 	.control = system_control,
+	.barrier = system_barrier,
 };

@@ -35,4 +35,11 @@ static inline void hm_thread_relax(void)
 HRESULT hm_fork_handlers(void (*prepare)(void), void (*parent)(void),
 			 void (*child)(void));
 
+/*
+ * Says what runs at the end of each thread that has asked for it, on that thread; once per
+ * process.  E_OUTOFMEMORY if the system has no key for it.
+ */
+HRESULT hm_thread_at_end(void (*function)(void));
+void hm_thread_watch_end(void);
+
 #endif

@@ -33,3 +33,25 @@ HRESULT hm_fork_handlers(void (*prepare)(void), void (*parent)(void), void (*chi
 {
 	return pthread_atfork(prepare, parent, child) == 0 ? S_OK : E_OUTOFMEMORY;
 }
+
+static pthread_key_t at_end;
+static void (*end_of_thread)(void);
+
+static void run_at_end(void *value)
+{
+	(void)value;
+	end_of_thread();
+}
+
+HRESULT hm_thread_at_end(void (*function)(void))
+{
+	end_of_thread = function;
+	return pthread_key_create(&at_end, run_at_end) == 0 ? S_OK : E_OUTOFMEMORY;
+}
+
+void hm_thread_watch_end(void)
+{
+	/* Any value but NULL.  If there is no memory for it, the thread's caches stay as they
+	 * are until their heap ends, or somebody is short of memory. */
+	(void)pthread_setspecific(at_end, &at_end);
+}

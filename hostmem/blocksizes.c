@@ -1,0 +1,47 @@
+/*
+ * Block sizes: two tables, and the rule that made them.
+ *
+ * More sizes would leave less in excess in each block, and more spans with a few blocks
+ * only; a quarter of a doubling is where mature allocators have ended up, too.
+ *
+ * No locks.
+ */
+#include "blocksizes.h"
+
+const uint16_t hm_block_sizes[HM_BLOCK_CLASSES] = {
+	16,   32,   48,    64,    80,    96,    112,   128,   160,   192,
+	224,  256,  320,   384,   448,   512,   640,   768,   896,   1024,
+	1280, 1536, 1792,  2048,  2560,  3072,  3584,  4096,  5120,  6144,
+	7168, 8192, 10240, 12288, 14336, 16384, 20480, 24576, 28672, 32768,
+};
+
+const uint8_t hm_block_near[HM_BLOCK_NEAR / 16 + 1] = {
+	0,  0,  1,  2,  3,  4,  5,  6,  7,  8,  8,  9,  9,  10, 10, 11, 11,
+	12, 12, 12, 12, 13, 13, 13, 13, 14, 14, 14, 14, 15, 15, 15, 15, 16,
+	16, 16, 16, 16, 16, 16, 16, 17, 17, 17, 17, 17, 17, 17, 17, 18, 18,
+	18, 18, 18, 18, 18, 18, 19, 19, 19, 19, 19, 19, 19, 19,
+};
+
+#define FIRST_DOUBLING 7U /* 128 is 2^7, the last size of the even ones, of class 7 */
+
+unsigned hm_block_far_class(size_t size)
+{
+	unsigned doubling = 63U - (unsigned)__builtin_clzll(size - 1);
+	unsigned quarter = (unsigned)((size - 1) >> (doubling - 2)) & 3;
+
+	return FIRST_DOUBLING + 1 + (doubling - FIRST_DOUBLING) * 4 + quarter;
+}
+
+bool hm_block_aligned_class(size_t size, size_t alignment, unsigned *class)
+{
+	unsigned i;
+
+	if (size > HM_BLOCK_LARGEST || alignment > HM_BLOCK_LARGEST)
+		return false;
+	i = hm_block_class(size);
+	/* The last size is a power of two, so the search ends. */
+	while (hm_block_sizes[i] % alignment != 0)
+		i++;
+	*class = i;
+	return true;
+}

@@ -1,0 +1,312 @@
+/*
+ * Caches: the spans of one thread, or of nobody, and their lists.
+ *
+ * A span is in the list of its class while it may have free blocks, then in that of the
+ * full ones, and in the idle list when nothing in it is live and there is another one of
+ * its class.  The last of its class stays, or a program that allocates and frees one block
+ * would format a span each time.
+ *
+ * What others free of a thread's spans waits in the spans' own bits.  Each span with such
+ * blocks is in its owner's queue once; the owner looks there when it has nothing else, so
+ * that a queue is taken over as a whole and its atomic operations are shared by many blocks.
+ *
+ * Locks: none but as caches.h says; callers have seen to it.
+ */
+#include "caches.h"
+#include "os/check.h"
+
+/* The first pages that a class asks for; each time twice as many, up to a span. */
+#define FIRST_STEP ((uint32_t)HM_PAGE_SIZE)
+
+/* ---- Lists ---- */
+
+static struct hm_cache_bin *bin_of(struct hm_cache *cache, const struct hm_span *span)
+{
+	return &cache->bins[span->class];
+}
+
+static bool has_room(const struct hm_span *span)
+{
+	return atomic_load_explicit(&span->count, memory_order_relaxed) < span->capacity;
+}
+
+static struct hm_span_list *list_of(struct hm_cache *cache, const struct hm_span *span)
+{
+	if (span->place == HM_SPAN_FULL)
+		return &cache->full;
+	return span->place == HM_SPAN_IDLE ? &cache->idle[span->kind]
+					   : &bin_of(cache, span)->spans;
+}
+
+void hm_cache_enter_span(struct hm_cache *cache, struct hm_span *span)
+{
+	struct hm_cache_bin *bin = bin_of(cache, span);
+
+	atomic_store_explicit(&span->owner, cache, memory_order_relaxed);
+	if (hm_span_advance(span))
+		hm_span_push(&bin->spans, span, HM_SPAN_LISTED);
+	else
+		hm_span_push(&cache->full, span, HM_SPAN_FULL);
+	if (bin->growing == NULL && has_room(span))
+		bin->growing = span;
+}
+
+void hm_cache_remove_span(struct hm_cache *cache, struct hm_span *span)
+{
+	hm_assert(!span->busy);
+	/* Nobody may find it in the queue later. */
+	if (atomic_load_explicit(&span->queued, memory_order_relaxed) != 0)
+		hm_cache_collect(cache);
+	if (bin_of(cache, span)->growing == span)
+		bin_of(cache, span)->growing = NULL;
+	hm_span_unlink(list_of(cache, span), span);
+}
+
+static void make_idle(struct hm_cache *cache, struct hm_span *span)
+{
+	if (bin_of(cache, span)->growing == span)
+		bin_of(cache, span)->growing = NULL;
+	hm_span_unlink(list_of(cache, span), span);
+	hm_span_push(&cache->idle[span->kind], span, HM_SPAN_IDLE);
+}
+
+bool hm_cache_rearrange(struct hm_cache *cache, struct hm_span *span)
+{
+	struct hm_cache_bin *bin = bin_of(cache, span);
+
+	if (span->place == HM_SPAN_FULL) {
+		hm_span_unlink(&cache->full, span);
+		hm_span_push(&bin->spans, span, HM_SPAN_LISTED);
+	}
+	if (span->used != 0 || span->busy || span->place != HM_SPAN_LISTED ||
+	    (bin->spans.count == 1 && !cache->frugal))
+		return false;
+	make_idle(cache, span);
+	return cache->idle[HM_SPAN_COARSE].count + cache->idle[HM_SPAN_FINE].count >
+	       cache->most_idle;
+}
+
+/* An idle span in which a block of that class has pages; NULL = none. */
+static struct hm_span *find_idle(struct hm_cache *cache, unsigned class)
+{
+	struct hm_span *span = cache->idle[hm_span_kind_of(class)].first;
+
+	while (span != NULL && span->committed < hm_block_size(class))
+		span = span->next;
+	return span;
+}
+
+static bool use_idle(struct hm_cache *cache, unsigned class)
+{
+	struct hm_span *span = find_idle(cache, class);
+
+	if (span == NULL)
+		return false;
+	hm_span_unlink(&cache->idle[span->kind], span);
+	hm_span_format(span, class);
+	hm_cache_enter_span(cache, span);
+	return true;
+}
+
+/* ---- Blocks ---- */
+
+/* Takes over what others have freed in one span. */
+static bool collect_span(struct hm_cache *cache, struct hm_span *span)
+{
+	unsigned twice = hm_span_collect(span);
+
+	/* Freed twice and counted twice, see spans.c. */
+	if (twice != 0)
+		atomic_fetch_add_explicit(&bin_of(cache, span)->live, twice,
+					  memory_order_relaxed);
+	return hm_span_advance(span);
+}
+
+void hm_cache_collect(struct hm_cache *cache)
+{
+	struct hm_span *span = atomic_exchange(&cache->queue, NULL);
+
+	while (span != NULL) {
+		struct hm_span *next = atomic_load_explicit(&span->next_queued,
+							    memory_order_relaxed);
+
+		/* First: whoever frees from now on enters it again. */
+		atomic_exchange(&span->queued, 0);
+		if (collect_span(cache, span) &&
+		    (span->place == HM_SPAN_FULL || span->used == 0))
+			(void)hm_cache_rearrange(cache, span);
+		span = next;
+	}
+}
+
+void *hm_cache_find(struct hm_cache *cache, unsigned class)
+{
+	struct hm_cache_bin *bin = &cache->bins[class];
+	bool collected = false;
+
+	for (;;) {
+		struct hm_span *span = bin->spans.first;
+
+		if (span != NULL) {
+			if (hm_span_advance(span) || collect_span(cache, span))
+				return hm_cache_take(cache, class);
+			hm_span_unlink(&bin->spans, span);
+			hm_span_push(&cache->full, span, HM_SPAN_FULL);
+		} else if (!collected) {
+			hm_cache_collect(cache);
+			collected = true;
+		} else if (!use_idle(cache, class)) {
+			return NULL;
+		}
+	}
+}
+
+bool hm_cache_put_away(struct hm_cache *cache, struct hm_span *span, size_t index)
+{
+	unsigned class = span->class;
+	struct hm_cache *owner;
+	struct hm_span *first;
+
+	if (!hm_span_return(span, index))
+		return false;
+	hm_cache_count_put(cache, class);
+	if (atomic_load(&span->queued) != 0 || atomic_exchange(&span->queued, 1) != 0)
+		return true;
+	owner = atomic_load_explicit(&span->owner, memory_order_relaxed);
+	first = atomic_load_explicit(&owner->queue, memory_order_relaxed);
+	do {
+		atomic_store_explicit(&span->next_queued, first, memory_order_relaxed);
+	} while (!atomic_compare_exchange_weak(&owner->queue, &first, span));
+	return true;
+}
+
+/* ---- Spans from one to the other ---- */
+
+bool hm_cache_adopt(struct hm_cache *cache, struct hm_cache *common, unsigned class)
+{
+	struct hm_span *span = common->bins[class].spans.first;
+
+	while (span != NULL && span->busy)
+		span = span->next;
+	if (span == NULL) {
+		span = find_idle(common, class);
+		if (span == NULL)
+			return false;
+		hm_cache_remove_span(common, span);
+		hm_span_format(span, class);
+	} else {
+		hm_cache_remove_span(common, span);
+	}
+	hm_cache_enter_span(cache, span);
+	return true;
+}
+
+static void hand_over(struct hm_cache *from, struct hm_cache *to, struct hm_span *span)
+{
+	bool idle = span->place == HM_SPAN_IDLE;
+
+	if (span->busy)
+		return;
+	hm_cache_remove_span(from, span);
+	hm_cache_enter_span(to, span);
+	if (idle || (span->used == 0 && to->frugal))
+		make_idle(to, span);
+}
+
+static void hand_over_list(struct hm_cache *from, struct hm_cache *to,
+			   const struct hm_span_list *list)
+{
+	struct hm_span *next;
+
+	for (struct hm_span *span = list->first; span != NULL; span = next) {
+		next = span->next;
+		hand_over(from, to, span);
+	}
+}
+
+void hm_cache_move(struct hm_cache *from, struct hm_cache *to, enum hm_cache_move what)
+{
+	hm_cache_collect(from);
+	for (unsigned class = 0; class < HM_BLOCK_CLASSES; class ++)
+		hand_over_list(from, to, &from->bins[class].spans);
+	for (unsigned kind = 0; kind < HM_SPAN_WHOLE; kind++)
+		hand_over_list(from, to, &from->idle[kind]);
+	if (what == HM_MOVE_ALL)
+		hand_over_list(from, to, &from->full);
+}
+
+void hm_cache_move_idle(struct hm_cache *from, struct hm_cache *to, size_t kept)
+{
+	for (unsigned kind = 0; kind < HM_SPAN_WHOLE; kind++) {
+		struct hm_span_list *idle = &from->idle[kind];
+
+		while (idle->count > kept)
+			hand_over(from, to, idle->first);
+		kept -= hm_min(kept, idle->count);
+	}
+}
+
+void hm_cache_clear(struct hm_cache *cache)
+{
+	cache->full = (struct hm_span_list){ NULL, 0 };
+	for (unsigned kind = 0; kind < HM_SPAN_WHOLE; kind++)
+		cache->idle[kind] = (struct hm_span_list){ NULL, 0 };
+	for (unsigned class = 0; class < HM_BLOCK_CLASSES; class ++) {
+		struct hm_cache_bin *bin = &cache->bins[class];
+
+		bin->spans = (struct hm_span_list){ NULL, 0 };
+		bin->growing = NULL;
+		bin->step = FIRST_STEP;
+		atomic_store_explicit(&bin->live, 0, memory_order_relaxed);
+	}
+	atomic_store_explicit(&cache->queue, NULL, memory_order_relaxed);
+}
+
+void hm_cache_add_live(struct hm_cache *to, struct hm_cache *from)
+{
+	for (unsigned class = 0; class < HM_BLOCK_CLASSES; class ++) {
+		int64_t live = atomic_exchange_explicit(&from->bins[class].live, 0,
+							memory_order_relaxed);
+
+		atomic_fetch_add_explicit(&to->bins[class].live, live,
+					  memory_order_relaxed);
+	}
+}
+
+/* ---- Checking ---- */
+
+static const char *check_list(const struct hm_cache *cache,
+			      const struct hm_span_list *list, enum hm_span_place place)
+{
+	const struct hm_span *span = list->first;
+	const char *broken = NULL;
+	size_t count = 0;
+
+	for (; span != NULL && broken == NULL; span = span->next, count++) {
+		broken = hm_span_check(span);
+		if (broken == NULL && span->place != place)
+			broken = "a span is in another list than it says";
+		if (atomic_load_explicit(&span->owner, memory_order_relaxed) != cache)
+			broken = "a span is in the list of somebody else";
+		if (place == HM_SPAN_IDLE && span->used != 0)
+			broken = "an idle span has live blocks";
+	}
+	return broken == NULL && count != list->count ? "a list is miscounted" : broken;
+}
+
+const char *hm_cache_check(const struct hm_cache *cache)
+{
+	const char *broken = check_list(cache, &cache->full, HM_SPAN_FULL);
+
+	for (unsigned kind = 0; kind < HM_SPAN_WHOLE && broken == NULL; kind++)
+		broken = check_list(cache, &cache->idle[kind], HM_SPAN_IDLE);
+	for (unsigned class = 0; class < HM_BLOCK_CLASSES && broken == NULL; class ++) {
+		const struct hm_cache_bin *bin = &cache->bins[class];
+
+		broken = check_list(cache, &bin->spans, HM_SPAN_LISTED);
+		if (broken == NULL && bin->growing != NULL &&
+		    bin->growing->class != class)
+			broken = "what grows is of another class";
+	}
+	return broken;
+}

@@ -1,0 +1,185 @@
+/*
+ * Large blocks: each is a reservation of its own, committed as far as it is needed.
+ *
+ * A block that shrinks gives pages back and keeps its addresses, so it can grow again where
+ * it is.  One that has to grow beyond them moves; addresses in advance were not taken, since
+ * a budget may charge them.
+ *
+ * Locks: HM_RANK_HEAP around the list.
+ */
+#include "announce.h"
+#include "attempt.h"
+#include "calls.h"
+#include "commit.h"
+#include "gate.h"
+#include "heappages.h"
+#include "os/container.h"
+#include "release.h"
+#include "reserve.h"
+
+struct large {
+	struct hm_work work;
+	struct hm_heap *heap;
+	size_t pages; /* bytes */
+	size_t alignment;
+	EMemoryCriticalLevel level;
+	struct hm_span *span; /* made, or to be extended */
+};
+
+static void enter(struct hm_heap *heap, struct hm_span *span)
+{
+	hm_lock_acquire(&heap->lock, HM_RANK_HEAP);
+	hm_span_push(&heap->large, span, HM_SPAN_LARGE);
+	atomic_fetch_add(&heap->large_bytes, span->length);
+	atomic_fetch_add(&heap->large_count, 1);
+	hm_lock_release(&heap->lock, HM_RANK_HEAP);
+	atomic_fetch_add(&heap->host->heap_pages, span->length);
+}
+
+static HRESULT make(struct hm_work *work, struct hm_request *request)
+{
+	struct large *self = hm_container_of(work, struct large, work);
+	struct hm_host *host = self->heap->host;
+	struct hm_allocation want = {
+		.size = self->pages,
+		.alignment = hm_max(self->alignment, HM_GRANULE_SIZE),
+		.type = MEM_RESERVE | MEM_COMMIT,
+		.protect = self->heap->protect,
+		.level = self->level,
+		.heap = true,
+	};
+	size_t freed = 0;
+	void *given;
+	HRESULT hr = hm_reserve_granted(request, &want, self->pages, &given);
+
+	if (FAILED(hr))
+		return hr;
+	self->span = hm_span_new(self->heap, HM_SPAN_WHOLE, (uintptr_t)given);
+	if (self->span == NULL) {
+		(void)hm_release_heaps(host, (uintptr_t)given, &freed);
+		return E_OUTOFMEMORY;
+	}
+	self->span->length = self->span->room = self->pages;
+	enter(self->heap, self->span);
+	return S_OK;
+}
+
+static HRESULT run(struct large *self, void *address)
+{
+	struct hm_host *host = self->heap->host;
+	struct hm_request request;
+	HRESULT hr;
+
+	hr = hm_request_open(&request, host, HostMemHeap, self->level, address);
+	if (FAILED(hr))
+		return hr;
+	/* More than there are addresses: no budget has to be asked. */
+	if (self->pages >= HM_USER_END)
+		hr = hm_request_refuse(&request, E_OUTOFMEMORY, HostMemByOverflow);
+	else
+		hr = hm_request_run(&request, &self->work);
+	hm_request_close(&request);
+	return hr;
+}
+
+HRESULT hm_heap_alloc_large(struct hm_heap *heap, const struct hm_block_wish *wish,
+			    void **out)
+{
+	size_t size = hm_min(hm_max(wish->size, 1), HM_USER_END);
+	struct large self = {
+		.work = { .perform = make, .reason = HostMemBySystem },
+		.heap = heap,
+		.pages = hm_round_up(size, HM_PAGE_SIZE),
+		.alignment = wish->alignment,
+		.level = wish->level,
+	};
+	HRESULT hr;
+
+	if (wish->alignment >= HM_USER_END)
+		self.pages = HM_USER_END;
+	self.work.size = wish->size;
+	self.work.charge = self.pages;
+	hr = run(&self, NULL);
+	if (SUCCEEDED(hr))
+		*out = (void *)self.span->address;
+	return hr;
+}
+
+/* ---- Another size ---- */
+
+static void set_length(struct hm_heap *heap, struct hm_span *span, size_t length)
+{
+	hm_lock_acquire(&heap->lock, HM_RANK_HEAP);
+	atomic_fetch_add(&heap->large_bytes, length - span->length);
+	atomic_fetch_add(&heap->host->heap_pages, length - span->length);
+	span->length = length;
+	hm_lock_release(&heap->lock, HM_RANK_HEAP);
+}
+
+static HRESULT extend(struct hm_work *work, struct hm_request *request)
+{
+	struct large *self = hm_container_of(work, struct large, work);
+	struct hm_span *span = self->span;
+	HRESULT hr = hm_commit_granted(request, hm_span_base(span) + span->length,
+				       self->pages - span->length, self->heap->protect);
+
+	if (SUCCEEDED(hr))
+		set_length(self->heap, span, self->pages);
+	return hr;
+}
+
+static HRESULT grow(struct hm_heap *heap, struct hm_span *span, size_t pages,
+		    EMemoryCriticalLevel level)
+{
+	size_t more = pages - span->length;
+	struct large self = {
+		.work = { .size = more,
+			  .charge = hm_budget_charges_reserve(&heap->host->budget) ? 0
+										   : more,
+			  .perform = extend,
+			  .reason = HostMemBySystem },
+		.heap = heap,
+		.pages = pages,
+		.level = level,
+		.span = span,
+	};
+
+	return run(&self, (void *)(hm_span_base(span) + span->length));
+}
+
+/* Never fails: what cannot be given back stays. */
+static HRESULT shrink(struct hm_heap *heap, struct hm_span *span, size_t pages)
+{
+	struct hm_host *host = heap->host;
+	uintptr_t base = hm_span_base(span);
+	struct hm_request request;
+	size_t freed = 0;
+	HRESULT hr = hm_request_open_free(&request, host, HostMemHeap);
+
+	if (FAILED(hr))
+		return hr;
+	hr = hm_decommit_heaps(host, base, pages, &freed);
+	if (SUCCEEDED(hr))
+		set_length(heap, span, pages);
+	hm_calls_leave();
+	hr = hm_host_result(host, hr);
+	hm_announce_free(&request, HostMemHeap, (void *)(base + pages), freed);
+	hm_host_offer(host, HM_OFFER_MEMORY);
+	hm_request_close(&request);
+	return hr == E_OUTOFMEMORY ? S_OK : hr;
+}
+
+HRESULT hm_heap_resize_large(struct hm_heap *heap, struct hm_span *span, size_t size,
+			     EMemoryCriticalLevel level)
+{
+	size_t offset = span->address - hm_span_base(span);
+	size_t pages;
+
+	if (size > span->room - offset)
+		return S_FALSE;
+	pages = hm_round_up(offset + hm_max(size, 1), HM_PAGE_SIZE);
+	if (pages == span->length)
+		return S_OK;
+	return pages > span->length ? grow(heap, span, pages, level)
+				    : shrink(heap, span, pages);
+}

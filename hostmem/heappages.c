@@ -1,0 +1,392 @@
+/*
+ * Pages for heaps.
+ *
+ * A span reserves a granule and has pages committed from its front as its blocks are
+ * needed: one page first, then twice as many each time, up to whole granules.  So a heap of
+ * a few blocks costs a few pages, and a large one a request for each 64 KiB.
+ *
+ * A request for pages is made with nothing held, since callbacks may do anything meanwhile,
+ * this heap's blocks included.  What is to be done with the pages is decided when they have
+ * been granted; if by then they would be charged otherwise, it is asked anew.
+ *
+ * When the host is short, a block that is free anywhere will do: everybody's caches are
+ * emptied for it.  If there is none the request makes do with the pages of one block.  While
+ * it waits, a block that somebody frees is handed to it.
+ *
+ * A span whose pages are just being committed is busy: it stays with its owner, and nobody
+ * else adds pages to it.
+ *
+ * Locks: HM_RANK_HEAP for the common cache, not across the system's part.
+ */
+#include "heappages.h"
+#include "announce.h"
+#include "attempt.h"
+#include "calls.h"
+#include "commit.h"
+#include "gate.h"
+#include "os/check.h"
+#include "os/container.h"
+#include "release.h"
+
+struct growth {
+	struct hm_work work;
+	struct hm_block_want want; /* with a block that came while it waited */
+	struct hm_heap *heap;
+	const struct hm_block_wish *wish;
+	unsigned class;
+	void *found;          /* a free block */
+	struct hm_span *span; /* to which pages are to be added; NULL: to a new one */
+	uint32_t from;        /* bytes that it has */
+	uint32_t bytes;       /* that are to be added */
+	uint32_t least;       /* that would do for one block */
+};
+
+/* ---- The cache that grows ---- */
+
+/* The thread's own, or the common one under the lock. */
+static struct hm_cache *open_cache(struct hm_heap *heap)
+{
+	struct hm_cache *cache = heap->only;
+
+	if (cache == NULL)
+		cache = hm_cache_of_thread(heap, heap->number);
+	if (cache == NULL) {
+		cache = heap->common;
+		hm_lock_acquire(&heap->lock, HM_RANK_HEAP);
+	}
+	hm_quick_enter(&cache->quick);
+	return cache;
+}
+
+static void close_cache(struct hm_heap *heap, struct hm_cache *cache)
+{
+	hm_quick_leave(&cache->quick);
+	if (cache == heap->common && heap->only == NULL)
+		hm_lock_release(&heap->lock, HM_RANK_HEAP);
+}
+
+/* ---- How much ---- */
+
+static uint32_t round_to_pages(size_t bytes)
+{
+	return (uint32_t)hm_round_up(bytes, HM_PAGE_SIZE);
+}
+
+static bool fits(const struct hm_host *host, EMemoryCriticalLevel level, size_t charge)
+{
+	return hm_budget_could_admit(&host->budget, level, charge) &&
+	       hm_budget_lacks(&host->budget, level, charge) == 0;
+}
+
+static size_t charge_of(const struct growth *self, uint32_t bytes)
+{
+	if (!hm_budget_charges_reserve(&self->heap->host->budget))
+		return bytes;
+	return self->span != NULL ? 0 : HM_SPAN_SIZE;
+}
+
+/* Which span is to grow, and by how much.  Between hm_calls_enter and hm_calls_leave. */
+static void plan(struct growth *self)
+{
+	size_t size = hm_block_size(self->class);
+	size_t whole = HM_SPAN_SIZE / size *
+		       size; /* behind that is no room for a block */
+	struct hm_cache *cache;
+	uint32_t step;
+
+	cache = open_cache(self->heap);
+	self->span = cache->bins[self->class].growing;
+	self->from = self->span != NULL ? self->span->committed : 0;
+	step = cache->bins[self->class].step;
+	close_cache(self->heap, cache);
+	self->least = round_to_pages((self->from / size + 1) * size) - self->from;
+	self->bytes = (uint32_t)hm_min(hm_max(step, self->least),
+				       round_to_pages(whole) - self->from);
+	if (!fits(self->heap->host, self->wish->level, charge_of(self, self->bytes)))
+		self->bytes = self->least;
+	self->work.charge = charge_of(self, self->bytes);
+}
+
+/* ---- Growing ---- */
+
+static HRESULT reserve(struct hm_request *request, const struct growth *self,
+		       uintptr_t *base)
+{
+	struct hm_allocation want = {
+		.size = HM_SPAN_SIZE,
+		.alignment = HM_SPAN_SIZE,
+		.type = MEM_RESERVE | (self->bytes == HM_SPAN_SIZE ? MEM_COMMIT : 0U),
+		.protect = self->heap->protect,
+		.level = self->wish->level,
+		.heap = true,
+	};
+	size_t pending = request->pending;
+	void *given = NULL;
+	HRESULT hr;
+
+	/* What is pending is settled by what it is for. */
+	if (!(want.type & MEM_COMMIT) &&
+	    !hm_budget_charges_reserve(&request->host->budget))
+		request->pending = 0;
+	hr = hm_reserve_granted(request, &want, HM_SPAN_SIZE, &given);
+	*base = (uintptr_t)given;
+	if (request->pending == 0 && !(want.type & MEM_COMMIT) &&
+	    !hm_budget_charges_reserve(&request->host->budget))
+		request->pending = pending;
+	return hr;
+}
+
+static void give_up(struct hm_host *host, uintptr_t base)
+{
+	size_t freed = 0;
+
+	(void)hm_release_heaps(host, base, &freed);
+}
+
+static HRESULT make_span(struct growth *self, struct hm_request *request)
+{
+	struct hm_heap *heap = self->heap;
+	struct hm_cache *cache;
+	struct hm_span *span;
+	uintptr_t base;
+	HRESULT hr = reserve(request, self, &base);
+
+	if (FAILED(hr))
+		return hr;
+	if (self->bytes < HM_SPAN_SIZE)
+		hr = hm_commit_granted(request, base, self->bytes, heap->protect);
+	if (FAILED(hr)) {
+		give_up(heap->host, base);
+		return hr;
+	}
+	span = hm_span_new(heap, hm_span_kind_of(self->class), base);
+	if (span == NULL) {
+		give_up(heap->host, base);
+		return E_OUTOFMEMORY;
+	}
+	span->committed = self->bytes;
+	atomic_fetch_add(&heap->host->heap_pages, self->bytes);
+	atomic_fetch_add(&heap->spans, 1);
+	hm_span_format(span, self->class);
+	cache = open_cache(heap);
+	hm_cache_enter_span(cache, span);
+	self->found = hm_cache_find(cache, self->class);
+	close_cache(heap, cache);
+	return S_OK;
+}
+
+/* false: it is not what was planned any more. */
+static bool begin_extending(struct growth *self)
+{
+	struct hm_cache *cache = open_cache(self->heap);
+	struct hm_cache_bin *bin = &cache->bins[self->class];
+	bool same = bin->growing == self->span && self->span->committed == self->from;
+
+	if (same) {
+		self->span->busy = true;
+		bin->growing = NULL;
+	}
+	close_cache(self->heap, cache);
+	return same;
+}
+
+static void end_extending(struct growth *self, bool done)
+{
+	struct hm_cache *cache = open_cache(self->heap);
+	struct hm_cache_bin *bin = &cache->bins[self->class];
+	struct hm_span *span = self->span;
+
+	span->busy = false;
+	if (done) {
+		hm_span_grow(span, self->from + self->bytes);
+		(void)hm_cache_rearrange(cache, span);
+		self->found = hm_cache_find(cache, self->class);
+	}
+	if (bin->growing == NULL &&
+	    atomic_load_explicit(&span->count, memory_order_relaxed) < span->capacity)
+		bin->growing = span;
+	close_cache(self->heap, cache);
+}
+
+static HRESULT extend_span(struct growth *self, struct hm_request *request)
+{
+	struct hm_heap *heap = self->heap;
+	HRESULT hr;
+
+	hr = hm_commit_granted(request, hm_span_base(self->span) + self->from,
+			       self->bytes, heap->protect);
+	if (SUCCEEDED(hr))
+		atomic_fetch_add(&heap->host->heap_pages, self->bytes);
+	end_extending(self, SUCCEEDED(hr));
+	return hr;
+}
+
+static void take_longer_step(struct growth *self)
+{
+	struct hm_cache *cache = open_cache(self->heap);
+	struct hm_cache_bin *bin = &cache->bins[self->class];
+
+	if (bin->step < HM_SPAN_SIZE)
+		bin->step *= 2;
+	close_cache(self->heap, cache);
+}
+
+/* ---- As a request ---- */
+
+static void *take_found(struct growth *self)
+{
+	void *block = self->found != NULL ? self->found : self->want.block;
+
+	if (block == self->found)
+		self->found = NULL;
+	else
+		self->want.block = NULL;
+	return block;
+}
+
+static bool has_block(const struct growth *self)
+{
+	return self->found != NULL || self->want.block != NULL;
+}
+
+static HRESULT perform(struct hm_work *work, struct hm_request *request)
+{
+	struct growth *self = hm_container_of(work, struct growth, work);
+	HRESULT hr;
+
+	if (has_block(self)) {
+		work->charge = 0;
+		return request->pending == 0 ? S_OK : S_FALSE;
+	}
+	if (self->span == NULL) {
+		hr = make_span(self, request);
+	} else if (begin_extending(self)) {
+		hr = extend_span(self, request);
+	} else {
+		plan(self);
+		return S_FALSE;
+	}
+	if (SUCCEEDED(hr))
+		take_longer_step(self);
+	hm_assert(FAILED(hr) || self->found != NULL);
+	return hr;
+}
+
+/* A free block anywhere, or fewer pages. */
+static bool economize(struct hm_work *work, struct hm_request *request)
+{
+	struct growth *self = hm_container_of(work, struct growth, work);
+	struct hm_heap *heap = self->heap;
+
+	hm_calls_enter();
+	if (!has_block(self) && hm_gate_passes(request->host))
+		self->found = hm_heap_find_anywhere(heap, self->class,
+						    self->wish->alignment);
+	hm_calls_leave();
+	if (has_block(self)) {
+		work->charge = 0;
+		return true;
+	}
+	if (self->bytes <= self->least)
+		return false;
+	self->bytes = self->least;
+	work->charge = charge_of(self, self->bytes);
+	return true;
+}
+
+/* What to ask for: a block that is there, or pages.  Fault rules see what is there, too. */
+static HRESULT prepare(struct growth *self)
+{
+	struct hm_heap *heap = self->heap;
+	HRESULT hr = hm_gate_enter_calls(heap->host, HM_IMPATIENT);
+
+	if (FAILED(hr))
+		return hr;
+	if (hm_faults_any(&heap->host->faults))
+		self->found = hm_heap_find(heap, self->class);
+	if (self->found == NULL)
+		plan(self);
+	hm_calls_leave();
+	return S_OK;
+}
+
+HRESULT hm_heap_grow(struct hm_heap *heap, const struct hm_block_wish *wish,
+		     unsigned class, void **out)
+{
+	struct growth self = {
+		.work = { .size = hm_max(wish->size, 1),
+			  .perform = perform,
+			  .reason = HostMemBySystem,
+			  .economize = economize,
+			  .want = &self.want },
+		.want = { .heap = heap,
+			  .size = hm_block_size(class),
+			  .alignment = wish->alignment,
+			  .waiters = &heap->waiters },
+		.heap = heap,
+		.wish = wish,
+		.class = class,
+	};
+	struct hm_request request;
+	HRESULT hr;
+
+	hr = hm_request_open(&request, heap->host, HostMemHeap, wish->level, NULL);
+	if (FAILED(hr))
+		return hr;
+	hr = prepare(&self);
+	if (self.found == NULL && self.span != NULL)
+		request.address = (void *)(hm_span_base(self.span) + self.from);
+	if (SUCCEEDED(hr))
+		hr = hm_request_run(&request, &self.work);
+	if (SUCCEEDED(hr))
+		*out = take_found(&self);
+	hm_request_close(&request);
+	/* One that it was refused after all, and a second one. */
+	while (has_block(&self))
+		(void)hm_heap_free(heap, take_found(&self));
+	return hr;
+}
+
+/* ---- Back ---- */
+
+/* A request that cannot be refused, also of a host that has ended. */
+static void open_last(struct hm_request *request, struct hm_host *host)
+{
+	if (SUCCEEDED(hm_request_open_free(request, host, HostMemHeap)))
+		return;
+	hm_request_open_last(request, host);
+	hm_calls_enter();
+}
+
+size_t hm_heap_give_back(struct hm_host *host, struct hm_span *span)
+{
+	uintptr_t base = hm_span_base(span);
+	size_t pages = span->kind == HM_SPAN_WHOLE ? span->length : span->committed;
+	struct hm_request request;
+	size_t freed = 0;
+	HRESULT hr;
+
+	open_last(&request, host);
+	hm_span_delete(span);
+	atomic_fetch_sub(&host->heap_pages, pages);
+	hr = hm_release_heaps(host, base, &freed);
+	hm_calls_leave();
+	(void)hm_host_result(host, hr);
+	hm_announce_free(&request, HostMemHeap, (void *)base, freed);
+	hm_host_offer(host, HM_OFFER_MEMORY);
+	hm_request_close(&request);
+	return freed;
+}
+
+size_t hm_heap_give_all_back(struct hm_host *host, struct hm_span *chain)
+{
+	size_t freed = 0;
+
+	while (chain != NULL) {
+		struct hm_span *next = chain->next;
+
+		freed += hm_heap_give_back(host, chain);
+		chain = next;
+	}
+	return freed;
+}

@@ -1,0 +1,29 @@
+#ifndef HOSTMEM_HEAPPAGES_H
+#define HOSTMEM_HEAPPAGES_H
+
+#include "heap.h"
+#include "request.h"
+
+/*
+ * Pages for a heap, and back: requests of operation HostMemHeap.
+ */
+
+/* A block of `class`, or of a larger one, for which there may be no pages yet.  Outside of
+ * hm_calls_enter.  E_OUTOFMEMORY, HOST_E_TIMEOUT, HOST_E_ABANDONED. */
+HRESULT hm_heap_grow(struct hm_heap *heap, const struct hm_block_wish *wish,
+		     unsigned class, void **out);
+
+/* A block with pages of its own. */
+HRESULT hm_heap_alloc_large(struct hm_heap *heap, const struct hm_block_wish *wish,
+			    void **out);
+/* Changes the number of its pages; S_FALSE: there is no room behind it. */
+HRESULT hm_heap_resize_large(struct hm_heap *heap, struct hm_span *span, size_t size,
+			     EMemoryCriticalLevel level);
+
+/* Gives the pages of a span back that nobody can find any more; the bytes refunded.  Its
+ * record goes, too. */
+size_t hm_heap_give_back(struct hm_host *host, struct hm_span *span);
+/* The same for a chain, by `next`. */
+size_t hm_heap_give_all_back(struct hm_host *host, struct hm_span *chain);
+
+#endif

@@ -1,0 +1,54 @@
+#ifndef HOSTMEM_THREADCACHES_H
+#define HOSTMEM_THREADCACHES_H
+
+#include "caches.h"
+#include "os/thread.h"
+
+/*
+ * Which thread has which cache: one for each heap that it uses.
+ *
+ * A cache record belongs to its thread until the thread ends, also when the heap is gone,
+ * so what a thread remembers of it in its own variables is never somebody else's.
+ */
+#define HM_CACHE_SLOTS 8U
+extern HM_THREAD_LOCAL struct hm_cache *hm_cache_slots[HM_CACHE_SLOTS];
+
+/* This thread's cache for the heap with that number, if it is at hand. */
+static inline struct hm_cache *hm_cache_at_hand(uint64_t number)
+{
+	struct hm_cache *cache = hm_cache_slots[number % HM_CACHE_SLOTS];
+
+	return cache != NULL && atomic_load_explicit(&cache->serves,
+						     memory_order_relaxed) == number
+		       ? cache
+		       : NULL;
+}
+
+/* That, found or made; NULL: there is no memory, or the thread is ending.  Between
+ * hm_calls_enter and hm_calls_leave, outside of quick calls, without a lock. */
+struct hm_cache *hm_cache_of_thread(struct hm_heap *heap, uint64_t number);
+
+/* One that is no thread's, and serves `heap`; NULL = no memory.  Its end comes with
+ * hm_cache_retire, when it is empty. */
+struct hm_cache *hm_cache_new(struct hm_heap *heap);
+void hm_cache_retire(struct hm_cache *cache);
+
+/* A thread's cache that has been emptied serves no heap any more. */
+void hm_cache_dismiss(struct hm_cache *cache);
+
+/* Once per process, before the first of the above; E_OUTOFMEMORY if the ends of threads
+ * cannot be watched. */
+HRESULT hm_caches_prepare(void);
+
+/* All there are, by next_all; those in no use serve nobody. */
+struct hm_cache *hm_caches_first(void);
+
+/* HM_RANK_HEAPS: around looking at other threads' caches and at heaps by the caches that
+ * serve them. */
+void hm_caches_lock(void);
+void hm_caches_unlock(void);
+
+/* In a fork child: what other threads had is everybody's. */
+void hm_caches_after_fork(void);
+
+#endif
