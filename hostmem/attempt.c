@@ -280,6 +280,15 @@ static bool reclaim(struct hm_request *request, size_t wanted, HRESULT *hr,
 	return true;
 }
 
+static void want_block(struct hm_host *host, struct hm_block_want *want, bool begins)
+{
+	if (begins)
+		atomic_fetch_add(want->waiters, 1);
+	else
+		atomic_fetch_sub(want->waiters, 1);
+	hm_host_refresh(host);
+}
+
 /*
  * Takes its place.  Whoever frees a block looks whether somebody waits, after he has freed;
  * who waits takes his place and then looks for a block.  So a block is not missed.
@@ -290,7 +299,7 @@ static void begin_waiting(struct hm_request *request, struct hm_work *work,
 	struct hm_host *host = request->host;
 
 	if (work->want != NULL)
-		atomic_fetch_add(work->want->waiters, 1);
+		want_block(host, work->want, true);
 	hm_waiting_begin(&host->waiting, &host->budget, waiter);
 	if (work->want != NULL && work->economize(work, request))
 		hm_waiting_cancel(&host->waiting, waiter);
@@ -323,7 +332,7 @@ static bool wait_for_memory(struct hm_request *request, struct hm_work *work,
 	hm_gate_fall_asleep(host);
 	wake = hm_waiting_sleep(&host->waiting, &host->clock, &waiter);
 	if (work->want != NULL)
-		atomic_fetch_sub(work->want->waiters, 1);
+		want_block(host, work->want, false);
 	look_at_the_time(host);
 	if (wake == HM_WAKE_GRANTED)
 		request->pending = waiter.charge;

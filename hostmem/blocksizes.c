@@ -22,16 +22,6 @@ const uint8_t hm_block_near[HM_BLOCK_NEAR / 16 + 1] = {
 	18, 18, 18, 18, 18, 18, 19, 19, 19, 19, 19, 19, 19, 19,
 };
 
-#define FIRST_DOUBLING 7U /* 128 is 2^7, the last size of the even ones, of class 7 */
-
-unsigned hm_block_far_class(size_t size)
-{
-	unsigned doubling = 63U - (unsigned)__builtin_clzll(size - 1);
-	unsigned quarter = (unsigned)((size - 1) >> (doubling - 2)) & 3;
-
-	return FIRST_DOUBLING + 1 + (doubling - FIRST_DOUBLING) * 4 + quarter;
-}
-
 bool hm_block_aligned_class(size_t size, size_t alignment, unsigned *class)
 {
 	unsigned i;

@@ -1,6 +1,8 @@
 #ifndef HOSTMEM_BLOCKSIZES_H
 #define HOSTMEM_BLOCKSIZES_H
 
+#include "os/compiler.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,21 +18,35 @@
 #define HM_BLOCK_LARGEST ((size_t)32 << 10)
 #define HM_BLOCK_CLASSES 40U
 
-extern const uint16_t hm_block_sizes[HM_BLOCK_CLASSES];
+extern HM_HIDDEN const uint16_t hm_block_sizes[HM_BLOCK_CLASSES];
 /* The class of (size + 15) / 16, up to 1024 bytes. */
 #define HM_BLOCK_NEAR ((size_t)1024)
-extern const uint8_t hm_block_near[HM_BLOCK_NEAR / 16 + 1];
+extern HM_HIDDEN const uint8_t hm_block_near[HM_BLOCK_NEAR / 16 + 1];
 
-unsigned hm_block_far_class(size_t size);
+#define HM_BLOCK_EVEN \
+	7U /* the class of 128 bytes, which is 2^7: the last of the even sizes */
+
+HM_QUICK unsigned hm_block_far_class(size_t size)
+{
+	unsigned doubling = 63U - (unsigned)__builtin_clzll(size - 1);
+	unsigned quarter = (unsigned)((size - 1) >> (doubling - 2)) & 3;
+
+	return HM_BLOCK_EVEN + 1 + (doubling - HM_BLOCK_EVEN) * 4 + quarter;
+}
+
+HM_QUICK unsigned hm_block_near_class(size_t size)
+{
+	return hm_block_near[(size + 15) / 16];
+}
 
 /* The class of the smallest block with `size` bytes, which is at most the largest. */
-static inline unsigned hm_block_class(size_t size)
+HM_QUICK unsigned hm_block_class(size_t size)
 {
-	return size <= HM_BLOCK_NEAR ? hm_block_near[(size + 15) / 16]
+	return size <= HM_BLOCK_NEAR ? hm_block_near_class(size)
 				     : hm_block_far_class(size);
 }
 
-static inline size_t hm_block_size(unsigned class)
+HM_QUICK size_t hm_block_size(unsigned class)
 {
 	return hm_block_sizes[class];
 }

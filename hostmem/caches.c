@@ -2,9 +2,8 @@
  * Caches: the spans of one thread, or of nobody, and their lists.
  *
  * A span is in the list of its class while it may have free blocks, then in that of the
- * full ones, and in the idle list when nothing in it is live and there is another one of
- * its class.  The last of its class stays, or a program that allocates and frees one block
- * would format a span each time.
+ * full ones, and in the idle list when nothing in it is live.  The first of its class stays,
+ * or a program that allocates and frees one block would format a span each time.
  *
  * What others free of a thread's spans waits in the spans' own bits.  Each span with such
  * blocks is in its owner's queue once; the owner looks there when it has nothing else, so
@@ -27,7 +26,7 @@ static struct hm_cache_bin *bin_of(struct hm_cache *cache, const struct hm_span 
 
 static bool has_room(const struct hm_span *span)
 {
-	return atomic_load_explicit(&span->count, memory_order_relaxed) < span->capacity;
+	return span->count < span->capacity;
 }
 
 static struct hm_span_list *list_of(struct hm_cache *cache, const struct hm_span *span)
@@ -42,6 +41,7 @@ void hm_cache_enter_span(struct hm_cache *cache, struct hm_span *span)
 {
 	struct hm_cache_bin *bin = bin_of(cache, span);
 
+	span->bin = bin;
 	atomic_store_explicit(&span->owner, cache, memory_order_relaxed);
 	if (hm_span_advance(span))
 		hm_span_push(&bin->spans, span, HM_SPAN_LISTED);
@@ -51,37 +51,74 @@ void hm_cache_enter_span(struct hm_cache *cache, struct hm_span *span)
 		bin->growing = span;
 }
 
+static void count(struct hm_cache_bin *bin, int64_t change)
+{
+	hm_bin_set_state(bin, hm_bin_state(bin) + (uint64_t)change * HM_BIN_LIVE);
+}
+
+static void nothing_ready(struct hm_cache_bin *bin)
+{
+	hm_bin_set_state(bin, hm_bin_state(bin) & ~HM_BIN_READY);
+}
+
+/* Out of its list, and out of the mind of its class. */
+static void take_out(struct hm_cache *cache, struct hm_span *span)
+{
+	struct hm_cache_bin *bin = bin_of(cache, span);
+
+	if (bin->growing == span)
+		bin->growing = NULL;
+	nothing_ready(bin);
+	hm_span_unlink(list_of(cache, span), span);
+}
+
 void hm_cache_remove_span(struct hm_cache *cache, struct hm_span *span)
 {
 	hm_assert(!span->busy);
 	/* Nobody may find it in the queue later. */
 	if (atomic_load_explicit(&span->queued, memory_order_relaxed) != 0)
 		hm_cache_collect(cache);
-	if (bin_of(cache, span)->growing == span)
-		bin_of(cache, span)->growing = NULL;
-	hm_span_unlink(list_of(cache, span), span);
+	take_out(cache, span);
 }
 
 static void make_idle(struct hm_cache *cache, struct hm_span *span)
 {
-	if (bin_of(cache, span)->growing == span)
-		bin_of(cache, span)->growing = NULL;
-	hm_span_unlink(list_of(cache, span), span);
+	take_out(cache, span);
 	hm_span_push(&cache->idle[span->kind], span, HM_SPAN_IDLE);
+}
+
+bool hm_cache_is_empty(struct hm_cache *cache, struct hm_span *span)
+{
+	unsigned twice;
+	bool empty = !span->busy && hm_span_is_empty(span, &twice);
+
+	/* Freed twice and counted twice, see spans.c. */
+	if (empty)
+		count(bin_of(cache, span), twice);
+	return empty;
+}
+
+/* The first span of a class stays when nothing in it is live; the others do not. */
+static bool is_to_be_idle(struct hm_cache *cache, struct hm_span *span)
+{
+	return span->place == HM_SPAN_LISTED &&
+	       (cache->frugal || bin_of(cache, span)->spans.first != span) &&
+	       hm_cache_is_empty(cache, span);
 }
 
 bool hm_cache_rearrange(struct hm_cache *cache, struct hm_span *span)
 {
 	struct hm_cache_bin *bin = bin_of(cache, span);
+	struct hm_span *first = bin->spans.first;
 
 	if (span->place == HM_SPAN_FULL) {
 		hm_span_unlink(&cache->full, span);
 		hm_span_push(&bin->spans, span, HM_SPAN_LISTED);
+		if (first != NULL && is_to_be_idle(cache, first))
+			make_idle(cache, first);
 	}
-	if (span->used != 0 || span->busy || span->place != HM_SPAN_LISTED ||
-	    (bin->spans.count == 1 && !cache->frugal))
-		return false;
-	make_idle(cache, span);
+	if (is_to_be_idle(cache, span))
+		make_idle(cache, span);
 	return cache->idle[HM_SPAN_COARSE].count + cache->idle[HM_SPAN_FINE].count >
 	       cache->most_idle;
 }
@@ -113,12 +150,8 @@ static bool use_idle(struct hm_cache *cache, unsigned class)
 /* Takes over what others have freed in one span. */
 static bool collect_span(struct hm_cache *cache, struct hm_span *span)
 {
-	unsigned twice = hm_span_collect(span);
-
 	/* Freed twice and counted twice, see spans.c. */
-	if (twice != 0)
-		atomic_fetch_add_explicit(&bin_of(cache, span)->live, twice,
-					  memory_order_relaxed);
+	count(bin_of(cache, span), hm_span_collect(span));
 	return hm_span_advance(span);
 }
 
@@ -132,10 +165,46 @@ void hm_cache_collect(struct hm_cache *cache)
 
 		/* First: whoever frees from now on enters it again. */
 		atomic_exchange(&span->queued, 0);
-		if (collect_span(cache, span) &&
-		    (span->place == HM_SPAN_FULL || span->used == 0))
+		if (collect_span(cache, span))
 			(void)hm_cache_rearrange(cache, span);
 		span = next;
+	}
+}
+
+bool hm_cache_put(struct hm_cache *cache, struct hm_span *span, size_t index,
+		  bool *too_many)
+{
+	struct hm_span_word *word = &span->words[index / 64];
+	uint64_t bit = UINT64_C(1) << (index % 64);
+
+	if (!hm_span_is_live(span, index))
+		return false;
+	atomic_store_explicit(&word->free,
+			      atomic_load_explicit(&word->free, memory_order_relaxed) |
+				      bit,
+			      memory_order_relaxed);
+	count(bin_of(cache, span), -1);
+	*too_many = hm_cache_rearrange(cache, span);
+	return true;
+}
+
+/* Makes what one word of a span has ready, so that the lowest is taken first. */
+static void make_ready(struct hm_cache_bin *bin, struct hm_span *span)
+{
+	struct hm_span_word *word = &span->words[span->cursor];
+	uint64_t bits = atomic_load_explicit(&word->free, memory_order_relaxed);
+	size_t size = hm_span_block_size(span);
+	char *first = hm_span_block(span, (size_t)span->cursor * 64);
+	unsigned found = (unsigned)__builtin_popcountll(bits);
+	unsigned ready = found < HM_CACHE_READY ? found : HM_CACHE_READY;
+
+	hm_bin_set_state(bin, hm_bin_state(bin) + ready);
+	for (; ready != 0; bits &= bits - 1) {
+		unsigned bit = (unsigned)__builtin_ctzll(bits);
+
+		ready--;
+		bin->ready[ready].block = first + bit * size;
+		bin->ready[ready].spot = hm_span_spot_of(word, bit);
 	}
 }
 
@@ -144,14 +213,16 @@ void *hm_cache_find(struct hm_cache *cache, unsigned class)
 	struct hm_cache_bin *bin = &cache->bins[class];
 	bool collected = false;
 
-	for (;;) {
+	while ((hm_bin_state(bin) & HM_BIN_READY) == 0) {
 		struct hm_span *span = bin->spans.first;
 
 		if (span != NULL) {
-			if (hm_span_advance(span) || collect_span(cache, span))
-				return hm_cache_take(cache, class);
-			hm_span_unlink(&bin->spans, span);
-			hm_span_push(&cache->full, span, HM_SPAN_FULL);
+			if (hm_span_advance(span) || collect_span(cache, span)) {
+				make_ready(bin, span);
+			} else {
+				hm_span_unlink(&bin->spans, span);
+				hm_span_push(&cache->full, span, HM_SPAN_FULL);
+			}
 		} else if (!collected) {
 			hm_cache_collect(cache);
 			collected = true;
@@ -159,6 +230,7 @@ void *hm_cache_find(struct hm_cache *cache, unsigned class)
 			return NULL;
 		}
 	}
+	return hm_cache_take(cache, class);
 }
 
 bool hm_cache_put_away(struct hm_cache *cache, struct hm_span *span, size_t index)
@@ -169,7 +241,7 @@ bool hm_cache_put_away(struct hm_cache *cache, struct hm_span *span, size_t inde
 
 	if (!hm_span_return(span, index))
 		return false;
-	hm_cache_count_put(cache, class);
+	count(&cache->bins[class], -1);
 	if (atomic_load(&span->queued) != 0 || atomic_exchange(&span->queued, 1) != 0)
 		return true;
 	owner = atomic_load_explicit(&span->owner, memory_order_relaxed);
@@ -209,7 +281,7 @@ static void hand_over(struct hm_cache *from, struct hm_cache *to, struct hm_span
 		return;
 	hm_cache_remove_span(from, span);
 	hm_cache_enter_span(to, span);
-	if (idle || (span->used == 0 && to->frugal))
+	if (idle || (to->frugal && hm_cache_is_empty(to, span)))
 		make_idle(to, span);
 }
 
@@ -257,7 +329,7 @@ void hm_cache_clear(struct hm_cache *cache)
 		bin->spans = (struct hm_span_list){ NULL, 0 };
 		bin->growing = NULL;
 		bin->step = FIRST_STEP;
-		atomic_store_explicit(&bin->live, 0, memory_order_relaxed);
+		hm_bin_set_state(bin, 0);
 	}
 	atomic_store_explicit(&cache->queue, NULL, memory_order_relaxed);
 }
@@ -265,11 +337,8 @@ void hm_cache_clear(struct hm_cache *cache)
 void hm_cache_add_live(struct hm_cache *to, struct hm_cache *from)
 {
 	for (unsigned class = 0; class < HM_BLOCK_CLASSES; class ++) {
-		int64_t live = atomic_exchange_explicit(&from->bins[class].live, 0,
-							memory_order_relaxed);
-
-		atomic_fetch_add_explicit(&to->bins[class].live, live,
-					  memory_order_relaxed);
+		count(&to->bins[class], hm_bin_live(&from->bins[class]));
+		hm_bin_set_state(&from->bins[class], 0);
 	}
 }
 
@@ -288,8 +357,6 @@ static const char *check_list(const struct hm_cache *cache,
 			broken = "a span is in another list than it says";
 		if (atomic_load_explicit(&span->owner, memory_order_relaxed) != cache)
 			broken = "a span is in the list of somebody else";
-		if (place == HM_SPAN_IDLE && span->used != 0)
-			broken = "an idle span has live blocks";
 	}
 	return broken == NULL && count != list->count ? "a list is miscounted" : broken;
 }

@@ -17,14 +17,34 @@
  *     its caller, in a quick call, and who has stopped those;
  *   - a span: who may touch its owner.  It changes its owner where both may be touched.
  */
+struct hm_ready {
+	void *block;
+	hm_span_spot spot;
+};
+
+#define HM_CACHE_READY 28U /* fills 512 bytes */
+
 struct hm_cache_bin {
+	/*
+	 * How many are ready, in the lower byte, and above it how many blocks its users have
+	 * taken less those that they have put back: the sum of that over all caches of a
+	 * heap is what is live.  In one word, since both change with every call.
+	 */
+	_Atomic uint64_t state;
+	uint32_t step;             /* bytes of pages to ask for next time */
 	struct hm_span_list spans; /* with free blocks, as far as the owner knows */
 	struct hm_span *growing;   /* has room for more pages, and nobody is at it */
-	uint32_t step;             /* bytes of pages to ask for next time */
-	_Atomic int64_t
-		live; /* blocks taken less blocks put back by its users: the sum over
-				 all caches of a heap is what is live */
+	uintptr_t unused[3];
+	/*
+	 * Free blocks that will be taken next, the last one first: those that were freed
+	 * last, and what was found when there were none.  They are marked as free like all
+	 * others, so the list may be dropped at any time; but while it has blocks none is
+	 * taken in another way, so that all of them stay free.
+	 */
+	struct hm_ready ready[HM_CACHE_READY];
 };
+#define HM_BIN_READY UINT64_C(0xFF)
+#define HM_BIN_LIVE UINT64_C(0x100)
 
 struct hm_cache {
 	struct hm_quick quick;
@@ -37,7 +57,7 @@ struct hm_cache {
 	size_t most_idle; /* more idle spans than this are too many */
 	struct hm_span_list full;
 	struct hm_span_list idle[HM_SPAN_WHOLE];
-	struct hm_cache_bin bins[HM_BLOCK_CLASSES];
+	_Alignas(64) struct hm_cache_bin bins[HM_BLOCK_CLASSES];
 
 	/* Spans of which others have freed blocks; pushed by them. */
 	_Alignas(64) _Atomic(struct hm_span *) queue;
@@ -48,51 +68,83 @@ void hm_cache_clear(struct hm_cache *cache);
 
 /* ---- Blocks ---- */
 
-/* A free block of that class, NULL if the first span has none under its cursor. */
-static inline void *hm_cache_take(struct hm_cache *cache, unsigned class)
+HM_QUICK uint64_t hm_bin_state(const struct hm_cache_bin *bin)
 {
-	struct hm_cache_bin *bin = &cache->bins[class];
-	struct hm_span *span = bin->spans.first;
-	void *block;
-
-	if (span == NULL)
-		return NULL;
-	block = hm_span_take(span);
-	if (block != NULL)
-		atomic_store_explicit(&bin->live,
-				      atomic_load_explicit(&bin->live,
-							   memory_order_relaxed) +
-					      1,
-				      memory_order_relaxed);
-	return block;
+	return atomic_load_explicit(&bin->state, memory_order_relaxed);
 }
 
-static inline void hm_cache_count_put(struct hm_cache *cache, unsigned class)
+HM_QUICK void hm_bin_set_state(struct hm_cache_bin *bin, uint64_t state)
 {
-	_Atomic int64_t *live = &cache->bins[class].live;
+	atomic_store_explicit(&bin->state, state, memory_order_relaxed);
+}
 
-	atomic_store_explicit(live, atomic_load_explicit(live, memory_order_relaxed) - 1,
-			      memory_order_relaxed);
+static inline int64_t hm_bin_live(const struct hm_cache_bin *bin)
+{
+	/* The part of a word that has a sign. */
+	return (int64_t)hm_bin_state(bin) / (int64_t)HM_BIN_LIVE -
+	       ((int64_t)hm_bin_state(bin) < 0 &&
+		(hm_bin_state(bin) & HM_BIN_READY) != 0);
+}
+
+/* A block of that class that is ready; NULL: there is none, see hm_cache_find. */
+HM_QUICK void *hm_cache_take(struct hm_cache *cache, unsigned class)
+{
+	struct hm_cache_bin *bin = &cache->bins[class];
+	uint64_t state = hm_bin_state(bin);
+	struct hm_ready *ready = &bin->ready[(state & HM_BIN_READY) - 1];
+
+	HM_KEEP(bin);
+	if (!HM_LIKELY((state & HM_BIN_READY) != 0))
+		return NULL;
+	hm_bin_set_state(bin, state + HM_BIN_LIVE - 1);
+	hm_span_take(ready->spot);
+	return ready->block;
 }
 
 /* The same, after looking at all that the cache has: other words, other spans, what others
  * have freed, idle spans. */
 void *hm_cache_find(struct hm_cache *cache, unsigned class);
 
-/* A span of this cache has no live block any more, or was full and is not.  true: there are
- * too many idle spans now, see hm_heap_shed. */
+/* A span of this cache may have no live block any more, or was full and is not.  true: there
+ * are too many idle spans now. */
 bool hm_cache_rearrange(struct hm_cache *cache, struct hm_span *span);
 
-/* Frees a live block of one of its own spans; true as above. */
-static inline bool hm_cache_put(struct hm_cache *cache, struct hm_span *span,
-				size_t index)
+/*
+ * Frees a block of one of its own spans; false: nothing done, hm_cache_put has to: it is not
+ * live, the span has been full, or it may be empty now and is not the first of its class.
+ */
+HM_QUICK bool hm_cache_try_put(struct hm_span *span, size_t index, void *block)
 {
-	hm_span_put(span, index);
-	hm_cache_count_put(cache, span->class);
-	if (span->used != 0 && span->place != HM_SPAN_FULL)
+	struct hm_span_word *word = &span->words[index / 64];
+	uint64_t bit = UINT64_C(1) << (index % 64);
+	struct hm_cache_bin *bin = span->bin;
+	uint64_t free, dead, state;
+
+	HM_KEEP(word);
+	free = atomic_load_explicit(&word->free, memory_order_relaxed);
+	dead = free | atomic_load_explicit(&word->returned, memory_order_relaxed);
+	if (!HM_LIKELY((dead & bit) == 0) || !HM_LIKELY(span->place == HM_SPAN_LISTED) ||
+	    ((dead | bit) == UINT64_MAX && bin->spans.first != span))
 		return false;
-	return hm_cache_rearrange(cache, span);
+	atomic_store_explicit(&word->free, free | bit, memory_order_relaxed);
+	state = hm_bin_state(bin) - HM_BIN_LIVE;
+	if ((state & HM_BIN_READY) < HM_CACHE_READY) {
+		struct hm_ready *ready = &bin->ready[state & HM_BIN_READY];
+
+		ready->block = block;
+		ready->spot = hm_span_spot_of(word, index);
+		state++;
+	}
+	hm_bin_set_state(bin, state);
+	return true;
 }
+
+/* The same in any case; false = it was not live.  *too_many as hm_cache_rearrange. */
+bool hm_cache_put(struct hm_cache *cache, struct hm_span *span, size_t index,
+		  bool *too_many);
+
+/* Whether nothing in a span of its own is live, and nobody is at it. */
+bool hm_cache_is_empty(struct hm_cache *cache, struct hm_span *span);
 
 /* Frees a block of another thread's span, for a thread that uses `cache`; false = it was
  * not live. */

@@ -260,6 +260,7 @@ static HRESULT take_asleep(struct hm_host *host, const struct patience *patience
 static void open_gate(struct hm_host *host)
 {
 	atomic_store(&host->gate.owner, 0);
+	hm_host_refresh(host);
 	next_turn(host);
 	/* What was given back meanwhile was offered to nobody. */
 	hm_host_offer(host, HM_OFFER_MEMORY);
@@ -269,6 +270,7 @@ static HRESULT close_gate(struct hm_host *host, const struct patience *patience)
 {
 	HRESULT hr = S_OK;
 
+	hm_host_refresh(host);
 	hm_calls_flush();
 	while (SUCCEEDED(hr) && others_are_inside(host)) {
 		uint32_t turn = atomic_load(&host->gate.turn);

@@ -16,6 +16,7 @@
  * the other way round.  hm_caches_lock where there is more than one heap to look at.
  */
 #include "heap.h"
+#include "arguments.h"
 #include "calls.h"
 #include "heappages.h"
 #include "os/check.h"
@@ -41,11 +42,12 @@ static void unlock(struct hm_heap *heap)
 
 HRESULT hm_heap_init(struct hm_heap *heap, struct hm_host *host, DWORD type)
 {
+	heap->host = host;
 	hm_calls_enter();
 	heap->common = hm_cache_new(heap);
 	if (heap->common != NULL) {
-		heap->host = host;
 		heap->number = 1 + atomic_fetch_add(&last_number, 1);
+		heap->slot = heap->number % HM_CACHE_SLOTS;
 		heap->protect = type & MALLOC_EXECUTABLE ? PAGE_EXECUTE_READWRITE
 							 : PAGE_READWRITE;
 		heap->common->most_idle = IDLE_ANYWAY;
@@ -73,6 +75,14 @@ static void forget_locked(struct hm_heap *heap)
 	else
 		heap->host->heaps = heap->next;
 	atomic_fetch_sub(&heap->host->heap_count, 1);
+}
+
+bool hm_heap_is_unusual(const struct hm_heap *heap)
+{
+	const struct hm_host *host = heap->host;
+
+	return FAILED(hm_host_check(host)) || !hm_gate_is_open(host) ||
+	       hm_faults_any(&host->faults) || atomic_load(&heap->waiters) != 0;
 }
 
 /* ---- Spans that are not needed ---- */
@@ -113,7 +123,7 @@ static void doom_empty(struct hm_heap *heap, struct hm_cache *cache,
 		while (span != NULL) {
 			struct hm_span *next = span->next;
 
-			if (span->used == 0 && !span->busy) {
+			if (hm_cache_is_empty(cache, span)) {
 				hm_cache_remove_span(cache, span);
 				doom(span, doomed);
 				atomic_fetch_sub(&heap->spans, 1);
@@ -180,7 +190,7 @@ bool hm_heaps_trim(struct hm_host *host)
 }
 
 /* Takes from this thread's cache, and then from the common one, what is too much. */
-void hm_heap_shed(struct hm_heap *heap)
+static void shed(struct hm_heap *heap)
 {
 	struct hm_cache *common = heap->common;
 	struct hm_span *doomed = NULL;
@@ -188,7 +198,7 @@ void hm_heap_shed(struct hm_heap *heap)
 
 	hm_calls_enter();
 	lock(heap);
-	cache = heap->only != NULL ? NULL : hm_cache_at_hand(heap->number);
+	cache = heap->only != NULL ? NULL : hm_heap_cache(heap);
 	common->most_idle = hm_max(IDLE_ANYWAY, atomic_load(&heap->spans) / IDLE_SHARE);
 	hm_quick_enter(cache != NULL ? &cache->quick : &common->quick);
 	if (cache != NULL)
@@ -279,14 +289,26 @@ void *hm_heap_find_anywhere(struct hm_heap *heap, unsigned class, size_t alignme
 	return block;
 }
 
-HRESULT hm_heap_alloc(struct hm_heap *heap, const struct hm_block_wish *wish, void **out)
+/* A block for which the thread's cache has to look further: still a quick call. */
+static void *find_quickly(struct hm_heap *heap, unsigned class)
+{
+	struct hm_cache *cache = hm_heap_cache(heap);
+	void *block = NULL;
+
+	if (cache == NULL)
+		return NULL;
+	if (hm_quick_begin(&cache->quick))
+		block = hm_cache_find(cache, class);
+	hm_quick_leave(&cache->quick);
+	return block;
+}
+
+static HRESULT alloc_small(struct hm_heap *heap, const struct hm_block_wish *wish,
+			   unsigned class, void **out)
 {
 	struct hm_host *host = heap->host;
-	unsigned class;
 	HRESULT hr;
 
-	if (!hm_block_aligned_class(wish->size, wish->alignment, &class))
-		return hm_heap_alloc_large(heap, wish, out);
 	/* Rules see each allocation, so it has to be a request. */
 	if (!hm_faults_any(&host->faults)) {
 		hr = hm_gate_enter_calls(host, HM_IMPATIENT);
@@ -300,16 +322,23 @@ HRESULT hm_heap_alloc(struct hm_heap *heap, const struct hm_block_wish *wish, vo
 	return hm_heap_grow(heap, wish, class, out);
 }
 
-enum hm_freed hm_heap_return(const struct hm_heap *heap, struct hm_cache *cache,
-			     struct hm_span *span, size_t index)
+HRESULT hm_heap_alloc(struct hm_heap *heap, const struct hm_block_wish *wish, void **out)
 {
-	struct hm_cache *owner = atomic_load_explicit(&span->owner, memory_order_relaxed);
+	unsigned class;
+	HRESULT hr;
 
-	/* The common cache may be somebody's at any moment, but under the lock. */
-	if (owner == NULL || owner == heap->common ||
-	    atomic_load_explicit(&span->heap, memory_order_relaxed) != heap)
-		return HM_FREED_NOT;
-	return hm_cache_put_away(cache, span, index) ? HM_FREED : HM_FREED_NOT;
+	if ((unsigned)wish->level <= eProcessCritical &&
+	    hm_block_aligned_class(wish->size, wish->alignment, &class)) {
+		*out = find_quickly(heap, class);
+		if (*out != NULL)
+			return S_OK;
+		hr = hm_host_check(heap->host);
+		return FAILED(hr) ? hr : alloc_small(heap, wish, class, out);
+	}
+	hr = hm_host_check(heap->host);
+	if (SUCCEEDED(hr))
+		hr = hm_check_level(wish->level);
+	return FAILED(hr) ? hr : hm_heap_alloc_large(heap, wish, out);
 }
 
 /* Frees a block of a span whoever has it; `user` counts it. */
@@ -318,22 +347,22 @@ static HRESULT put_locked(struct hm_heap *heap, struct hm_cache *user,
 {
 	struct hm_cache *owner;
 	size_t index;
+	bool live;
 
 	owner = atomic_load_explicit(&span->owner, memory_order_relaxed);
 	if (owner == NULL || !hm_span_index(span, (uintptr_t)block, &index))
 		return HOST_E_INVALIDOPERATION;
-	if (owner != user && owner != heap->common)
-		return hm_cache_put_away(user, span, index) ? S_OK
-							    : HOST_E_INVALIDOPERATION;
-	if (!hm_span_is_live(span, index))
-		return HOST_E_INVALIDOPERATION;
-	if (owner != user && !span->busy) {
+	if (owner == heap->common && owner != user && !span->busy &&
+	    hm_span_is_live(span, index)) {
 		hm_cache_remove_span(owner, span);
 		hm_cache_enter_span(user, span);
 		owner = user;
 	}
-	*too_many = hm_cache_put(owner, span, index);
-	return S_OK;
+	if (owner == user || owner == heap->common)
+		live = hm_cache_put(owner, span, index, too_many);
+	else
+		live = hm_cache_put_away(user, span, index);
+	return live ? S_OK : HOST_E_INVALIDOPERATION;
 }
 
 /* Gives the block to somebody who waits for one; false: nobody does. */
@@ -393,7 +422,32 @@ static struct hm_span *take_large(struct hm_heap *heap, struct hm_span *span,
 	return live ? span : NULL;
 }
 
-HRESULT hm_heap_free(struct hm_heap *heap, void *block)
+/* A block of a span whose owner has to look at it, or of another thread's span: still a
+ * quick call.  The common cache is not for those: it is somebody's under the lock only. */
+static bool free_quickly(struct hm_heap *heap, void *block, bool *too_many)
+{
+	struct hm_cache *cache = hm_heap_cache(heap), *owner;
+	struct hm_span *span = hm_span_find((uintptr_t)block);
+	bool begun, done = false;
+	size_t index;
+
+	if (cache == NULL || span == NULL)
+		return false;
+	begun = hm_quick_begin(&cache->quick);
+	owner = atomic_load_explicit(&span->owner, memory_order_relaxed);
+	if (begun && owner != NULL &&
+	    atomic_load_explicit(&span->heap, memory_order_relaxed) == heap &&
+	    hm_span_index(span, (uintptr_t)block, &index)) {
+		if (owner == cache)
+			done = hm_cache_put(cache, span, index, too_many);
+		else if (owner != heap->common)
+			done = hm_cache_put_away(cache, span, index);
+	}
+	hm_quick_leave(&cache->quick);
+	return done;
+}
+
+static HRESULT free_slowly(struct hm_heap *heap, void *block)
 {
 	HRESULT hr = hm_gate_enter_calls(heap->host, HM_PATIENT);
 	struct hm_span *span, *large = NULL;
@@ -414,8 +468,22 @@ HRESULT hm_heap_free(struct hm_heap *heap, void *block)
 	if (large != NULL)
 		(void)hm_heap_give_back(heap->host, large);
 	if (too_many)
-		hm_heap_shed(heap);
+		shed(heap);
 	return hr;
+}
+
+HRESULT hm_heap_free(struct hm_heap *heap, void *block)
+{
+	bool too_many = false;
+	HRESULT hr;
+
+	if (free_quickly(heap, block, &too_many)) {
+		if (too_many)
+			shed(heap);
+		return S_OK;
+	}
+	hr = hm_host_check(heap->host);
+	return FAILED(hr) || block == NULL ? hr : free_slowly(heap, block);
 }
 
 HRESULT hm_heap_size(struct hm_heap *heap, void *block, size_t *size)
@@ -466,13 +534,6 @@ static void take_all_locked(struct hm_heap *heap, struct hm_span **doomed)
 
 	hm_quick_stop();
 	drain_stopped(heap, HM_MOVE_ALL);
-	for (struct hm_cache *cache = hm_caches_first(); cache != NULL;
-	     cache = cache->next_all) {
-		if (cache == common || atomic_load(&cache->heap) != heap)
-			continue;
-		hm_cache_add_live(common, cache);
-		hm_cache_dismiss(cache);
-	}
 	for (unsigned class = 0; class < HM_BLOCK_CLASSES; class ++) {
 		while ((span = common->bins[class].spans.first) != NULL) {
 			hm_cache_remove_span(common, span);
@@ -485,6 +546,13 @@ static void take_all_locked(struct hm_heap *heap, struct hm_span **doomed)
 	}
 	doom_idle(heap, common, 0, doomed);
 	hm_quick_resume();
+	for (struct hm_cache *cache = hm_caches_first(); cache != NULL;
+	     cache = cache->next_all) {
+		if (cache == common || atomic_load(&cache->heap) != heap)
+			continue;
+		hm_cache_add_live(common, cache);
+		hm_cache_dismiss(cache);
+	}
 	while ((span = heap->large.first) != NULL) {
 		hm_span_unlink(&heap->large, span);
 		doom(span, doomed);
@@ -500,8 +568,7 @@ static void add_usage(const struct hm_heap *heap, int64_t *bytes, int64_t *block
 		if (atomic_load(&cache->heap) != heap)
 			continue;
 		for (unsigned class = 0; class < HM_BLOCK_CLASSES; class ++) {
-			int64_t live = atomic_load_explicit(&cache->bins[class].live,
-							    memory_order_relaxed);
+			int64_t live = hm_bin_live(&cache->bins[class]);
 
 			*blocks += live;
 			*bytes += live * (int64_t)hm_block_size(class);

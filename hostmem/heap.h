@@ -20,6 +20,7 @@ struct hm_heap {
 	struct hm_host *host;
 	struct hm_cache *only;
 	uint64_t number; /* of no other heap of the process, ever; not 0 */
+	uint32_t slot;   /* of a thread's caches, in which the one for it is looked for */
 	DWORD protect;   /* of its pages */
 	struct hm_cache *common;
 	struct hm_lock lock; /* HM_RANK_HEAP: the common cache, the large blocks */
@@ -37,7 +38,8 @@ HRESULT hm_heap_init(struct hm_heap *heap, struct hm_host *host, DWORD type);
 void hm_heap_destroy(struct hm_heap *heap);
 
 /*
- * The methods, arguments and the host's state checked, and the gate passed.
+ * The methods.  Alloc and Free look at the host's state, the level and the gate, the others
+ * at the gate, where they have to pass it.
  *
  *   E_OUTOFMEMORY, HOST_E_TIMEOUT, HOST_E_ABANDONED  see attempt.h
  *   HOST_E_INVALIDOPERATION                          not a live block of this heap
@@ -47,6 +49,8 @@ struct hm_block_wish {
 	EMemoryCriticalLevel level;
 };
 HRESULT hm_heap_alloc(struct hm_heap *heap, const struct hm_block_wish *wish, void **out);
+/* NULL is S_OK. */
+/* NULL is S_OK. */
 HRESULT hm_heap_free(struct hm_heap *heap, void *block);
 HRESULT hm_heap_size(struct hm_heap *heap, void *block, size_t *size);
 /* Changes the size of a block where it is; S_FALSE if that cannot be. */
@@ -77,73 +81,55 @@ void hm_heaps_after_fork(struct hm_host *host);
 /* NULL if the heap keeps its rules (nobody is at work in it), else the rule broken. */
 const char *hm_heap_check(struct hm_heap *heap);
 
+/* Whether quick calls are not for it now: its host is out of use, somebody has the gate,
+ * there are fault rules, or somebody waits for a block. */
+bool hm_heap_is_unusual(const struct hm_heap *heap);
+
 /* ---- Quickly ---- */
 
-static inline struct hm_cache *hm_heap_cache(const struct hm_heap *heap)
+/* This thread's cache, if it is at hand. */
+HM_QUICK struct hm_cache *hm_heap_cache(const struct hm_heap *heap)
 {
-	return heap->only != NULL ? heap->only : hm_cache_at_hand(heap->number);
+	struct hm_cache *cache = heap->only;
+
+	if (cache != NULL)
+		return cache;
+	cache = hm_cache_in_slot(heap->slot);
+	return hm_cache_serves(cache, heap->number) ? cache : NULL;
 }
 
-/* Whether nothing about the host is out of the ordinary; in a quick call, so that the owner
- * of the gate finds nobody in one. */
-static inline bool hm_heap_may_allocate(const struct hm_host *host)
+/* A block, or NULL: ask hm_heap_alloc.  `cache`: this thread's. */
+HM_QUICK void *hm_heap_alloc_quickly(struct hm_cache *cache, size_t size)
 {
-	return SUCCEEDED(hm_host_check(host)) && hm_gate_is_open(host) &&
-	       !hm_faults_any(&host->faults);
-}
-
-static inline bool hm_heap_may_free(const struct hm_heap *heap)
-{
-	return SUCCEEDED(hm_host_check(heap->host)) && hm_gate_is_open(heap->host) &&
-	       atomic_load_explicit(&heap->waiters, memory_order_relaxed) == 0;
-}
-
-/* A block, or NULL: ask hm_heap_alloc. */
-static inline void *hm_heap_alloc_quickly(const struct hm_heap *heap, size_t size)
-{
-	struct hm_cache *cache = hm_heap_cache(heap);
 	void *block = NULL;
+	unsigned class;
 
-	if (cache == NULL || size > HM_BLOCK_LARGEST)
+	if (HM_LIKELY(size <= HM_BLOCK_NEAR))
+		class = hm_block_near_class(size);
+	else if (HM_LIKELY(size <= HM_BLOCK_LARGEST))
+		class = hm_block_far_class(size);
+	else
 		return NULL;
-	hm_quick_enter(&cache->quick);
-	if (hm_heap_may_allocate(heap->host))
-		block = hm_cache_take(cache, hm_block_class(size));
+	if (HM_LIKELY(hm_quick_begin(&cache->quick)))
+		block = hm_cache_take(cache, class);
 	hm_quick_leave(&cache->quick);
 	return block;
 }
 
-enum hm_freed {
-	HM_FREED_NOT, /* ask hm_heap_free */
-	HM_FREED,
-	HM_FREED_TOO_MANY, /* and hm_heap_shed is to be called */
-};
-
-void hm_heap_shed(struct hm_heap *heap);
-
-/* A block of a span that is not `cache`'s; in a quick call. */
-enum hm_freed hm_heap_return(const struct hm_heap *heap, struct hm_cache *cache,
-			     struct hm_span *span, size_t index);
-
-static inline enum hm_freed hm_heap_free_quickly(const struct hm_heap *heap, void *block)
+/* Whether it has freed a block of a span of this thread's; else ask hm_heap_free. */
+HM_QUICK bool hm_heap_free_quickly(struct hm_cache *cache, void *block)
 {
-	struct hm_cache *cache = hm_heap_cache(heap);
 	struct hm_span *span = hm_span_find((uintptr_t)block);
-	enum hm_freed freed = HM_FREED_NOT;
-	struct hm_cache *owner;
+	bool freed = false;
 	size_t index;
 
-	if (cache == NULL || span == NULL)
-		return freed;
-	hm_quick_enter(&cache->quick);
-	owner = atomic_load_explicit(&span->owner, memory_order_relaxed);
-	if (hm_heap_may_free(heap) && hm_span_index(span, (uintptr_t)block, &index)) {
-		if (owner != cache)
-			freed = hm_heap_return(heap, cache, span, index);
-		else if (hm_span_is_live(span, index))
-			freed = hm_cache_put(cache, span, index) ? HM_FREED_TOO_MANY
-								 : HM_FREED;
-	}
+	if (!HM_LIKELY(span != NULL))
+		return false;
+	if (HM_LIKELY(hm_quick_begin(&cache->quick)) &&
+	    HM_LIKELY(atomic_load_explicit(&span->owner, memory_order_relaxed) ==
+		      cache) &&
+	    HM_LIKELY(hm_span_index(span, (uintptr_t)block, &index)))
+		freed = hm_cache_try_put(span, index, block);
 	hm_quick_leave(&cache->quick);
 	return freed;
 }

@@ -202,8 +202,7 @@ static void end_extending(struct growth *self, bool done)
 		(void)hm_cache_rearrange(cache, span);
 		self->found = hm_cache_find(cache, self->class);
 	}
-	if (bin->growing == NULL &&
-	    atomic_load_explicit(&span->count, memory_order_relaxed) < span->capacity)
+	if (bin->growing == NULL && span->count < span->capacity)
 		bin->growing = span;
 	close_cache(self->heap, cache);
 }

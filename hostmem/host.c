@@ -89,10 +89,18 @@ uint32_t hm_host_add_reference(struct hm_host *host)
 	return references + 1;
 }
 
+void hm_host_refresh(const struct hm_host *host)
+{
+	hm_calls_enter();
+	hm_caches_refresh(host);
+	hm_calls_leave();
+}
+
 /* Nobody waits for a host that has ended. */
 static void wake_waiters(struct hm_host *host)
 {
 	hm_calls_enter();
+	hm_caches_refresh(host);
 	hm_waiting_end(&host->waiting);
 	hm_calls_leave();
 	hm_gate_wake_all(host);
@@ -173,12 +181,6 @@ void hm_host_drop(struct hm_host *host)
 		hm_word_wake_all(&host->holds);
 	if ((before & ~HOLDS_AWAITED) == 1)
 		end(host);
-}
-
-HRESULT hm_host_check(const struct hm_host *host)
-{
-	return atomic_load(&host->state) == HM_HOST_RUNNING ? S_OK
-							    : HOST_E_CLRNOTAVAILABLE;
 }
 
 HRESULT hm_host_result(struct hm_host *host, HRESULT hr)
@@ -368,4 +370,5 @@ void hm_hosts_after_fork(void)
 		hm_heaps_after_fork(host);
 		hm_notify_after_fork(host);
 	}
+	hm_caches_refresh_alone();
 }

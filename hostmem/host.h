@@ -103,7 +103,11 @@ uint32_t hm_host_holds(const struct hm_host *host);
 bool hm_host_abandoned(const struct hm_host *host);
 
 /* S_OK, or HOST_E_CLRNOTAVAILABLE: what every method but a few begins with. */
-HRESULT hm_host_check(const struct hm_host *host);
+static inline HRESULT hm_host_check(const struct hm_host *host)
+{
+	return atomic_load(&host->state) == HM_HOST_RUNNING ? S_OK
+							    : HOST_E_CLRNOTAVAILABLE;
+}
 
 /* Passes a result on; E_FAIL makes the host unusable from now on, and ends waits.  Outside
  * of hm_calls_enter, without a lock. */
@@ -133,6 +137,10 @@ static inline void hm_host_offer(struct hm_host *host, enum hm_offer what)
 /* Lets so many ms go by, by the host's clock, or less if the host ends.  The host is held,
  * no lock is. */
 void hm_host_let_pass(struct hm_host *host, uint32_t ms);
+
+/* What decides whether calls may be quick (hm_heap_is_unusual) has changed.  Outside of
+ * hm_calls_enter, without a lock. */
+void hm_host_refresh(const struct hm_host *host);
 
 /* Whoever sleeps, for memory, at the gate or for a while, looks again. */
 void hm_host_wake_all(struct hm_host *host);

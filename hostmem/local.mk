@@ -123,6 +123,7 @@ com_sources = \
 
 os_sources = \
 	%D%/os/check.h \
+	%D%/os/compiler.h \
 	%D%/os/container.h \
 	%D%/os/fence.h \
 	%D%/os/fence_linux.c \

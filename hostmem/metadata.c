@@ -25,6 +25,7 @@
 #include "os/lock.h"
 #include "os/pages.h"
 #include "os/size.h"
+#include "spans.h"
 
 #include <string.h>
 
@@ -68,9 +69,9 @@ static struct {
 static const size_t typed_size[HM_METADATA_TYPED_KINDS] = {
 	[HM_METADATA_STATES] = 128,
 	[HM_METADATA_REGION] = 64,
-	[HM_METADATA_SPAN_COARSE] = 128 + 2 * 16 * 8,
-	[HM_METADATA_SPAN_FINE] = 128 + 2 * 64 * 8,
-	[HM_METADATA_SPAN_WHOLE] = 128,
+	[HM_METADATA_SPAN_COARSE] = HM_SPAN_RECORD(HM_SPAN_COARSE_WORDS),
+	[HM_METADATA_SPAN_FINE] = HM_SPAN_RECORD(HM_SPAN_FINE_WORDS),
+	[HM_METADATA_SPAN_WHOLE] = HM_SPAN_RECORD(0),
 };
 
 /* How many of a kind are kept for calls that give memory back. */

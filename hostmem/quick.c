@@ -1,15 +1,17 @@
 /*
  * Quick calls: stopping them.
  *
- * Entering is "I am inside, is the door closed?", stopping is "the door is closed, is
+ * Entering is "I am inside, is there anything to attend to?", stopping is "attend to me, is
  * anybody inside?".  One of the two must see the other, so each must have its store behind
  * it before it loads.  On the side that enters that would be a fence, as dear as all else
  * that an allocation does; so the side that stops has the system issue it on every
  * processor that runs a thread of this process (os/fence.h).  Where that is not to be had
- * the door is never quite open, and who enters does it by himself.
+ * there is always something to attend to, and who enters does it by himself.
  *
  * A thread that is interrupted while it is inside keeps the one who stops waiting, as with
- * any lock; it is inside for some ten instructions.
+ * any lock; it is inside for a few dozen instructions.
+ *
+ * Who is kept out sleeps on one word for all.
  *
  * Locks: HM_RANK_QUICK is held from stop to resume.
  */
@@ -20,40 +22,58 @@
 
 #include <stddef.h>
 
-/* Looks at the door of one who is inside before the processor is given away. */
+/* Looks at one who is inside before the processor is given away. */
 #define SPINS 100U
 
 /* ms */
 #define STORES_ARRIVE 2U
 
-_Atomic uint32_t hm_quick_door;
 static _Atomic(struct hm_quick *) all;
-static struct hm_lock stopping;
+static _Atomic uint32_t stopped;
+static _Atomic uint32_t fence; /* HM_QUICK_FENCE or 0 */
+static struct hm_lock lock;
 
 void hm_quick_prepare(void)
 {
 	if (FAILED(hm_fence_prepare()))
-		atomic_fetch_or(&hm_quick_door, HM_QUICK_FENCE);
+		atomic_store(&fence, HM_QUICK_FENCE);
+}
+
+void hm_quick_lock(void)
+{
+	hm_lock_acquire(&lock, HM_RANK_QUICK);
+}
+
+void hm_quick_unlock(void)
+{
+	hm_lock_release(&lock, HM_RANK_QUICK);
 }
 
 void hm_quick_register(struct hm_quick *quick)
 {
-	quick->next = atomic_load_explicit(&all, memory_order_relaxed);
-	while (!atomic_compare_exchange_weak(&all, &quick->next, quick))
-		continue;
+	hm_quick_lock();
+	atomic_store(&quick->attention, HM_QUICK_UNUSUAL | atomic_load(&fence));
+	quick->next = atomic_load(&all);
+	atomic_store(&all, quick);
+	hm_quick_unlock();
 }
 
-void hm_quick_enter_slowly(struct hm_quick *quick)
+void hm_quick_set_unusual(struct hm_quick *quick, bool unusual)
+{
+	if (unusual)
+		atomic_fetch_or(&quick->attention, HM_QUICK_UNUSUAL);
+	else
+		atomic_fetch_and(&quick->attention, ~(uint32_t)HM_QUICK_UNUSUAL);
+}
+
+void hm_quick_enter(struct hm_quick *quick)
 {
 	for (;;) {
-		uint32_t door;
-
 		atomic_exchange(&quick->inside, 1);
-		door = atomic_load(&hm_quick_door);
-		if (!(door & HM_QUICK_CLOSED))
+		if (!(atomic_load(&quick->attention) & HM_QUICK_CLOSED))
 			return;
 		hm_quick_leave(quick);
-		hm_word_wait(&hm_quick_door, door);
+		hm_word_wait(&stopped, 1);
 	}
 }
 
@@ -77,37 +97,47 @@ static void do_without(void)
 {
 	static const _Atomic uint32_t never;
 
-	atomic_fetch_or(&hm_quick_door, HM_QUICK_FENCE);
+	atomic_store(&fence, HM_QUICK_FENCE);
+	for (struct hm_quick *quick = atomic_load(&all); quick != NULL;
+	     quick = quick->next)
+		atomic_fetch_or(&quick->attention, HM_QUICK_FENCE);
 	hm_word_wait_for(&never, 0, STORES_ARRIVE);
 }
 
 void hm_quick_stop_alone(void)
 {
-	uint32_t before = atomic_fetch_or(&hm_quick_door, HM_QUICK_CLOSED);
+	struct hm_quick *first = atomic_load(&all);
 
-	if (!(before & HM_QUICK_FENCE) && !hm_fence_others())
+	atomic_store(&stopped, 1);
+	for (struct hm_quick *quick = first; quick != NULL; quick = quick->next)
+		atomic_fetch_or(&quick->attention, HM_QUICK_CLOSED);
+	if (first == NULL)
+		return;
+	if (atomic_load(&fence) == 0 && !hm_fence_others())
 		do_without();
-	for (const struct hm_quick *quick = atomic_load(&all); quick != NULL;
-	     quick = quick->next)
+	for (const struct hm_quick *quick = first; quick != NULL; quick = quick->next)
 		wait_for(quick);
 }
 
 void hm_quick_resume_alone(void)
 {
-	atomic_fetch_and(&hm_quick_door, ~(uint32_t)HM_QUICK_CLOSED);
-	hm_word_wake_all(&hm_quick_door);
+	for (struct hm_quick *quick = atomic_load(&all); quick != NULL;
+	     quick = quick->next)
+		atomic_fetch_and(&quick->attention, ~(uint32_t)HM_QUICK_CLOSED);
+	atomic_store(&stopped, 0);
+	hm_word_wake_all(&stopped);
 }
 
 void hm_quick_stop(void)
 {
-	hm_lock_acquire(&stopping, HM_RANK_QUICK);
+	hm_quick_lock();
 	hm_quick_stop_alone();
 }
 
 void hm_quick_resume(void)
 {
 	hm_quick_resume_alone();
-	hm_lock_release(&stopping, HM_RANK_QUICK);
+	hm_quick_unlock();
 }
 
 void hm_quick_after_fork(void)

@@ -1,6 +1,8 @@
 #ifndef HOSTMEM_QUICK_H
 #define HOSTMEM_QUICK_H
 
+#include "os/compiler.h"
+
 #include "abi/hresult.h"
 
 #include <stdatomic.h>
@@ -12,43 +14,46 @@
  * that they touch is a thread's own.
  *
  * A thread enters with a store and a load.  Whoever has to find all of that at rest (a
- * fork, the gate, a heap that looks for its last free block) stops everybody: closes the
- * door, has the system make every processor's stores and loads come to pass, and waits for
- * those who are inside.  So the price of the rare meeting is paid by the rare party.
+ * fork, the gate, a heap that looks for its last free block) stops everybody: says so in
+ * the word that each loads, has the system make every processor's stores and loads come to
+ * pass, and waits for those who are inside.  So the price of the rare meeting is paid by
+ * the rare party.  Whatever else is out of the ordinary is said in the same word.
  *
  * Who is inside holds no lock, enters nothing else and leaves at once.  A lock may be held
  * when entering; the one who stops needs none of those that may.
  */
 struct hm_quick {
 	_Atomic uint32_t inside;
-	struct hm_quick *next; /* in the list of all, for good */
+	_Atomic uint32_t attention; /* HM_QUICK_*; changed under hm_quick_lock */
+	struct hm_quick *next;      /* in the list of all, for good */
 };
 
 enum {
 	HM_QUICK_CLOSED = 1, /* wait */
-	HM_QUICK_FENCE = 2,  /* the system cannot do that: each has to by himself */
+	HM_QUICK_FENCE = 2,  /* the system has no such fence: each has to issue his own */
+	HM_QUICK_UNUSUAL = 4, /* what there is to do is not for quick calls now */
 };
-extern _Atomic uint32_t hm_quick_door;
 
-/* Makes sure of the above; before the first of the following.  No error: where the system
- * has no such call, entering costs more. */
+/* Before the first of the following.  No error: where the system has no such fence,
+ * entering costs more. */
 void hm_quick_prepare(void);
 
-/* From now on this one is waited for; it may be used by one thread at a time. */
+/* From now on this one is waited for; one thread at a time may use it.  It is unusual. */
 void hm_quick_register(struct hm_quick *quick);
 
-void hm_quick_enter_slowly(struct hm_quick *quick);
-
-static inline void hm_quick_enter(struct hm_quick *quick)
+/* Whether it may go on; it has to leave in any case. */
+HM_QUICK bool hm_quick_begin(struct hm_quick *quick)
 {
 	atomic_store_explicit(&quick->inside, 1, memory_order_relaxed);
 	/* That the processor keeps the order is for hm_quick_stop to see to. */
 	atomic_signal_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&hm_quick_door, memory_order_acquire) != 0)
-		hm_quick_enter_slowly(quick);
+	return atomic_load_explicit(&quick->attention, memory_order_acquire) == 0;
 }
 
-static inline void hm_quick_leave(struct hm_quick *quick)
+/* Also where it is unusual. */
+void hm_quick_enter(struct hm_quick *quick);
+
+HM_QUICK void hm_quick_leave(struct hm_quick *quick)
 {
 	atomic_store_explicit(&quick->inside, 0, memory_order_release);
 }
@@ -57,6 +62,11 @@ static inline void hm_quick_leave(struct hm_quick *quick)
  * calls touch is the caller's until it resumes. */
 void hm_quick_stop(void);
 void hm_quick_resume(void);
+
+/* HM_RANK_QUICK: keeps others from stopping.  Around deciding what is unusual. */
+void hm_quick_lock(void);
+void hm_quick_unlock(void);
+void hm_quick_set_unusual(struct hm_quick *quick, bool unusual);
 
 /* The same for a fork, when nobody is between hm_calls_enter and hm_calls_leave; no lock is
  * taken.  In the child nobody else is inside. */

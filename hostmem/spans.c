@@ -2,14 +2,14 @@
  * Spans: the bits that say which blocks are free, and the table that says which span an
  * address is in.
  *
- * Blocks are taken from the lowest address on.  That keeps what is live together, so that
- * spans become empty, and pages that were never needed stay untouched.
+ * Blocks are taken from where one was free last, upwards.  That keeps what is live together,
+ * so that spans become empty, and pages that were never needed stay untouched.
  *
  * A block that somebody else frees is marked `returned` first and `free` later, by the
  * owner, who sets the one before it clears the other: at every moment a freed block has one
  * of the two marks at least, so a second Free finds it.  Two Frees of one block that miss
- * each other, one of them the owner's, leave both marks; the owner finds that when it takes
- * over, and the block is freed once.
+ * each other may leave both marks; the owner finds that when it takes over, and the block
+ * is freed once.
  *
  * The table has a leaf for each 4 GiB in which there are spans.  It is one for the process:
  * a pointer may be anybody's, and only the table can be asked without trusting it.
@@ -25,6 +25,8 @@
 _Atomic(hm_span_slot *) hm_span_leaves[HM_SPAN_LEAVES];
 
 static struct hm_lock leaves_lock;
+
+_Static_assert(sizeof(struct hm_span) == 128, "two lines, and the words");
 
 /* ---- The table ---- */
 
@@ -59,6 +61,26 @@ static const enum hm_metadata_kind metadata_kinds[HM_SPAN_KINDS] = {
 	[HM_SPAN_WHOLE] = HM_METADATA_SPAN_WHOLE,
 };
 
+static unsigned words_of(const struct hm_span *span)
+{
+	static const uint8_t words[HM_SPAN_KINDS] = {
+		[HM_SPAN_COARSE] = HM_SPAN_COARSE_WORDS,
+		[HM_SPAN_FINE] = HM_SPAN_FINE_WORDS,
+	};
+
+	return words[span->kind];
+}
+
+/* Nothing in it has pages. */
+static void clear_words(struct hm_span *span)
+{
+	for (unsigned word = 0; word < words_of(span); word++) {
+		atomic_store_explicit(&span->words[word].free, 0, memory_order_relaxed);
+		atomic_store_explicit(&span->words[word].returned, UINT64_MAX,
+				      memory_order_relaxed);
+	}
+}
+
 struct hm_span *hm_span_new(struct hm_heap *heap, enum hm_span_kind kind, uintptr_t base)
 {
 	hm_span_slot *leaf = leaf_for(base);
@@ -73,9 +95,9 @@ struct hm_span *hm_span_new(struct hm_heap *heap, enum hm_span_kind kind, uintpt
 	atomic_store_explicit(&span->base, base, memory_order_relaxed);
 	atomic_store_explicit(&span->size, 0, memory_order_relaxed);
 	atomic_store_explicit(&span->reciprocal, 0, memory_order_relaxed);
-	atomic_store_explicit(&span->count, 0, memory_order_relaxed);
 	atomic_store_explicit(&span->queued, 0, memory_order_relaxed);
-	span->capacity = span->used = span->cursor = 0;
+	span->bin = NULL;
+	span->count = span->capacity = span->cursor = 0;
 	span->class = 0;
 	span->place = HM_SPAN_NOWHERE;
 	span->kind = (uint8_t)kind;
@@ -84,8 +106,7 @@ struct hm_span *hm_span_new(struct hm_heap *heap, enum hm_span_kind kind, uintpt
 	span->length = span->room = 0;
 	span->address = base;
 	span->tracks = NULL;
-	for (unsigned i = 0; i < 2 * hm_span_words(kind); i++)
-		hm_span_set_word(span, i, 0);
+	clear_words(span);
 	set_leaf(leaf, base, span);
 	return span;
 }
@@ -97,7 +118,7 @@ void hm_span_delete(struct hm_span *span)
 	set_leaf(leaf_for(hm_span_base(span)), hm_span_base(span), NULL);
 	atomic_store_explicit(&span->owner, NULL, memory_order_relaxed);
 	atomic_store_explicit(&span->heap, NULL, memory_order_relaxed);
-	atomic_store_explicit(&span->count, 0, memory_order_relaxed);
+	clear_words(span);
 	hm_metadata_give(kind, span);
 }
 
@@ -107,111 +128,126 @@ void hm_span_format(struct hm_span *span, unsigned class)
 {
 	uint32_t size = (uint32_t)hm_block_size(class);
 
-	hm_assert(span->used == 0 && hm_span_kind_of(class) == span->kind);
-	atomic_store_explicit(&span->count, 0, memory_order_relaxed);
+	hm_assert(hm_span_kind_of(class) == span->kind);
 	atomic_store_explicit(&span->size, size, memory_order_relaxed);
 	atomic_store_explicit(&span->reciprocal,
 			      (uint32_t)(((UINT64_C(1) << 32) + size - 1) / size),
 			      memory_order_relaxed);
 	span->class = (uint8_t) class;
+	span->count = 0;
 	span->capacity = (uint16_t)(HM_SPAN_SIZE / size);
 	span->cursor = 0;
-	for (unsigned i = 0; i < 2 * hm_span_words((enum hm_span_kind)span->kind); i++)
-		hm_span_set_word(span, i, 0);
+	clear_words(span);
 	hm_span_grow(span, span->committed);
+}
+
+/* The bits of a word that are blocks with pages. */
+static uint64_t valid_bits(const struct hm_span *span, unsigned word)
+{
+	unsigned first = word * 64;
+
+	if (span->count <= first)
+		return 0;
+	return span->count - first >= 64 ? UINT64_MAX
+					 : (UINT64_C(1) << (span->count - first)) - 1;
 }
 
 void hm_span_grow(struct hm_span *span, uint32_t committed)
 {
-	size_t count = committed / hm_span_block_size(span);
-	size_t index = atomic_load_explicit(&span->count, memory_order_relaxed);
+	size_t count = hm_min(committed / hm_span_block_size(span), span->capacity);
+	unsigned word = span->count / 64;
 
 	span->committed = committed;
-	count = hm_min(count, span->capacity);
-	if (index / 64 < span->cursor)
-		span->cursor = (uint16_t)(index / 64);
-	for (; index < count; index++) {
-		unsigned word = (unsigned)(index / 64);
+	for (; (size_t)word * 64 < count; word++) {
+		struct hm_span_word *bits = &span->words[word];
+		uint64_t before = valid_bits(span, word), fresh;
 
-		hm_span_set_word(span, word,
-				 hm_span_word(span, word) | UINT64_C(1) << (index % 64));
+		span->count = (uint16_t)hm_min(count, ((size_t)word + 1) * 64);
+		fresh = valid_bits(span, word) & ~before;
+		atomic_fetch_and(&bits->returned, ~fresh);
+		atomic_store_explicit(&bits->free,
+				      atomic_load_explicit(&bits->free,
+							   memory_order_relaxed) |
+					      fresh,
+				      memory_order_relaxed);
 	}
-	atomic_store_explicit(&span->count, (uint32_t)count, memory_order_relaxed);
 }
 
 bool hm_span_advance(struct hm_span *span)
 {
-	unsigned words = (atomic_load_explicit(&span->count, memory_order_relaxed) + 63) /
-			 64;
+	unsigned words = words_of(span);
+	unsigned word = span->cursor;
 
-	for (unsigned word = span->cursor; word < words; word++) {
-		if (hm_span_word(span, word) == 0)
-			continue;
-		span->cursor = (uint16_t)word;
-		return true;
-	}
+	do {
+		if (atomic_load_explicit(&span->words[word].free, memory_order_relaxed) !=
+		    0) {
+			span->cursor = (uint16_t)word;
+			return true;
+		}
+		word = word + 1 == words ? 0 : word + 1;
+	} while (word != span->cursor);
 	return false;
 }
 
 unsigned hm_span_collect(struct hm_span *span)
 {
-	unsigned words = hm_span_words((enum hm_span_kind)span->kind);
 	unsigned twice = 0;
 
-	for (unsigned word = 0; word < words; word++) {
-		_Atomic uint64_t *returned = &span->words[words + word];
-		uint64_t bits = atomic_load_explicit(returned, memory_order_acquire);
-		uint64_t free = hm_span_word(span, word);
+	for (unsigned i = 0; i < words_of(span); i++) {
+		struct hm_span_word *word = &span->words[i];
+		uint64_t bits = atomic_load(&word->returned) & valid_bits(span, i);
+		uint64_t free = atomic_load_explicit(&word->free, memory_order_relaxed);
 
 		if (bits == 0)
 			continue;
-		hm_span_set_word(span, word, free | bits);
-		atomic_fetch_and_explicit(returned, ~bits, memory_order_acq_rel);
+		atomic_store_explicit(&word->free, free | bits, memory_order_relaxed);
+		atomic_fetch_and_explicit(&word->returned, ~bits, memory_order_acq_rel);
 		twice += (unsigned)__builtin_popcountll(bits & free);
-		span->used = (uint16_t)(span->used - __builtin_popcountll(bits & ~free));
-		if (word < span->cursor)
-			span->cursor = (uint16_t)word;
 	}
 	return twice;
 }
 
+bool hm_span_is_empty(struct hm_span *span, unsigned *twice)
+{
+	*twice = 0;
+	for (unsigned i = 0; i < words_of(span); i++) {
+		const struct hm_span_word *word = &span->words[i];
+
+		if ((atomic_load_explicit(&word->free, memory_order_relaxed) |
+		     atomic_load_explicit(&word->returned, memory_order_relaxed)) !=
+		    UINT64_MAX)
+			return false;
+	}
+	*twice = hm_span_collect(span);
+	return true;
+}
+
 bool hm_span_return(struct hm_span *span, size_t index)
 {
-	unsigned words = hm_span_words((enum hm_span_kind)span->kind);
-	unsigned word = (unsigned)(index / 64);
+	struct hm_span_word *word = &span->words[index / 64];
 	uint64_t bit = UINT64_C(1) << (index % 64);
-	_Atomic uint64_t *returned = &span->words[words + word];
 
-	if (atomic_fetch_or_explicit(returned, bit, memory_order_acq_rel) & bit)
+	/* First: once it is marked, its owner may take it over at any moment. */
+	if (atomic_load_explicit(&word->free, memory_order_relaxed) & bit)
 		return false;
-	if ((hm_span_word(span, word) & bit) == 0)
-		return true;
-	/* Its owner had taken it over already. */
-	atomic_fetch_and_explicit(returned, ~bit, memory_order_acq_rel);
-	return false;
+	return (atomic_fetch_or(&word->returned, bit) & bit) == 0;
 }
 
 const char *hm_span_check(const struct hm_span *span)
 {
-	unsigned words = hm_span_words((enum hm_span_kind)span->kind);
-	size_t count = atomic_load_explicit(&span->count, memory_order_relaxed);
-	size_t free = 0;
-
 	if (hm_span_find(hm_span_base(span)) != span)
 		return "a span is not where the table says";
-	if (count * hm_span_block_size(span) > span->committed)
+	if (span->count * hm_span_block_size(span) > span->committed)
 		return "a span has blocks without pages";
-	for (unsigned word = 0; word < words; word++) {
-		uint64_t bits = hm_span_word(span, word);
+	for (unsigned i = 0; i < words_of(span); i++) {
+		uint64_t valid = valid_bits(span, i);
 
-		if (word < span->cursor && bits != 0)
-			return "a free block lies in front of the cursor";
-		if (count < (size_t)(word + 1) * 64 &&
-		    (count <= (size_t)word * 64 ? bits : bits >> (count % 64)) != 0)
+		if (atomic_load(&span->words[i].free) & ~valid)
 			return "a free block has no pages";
-		free += (size_t)__builtin_popcountll(bits);
+		if (~atomic_load(&span->words[i].returned) & ~valid)
+			return "a block without pages may be freed";
 	}
-	return free + span->used == count ? NULL : "free and live blocks are not all";
+	return NULL;
 }
 
 /* ---- Lists ---- */

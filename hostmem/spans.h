@@ -15,7 +15,8 @@
  * Which blocks are free is told by bits beside the record, never in the blocks: what a
  * program writes into a block that it has freed harms nobody, and a second Free is seen.
  * There are two sets of bits.  `free` is its owner's: plain loads and stores.  `returned`
- * is where everybody else frees: a bit is set there until the owner takes it over.
+ * is where everybody else frees: a bit is set there until the owner takes it over.  What
+ * has no pages is returned for good, so it is never live.
  *
  * Pages are committed from the front as blocks are needed, `committed` bytes so far.
  *
@@ -26,6 +27,7 @@
 
 struct hm_heap;
 struct hm_cache;
+struct hm_cache_bin;
 
 enum hm_span_place {
 	HM_SPAN_NOWHERE,
@@ -35,23 +37,25 @@ enum hm_span_place {
 	HM_SPAN_LARGE, /* one large block; in no list */
 };
 
+struct hm_span_word {
+	_Atomic uint64_t free, returned;
+};
+
 struct hm_span {
 	_Atomic(struct hm_cache *) owner; /* NULL: of a large block */
+	struct hm_cache_bin *bin;         /* of the owner, of its class */
 	_Atomic(struct hm_heap *) heap;
 	_Atomic uintptr_t base;
-	_Atomic uint32_t size; /* bytes of a block; of a large one 0 */
-	_Atomic uint32_t
-		reciprocal;     /* of it: an offset times this is 2^32 times an index */
-	_Atomic uint32_t count; /* blocks that have pages */
-	uint16_t capacity;      /* blocks that there is room for */
-	uint16_t used;          /* live, or freed and not taken over yet */
-	uint16_t cursor;        /* words of `free` before this one are 0 */
+	_Atomic uint32_t size;       /* bytes of a block; of a large one 0 */
+	_Atomic uint32_t reciprocal; /* of it, see hm_span_index */
+	uint16_t count;              /* blocks that have pages */
+	uint16_t capacity;           /* blocks that there is room for */
+	uint16_t cursor;             /* the word in which a free block was found last */
 	uint8_t class;
 	uint8_t place;
-	uint8_t kind; /* how many words there are, see below */
+	uint8_t kind; /* enum hm_span_kind */
 	bool busy;    /* its owner is committing pages of it */
-	bool tracked; /* there is a record for each block, see tracking.h */
-	struct hm_span *next, *previous;
+	bool tracked; /* there is a record for each block */
 
 	_Alignas(64) uint32_t committed; /* bytes */
 	_Atomic uint32_t queued;         /* in its owner's queue of returns */
@@ -60,21 +64,19 @@ struct hm_span {
 	size_t room;       /* of it: bytes of its reservation */
 	uintptr_t address; /* of it: where the program's block begins */
 	void *tracks;
+	struct hm_span *next, *previous;
 
-	_Alignas(64) _Atomic uint64_t words[]; /* free, then returned */
+	_Alignas(64) struct hm_span_word words[];
 };
 
-/* Spans of small blocks have records with more bits. */
+/* Bytes of a record. */
+#define HM_SPAN_RECORD(words) \
+	(sizeof(struct hm_span) + (words) * sizeof(struct hm_span_word))
+
+/* Spans of small blocks have records with more bits, those of large ones none. */
 enum hm_span_kind { HM_SPAN_COARSE, HM_SPAN_FINE, HM_SPAN_WHOLE, HM_SPAN_KINDS };
 #define HM_SPAN_COARSE_WORDS 16U
 #define HM_SPAN_FINE_WORDS 64U
-
-static inline unsigned hm_span_words(enum hm_span_kind kind)
-{
-	return kind == HM_SPAN_COARSE ? HM_SPAN_COARSE_WORDS
-	       : kind == HM_SPAN_FINE ? HM_SPAN_FINE_WORDS
-				      : 0;
-}
 
 static inline enum hm_span_kind hm_span_kind_of(unsigned class)
 {
@@ -90,10 +92,10 @@ static inline enum hm_span_kind hm_span_kind_of(unsigned class)
 #define HM_SPAN_LEAF_SIZE ((size_t)1 << (HM_SPAN_LEAF_SHIFT - HM_GRANULE_SHIFT))
 
 typedef _Atomic(struct hm_span *) hm_span_slot;
-extern _Atomic(hm_span_slot *) hm_span_leaves[HM_SPAN_LEAVES];
+extern HM_HIDDEN _Atomic(hm_span_slot *) hm_span_leaves[HM_SPAN_LEAVES];
 
 /* Of any heap of the process; NULL = none.  Of a large block: for its first granule. */
-static inline struct hm_span *hm_span_find(uintptr_t address)
+HM_QUICK struct hm_span *hm_span_find(uintptr_t address)
 {
 	hm_span_slot *leaf;
 
@@ -120,14 +122,9 @@ void hm_span_format(struct hm_span *span, unsigned class);
 /* `committed` bytes have pages now: what that makes room for is free. */
 void hm_span_grow(struct hm_span *span, uint32_t committed);
 
-static inline uint64_t hm_span_word(const struct hm_span *span, unsigned word)
+static inline size_t hm_span_block_size(const struct hm_span *span)
 {
-	return atomic_load_explicit(&span->words[word], memory_order_relaxed);
-}
-
-static inline void hm_span_set_word(struct hm_span *span, unsigned word, uint64_t bits)
-{
-	atomic_store_explicit(&span->words[word], bits, memory_order_relaxed);
+	return atomic_load_explicit(&span->size, memory_order_relaxed);
 }
 
 static inline uintptr_t hm_span_base(const struct hm_span *span)
@@ -135,65 +132,61 @@ static inline uintptr_t hm_span_base(const struct hm_span *span)
 	return atomic_load_explicit(&span->base, memory_order_relaxed);
 }
 
-static inline size_t hm_span_block_size(const struct hm_span *span)
+static inline void *hm_span_block(const struct hm_span *span, size_t index)
 {
-	return atomic_load_explicit(&span->size, memory_order_relaxed);
+	return (void *)(hm_span_base(span) + index * hm_span_block_size(span));
 }
 
-/* Takes the first free block, if there is one in the word under the cursor. */
-static inline void *hm_span_take(struct hm_span *span)
+/*
+ * The number of the block of a span that begins at an address in its granule; false = none
+ * does.  Of the product, the upper half is the number, and the lower is what the offset has
+ * in excess, in units of the reciprocal: less than one if there is nothing.
+ */
+HM_QUICK bool hm_span_index(const struct hm_span *span, uintptr_t address, size_t *index)
 {
-	unsigned word = span->cursor;
-	uint64_t bits = hm_span_word(span, word);
-	size_t index;
+	uint64_t reciprocal = atomic_load_explicit(&span->reciprocal,
+						   memory_order_relaxed);
+	uint64_t product = (address & (HM_SPAN_SIZE - 1)) * reciprocal;
 
-	if (bits == 0)
-		return NULL;
-	hm_span_set_word(span, word, bits & (bits - 1));
-	span->used++;
-	index = (size_t)word * 64 + (size_t)__builtin_ctzll(bits);
-	return (void *)(hm_span_base(span) + index * hm_span_block_size(span));
+	*index = (size_t)(product >> 32);
+	return (uint32_t)product < reciprocal;
+}
+
+/* Where a block has its bit: the word, and the number of the bit below. */
+typedef uint64_t hm_span_spot;
+
+HM_QUICK hm_span_spot hm_span_spot_of(const struct hm_span_word *word, size_t index)
+{
+	return (uint64_t)(uintptr_t)word << 6 | (index % 64);
+}
+
+/* Its owner takes a block that is free. */
+HM_QUICK void hm_span_take(hm_span_spot spot)
+{
+	_Atomic uint64_t *free = &((struct hm_span_word *)(uintptr_t)(spot >> 6))->free;
+
+	atomic_store_explicit(free,
+			      atomic_load_explicit(free, memory_order_relaxed) &
+				      ~(UINT64_C(1) << (spot % 64)),
+			      memory_order_relaxed);
 }
 
 /* Moves the cursor to a word with a free block; false = there is none. */
 bool hm_span_advance(struct hm_span *span);
 /* Takes over what others have freed; how many of these blocks had been freed twice. */
 unsigned hm_span_collect(struct hm_span *span);
+/* Whether no block is live; what others have freed has been taken over then. */
+bool hm_span_is_empty(struct hm_span *span, unsigned *twice);
 
-/* The number of the block that begins at an address; false = none does. */
-static inline bool hm_span_index(const struct hm_span *span, uintptr_t address,
-				 size_t *index)
-{
-	size_t offset = address - hm_span_base(span);
-	uint64_t product = (uint64_t)offset *
-			   atomic_load_explicit(&span->reciprocal, memory_order_relaxed);
-
-	*index = (size_t)(product >> 32);
-	return *index * hm_span_block_size(span) == offset &&
-	       *index < atomic_load_explicit(&span->count, memory_order_relaxed);
-}
-
-/* Whether a block is live, as far as its freer can tell. */
+/* Whether a block is live, as far as anybody can tell. */
 static inline bool hm_span_is_live(const struct hm_span *span, size_t index)
 {
-	unsigned word = (unsigned)(index / 64);
-	unsigned words = hm_span_words((enum hm_span_kind)span->kind);
+	const struct hm_span_word *word = &span->words[index / 64];
 
-	return (((hm_span_word(span, word) | hm_span_word(span, words + word)) >>
+	return (((atomic_load_explicit(&word->free, memory_order_relaxed) |
+		  atomic_load_explicit(&word->returned, memory_order_relaxed)) >>
 		 (index % 64)) &
 		1) == 0;
-}
-
-/* The owner frees a live block. */
-static inline void hm_span_put(struct hm_span *span, size_t index)
-{
-	unsigned word = (unsigned)(index / 64);
-
-	hm_span_set_word(span, word,
-			 hm_span_word(span, word) | UINT64_C(1) << (index % 64));
-	if (word < span->cursor)
-		span->cursor = (uint16_t)word;
-	span->used--;
 }
 
 /* Somebody else frees a block; false = it was not live. */

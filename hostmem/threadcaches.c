@@ -21,7 +21,11 @@
 /* Idle spans that a thread keeps: a mebibyte. */
 #define MOST_IDLE 16U
 
-HM_THREAD_LOCAL struct hm_cache *hm_cache_slots[HM_CACHE_SLOTS];
+static struct hm_cache nobody = { .serves = UINT64_MAX };
+
+HM_THREAD_LOCAL struct hm_cache *hm_cache_slots[HM_CACHE_SLOTS] = {
+	&nobody, &nobody, &nobody, &nobody, &nobody, &nobody, &nobody, &nobody,
+};
 
 static HM_THREAD_LOCAL struct hm_cache *own;
 static HM_THREAD_LOCAL bool ending;
@@ -76,21 +80,56 @@ static void put_down_locked(struct hm_cache *cache)
 {
 	cache->next = nobodys;
 	nobodys = cache;
+	cache->common = false;
 }
 
 static void serve(struct hm_cache *cache, struct hm_heap *heap, uint64_t number)
 {
 	hm_cache_clear(cache);
-	cache->common = cache->frugal = false;
+	cache->frugal = false;
 	cache->most_idle = MOST_IDLE;
-	atomic_store(&cache->serves, number);
+	hm_quick_lock();
 	atomic_store(&cache->heap, heap);
+	atomic_store(&cache->serves, number);
+	hm_quick_set_unusual(&cache->quick, hm_heap_is_unusual(heap));
+	hm_quick_unlock();
 }
 
 void hm_cache_dismiss(struct hm_cache *cache)
 {
-	atomic_store(&cache->heap, NULL);
+	hm_quick_lock();
+	hm_quick_set_unusual(&cache->quick, true);
 	atomic_store(&cache->serves, 0);
+	atomic_store(&cache->heap, NULL);
+	hm_quick_unlock();
+}
+
+static void refresh(struct hm_cache *cache)
+{
+	const struct hm_heap *heap = atomic_load(&cache->heap);
+
+	if (heap != NULL)
+		hm_quick_set_unusual(&cache->quick, hm_heap_is_unusual(heap));
+}
+
+void hm_caches_refresh(const struct hm_host *host)
+{
+	hm_quick_lock();
+	for (struct hm_cache *cache = hm_caches_first(); cache != NULL;
+	     cache = cache->next_all) {
+		const struct hm_heap *heap = atomic_load(&cache->heap);
+
+		if (heap != NULL && heap->host == host)
+			refresh(cache);
+	}
+	hm_quick_unlock();
+}
+
+void hm_caches_refresh_alone(void)
+{
+	for (struct hm_cache *cache = hm_caches_first(); cache != NULL;
+	     cache = cache->next_all)
+		refresh(cache);
 }
 
 struct hm_cache *hm_cache_new(struct hm_heap *heap)
@@ -99,8 +138,8 @@ struct hm_cache *hm_cache_new(struct hm_heap *heap)
 
 	if (cache == NULL)
 		return NULL;
-	serve(cache, heap, 0);
 	cache->common = true;
+	serve(cache, heap, 0);
 	return cache;
 }
 
@@ -162,7 +201,7 @@ static void end_of_thread(void)
 	ending = true;
 	own = NULL;
 	for (unsigned slot = 0; slot < HM_CACHE_SLOTS; slot++)
-		hm_cache_slots[slot] = NULL;
+		hm_cache_slots[slot] = &nobody;
 	if (cache == NULL)
 		return;
 	hm_calls_enter();

@@ -10,21 +10,23 @@
  * A cache record belongs to its thread until the thread ends, also when the heap is gone,
  * so what a thread remembers of it in its own variables is never somebody else's.
  */
+struct hm_host;
+
 #define HM_CACHE_SLOTS 8U
-extern HM_THREAD_LOCAL struct hm_cache *hm_cache_slots[HM_CACHE_SLOTS];
+extern HM_HIDDEN HM_THREAD_LOCAL struct hm_cache *hm_cache_slots[HM_CACHE_SLOTS];
 
-/* This thread's cache for the heap with that number, if it is at hand. */
-static inline struct hm_cache *hm_cache_at_hand(uint64_t number)
+/* What a thread has in a slot: the cache it has used last, or one that serves nobody. */
+HM_QUICK struct hm_cache *hm_cache_in_slot(uint32_t slot)
 {
-	struct hm_cache *cache = hm_cache_slots[number % HM_CACHE_SLOTS];
-
-	return cache != NULL && atomic_load_explicit(&cache->serves,
-						     memory_order_relaxed) == number
-		       ? cache
-		       : NULL;
+	return hm_cache_slots[slot];
 }
 
-/* That, found or made; NULL: there is no memory, or the thread is ending.  Between
+HM_QUICK bool hm_cache_serves(const struct hm_cache *cache, uint64_t number)
+{
+	return atomic_load_explicit(&cache->serves, memory_order_relaxed) == number;
+}
+
+/* This thread's cache for the heap with that number, found or made; NULL: there is no memory, or the thread is ending.  Between
  * hm_calls_enter and hm_calls_leave, outside of quick calls, without a lock. */
 struct hm_cache *hm_cache_of_thread(struct hm_heap *heap, uint64_t number);
 
@@ -42,6 +44,11 @@ HRESULT hm_caches_prepare(void);
 
 /* All there are, by next_all; those in no use serve nobody. */
 struct hm_cache *hm_caches_first(void);
+
+/* Decides anew whether quick calls are for the heaps of a host: after something has changed
+ * that hm_heap_is_unusual looks at.  Between hm_calls_enter and hm_calls_leave. */
+void hm_caches_refresh(const struct hm_host *host);
+void hm_caches_refresh_alone(void);
 
 /* HM_RANK_HEAPS: around looking at other threads' caches and at heaps by the caches that
  * serve them. */

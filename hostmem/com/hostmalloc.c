@@ -1,9 +1,9 @@
 /*
  * IHostMalloc and IHostMalloc2: a heap, an object of its own.
  *
- * Alloc and Free try the quick way first (heap.h), which looks at everything in the order
- * that is promised, or gives up; then each method looks at its out pointers, the host's
- * state and its arguments, in this order, and passes on.
+ * Alloc and Free try the quick way first (heap.h), which gives up wherever anything is out
+ * of the ordinary; then each method looks at its out pointers, the host's state and its
+ * arguments, in this order, and passes on.
  *
  * The object holds a reference to its host, so the host is there as long as the heap is.
  */
@@ -18,49 +18,48 @@
 #include <string.h>
 
 struct heap_object {
-	IHostMalloc IHostMalloc_iface;
 	IHostMalloc2 IHostMalloc2_iface;
 	_Atomic ULONG references;
 	struct hm_heap heap;
 };
 
-static const IHostMallocVtbl host_malloc_vtbl;
-static const IHostMalloc2Vtbl host_malloc2_vtbl;
-
-static struct heap_object *impl_from_IHostMalloc(IHostMalloc *iface)
-{
-	hm_assert(iface->lpVtbl == &host_malloc_vtbl);
-	return hm_container_of(iface, struct heap_object, IHostMalloc_iface);
-}
+static const IHostMalloc2Vtbl host_malloc_vtbl, host_malloc_alone_vtbl;
 
 static struct heap_object *impl_from_IHostMalloc2(IHostMalloc2 *iface)
 {
-	hm_assert(iface->lpVtbl == &host_malloc2_vtbl);
+	hm_assert(iface->lpVtbl == &host_malloc_vtbl ||
+		  iface->lpVtbl == &host_malloc_alone_vtbl);
 	return hm_container_of(iface, struct heap_object, IHostMalloc2_iface);
+}
+
+static struct hm_heap *heap_of(IHostMalloc2 *iface)
+{
+	return &impl_from_IHostMalloc2(iface)->heap;
 }
 
 /* ---- IUnknown ---- */
 
-static HRESULT query(struct heap_object *object, REFIID riid, void **out)
+static HRESULT HOSTMEM_CALL host_malloc_QueryInterface(IHostMalloc2 *iface, REFIID riid,
+						       void **out)
 {
 	if (out == NULL)
 		return E_POINTER;
 	*out = NULL;
 	if (riid == NULL)
 		return E_POINTER;
-	if (IsEqualGUID(riid, &IID_IUnknown) || IsEqualGUID(riid, &IID_IHostMalloc))
-		*out = &object->IHostMalloc_iface;
-	else if (IsEqualGUID(riid, &IID_IHostMalloc2))
-		*out = &object->IHostMalloc2_iface;
-	else
+	if (!IsEqualGUID(riid, &IID_IUnknown) && !IsEqualGUID(riid, &IID_IHostMalloc) &&
+	    !IsEqualGUID(riid, &IID_IHostMalloc2))
 		return E_NOINTERFACE;
-	atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed);
+	/* One table serves all: IHostMalloc2's begins with IHostMalloc's. */
+	*out = iface;
+	IHostMalloc2_AddRef(iface);
 	return S_OK;
 }
 
-static ULONG add_reference(struct heap_object *object)
+static ULONG HOSTMEM_CALL host_malloc_AddRef(IHostMalloc2 *iface)
 {
-	return atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed) +
+	return atomic_fetch_add_explicit(&impl_from_IHostMalloc2(iface)->references, 1,
+					 memory_order_relaxed) +
 	       1;
 }
 
@@ -80,8 +79,9 @@ static void destroy(struct heap_object *object)
 	(void)hm_host_release(host);
 }
 
-static ULONG release(struct heap_object *object)
+static ULONG HOSTMEM_CALL host_malloc_Release(IHostMalloc2 *iface)
 {
+	struct heap_object *object = impl_from_IHostMalloc2(iface);
 	ULONG before = atomic_fetch_sub_explicit(&object->references, 1,
 						 memory_order_acq_rel);
 
@@ -91,146 +91,85 @@ static ULONG release(struct heap_object *object)
 	return before - 1;
 }
 
-/* ---- The methods of both ---- */
+/* ---- IHostMalloc ---- */
 
-static HRESULT alloc_slowly(struct hm_heap *heap, const struct hm_block_wish *wish,
-			    void **out)
+HM_SLOW HRESULT alloc_slowly(struct hm_heap *heap, SIZE_T size, SIZE_T alignment,
+			     EMemoryCriticalLevel level, void **out)
 {
-	HRESULT hr = hm_host_check(heap->host);
+	const struct hm_block_wish wish = { size, alignment, level };
 
 	*out = NULL;
-	if (SUCCEEDED(hr))
-		hr = hm_check_level(wish->level);
-	return SUCCEEDED(hr) ? hm_heap_alloc(heap, wish, out) : hr;
+	return hm_heap_alloc(heap, &wish, out);
 }
 
-static inline HRESULT alloc(struct hm_heap *heap, SIZE_T size, EMemoryCriticalLevel level,
-			    void **out)
+/* `mine`: the cache is this thread's, for this heap. */
+HM_QUICK HRESULT alloc(struct hm_heap *heap, struct hm_cache *cache, bool mine,
+		       SIZE_T size, EMemoryCriticalLevel level, void **out)
 {
-	struct hm_block_wish wish = { size, HM_BLOCK_ALIGNMENT, level };
 	void *block = NULL;
 
-	if (out == NULL)
+	if (!HM_LIKELY(out != NULL))
 		return E_POINTER;
-	if ((unsigned)level <= eProcessCritical)
-		block = hm_heap_alloc_quickly(heap, size);
-	if (block == NULL)
-		return alloc_slowly(heap, &wish, out);
+	if (HM_LIKELY(mine) && HM_LIKELY((unsigned)level <= eProcessCritical))
+		block = hm_heap_alloc_quickly(cache, size);
+	if (!HM_LIKELY(block != NULL))
+		return alloc_slowly(heap, size, HM_BLOCK_ALIGNMENT, level, out);
 	*out = block;
 	return S_OK;
 }
 
-static HRESULT free_slowly(struct hm_heap *heap, void *block, enum hm_freed freed)
+HM_QUICK HRESULT free_block(struct hm_heap *heap, struct hm_cache *cache, bool mine,
+			    void *block)
 {
-	HRESULT hr;
-
-	if (freed == HM_FREED_TOO_MANY) {
-		hm_heap_shed(heap);
-		return S_OK;
-	}
-	hr = hm_host_check(heap->host);
-	if (FAILED(hr) || block == NULL)
-		return hr;
-	return hm_heap_free(heap, block);
+	return HM_LIKELY(mine) && HM_LIKELY(hm_heap_free_quickly(cache, block))
+		       ? S_OK
+		       : hm_heap_free(heap, block);
 }
 
-static inline HRESULT free_block(struct hm_heap *heap, void *block)
-{
-	enum hm_freed freed = hm_heap_free_quickly(heap, block);
-
-	return freed == HM_FREED ? S_OK : free_slowly(heap, block, freed);
-}
-
-/* ---- IHostMalloc ---- */
-
-static HRESULT HOSTMEM_CALL host_malloc_QueryInterface(IHostMalloc *iface, REFIID riid,
-						       void **out)
-{
-	return query(impl_from_IHostMalloc(iface), riid, out);
-}
-
-static ULONG HOSTMEM_CALL host_malloc_AddRef(IHostMalloc *iface)
-{
-	return add_reference(impl_from_IHostMalloc(iface));
-}
-
-static ULONG HOSTMEM_CALL host_malloc_Release(IHostMalloc *iface)
-{
-	return release(impl_from_IHostMalloc(iface));
-}
-
-static HRESULT HOSTMEM_CALL host_malloc_Alloc(IHostMalloc *iface, SIZE_T size,
+/* Of a heap for several threads at once. */
+static HRESULT HOSTMEM_CALL host_malloc_Alloc(IHostMalloc2 *iface, SIZE_T size,
 					      EMemoryCriticalLevel level, void **out)
 {
-	return alloc(&impl_from_IHostMalloc(iface)->heap, size, level, out);
+	struct hm_heap *heap = heap_of(iface);
+	struct hm_cache *cache = hm_cache_in_slot(heap->slot);
+
+	return alloc(heap, cache, hm_cache_serves(cache, heap->number), size, level, out);
 }
 
-static HRESULT HOSTMEM_CALL host_malloc_DebugAlloc(IHostMalloc *iface, SIZE_T size,
+static HRESULT HOSTMEM_CALL host_malloc_Free(IHostMalloc2 *iface, void *block)
+{
+	struct hm_heap *heap = heap_of(iface);
+	struct hm_cache *cache = hm_cache_in_slot(heap->slot);
+
+	return free_block(heap, cache, hm_cache_serves(cache, heap->number), block);
+}
+
+/* Of one for one at a time. */
+static HRESULT HOSTMEM_CALL host_malloc_Alloc_alone(IHostMalloc2 *iface, SIZE_T size,
+						    EMemoryCriticalLevel level,
+						    void **out)
+{
+	struct hm_heap *heap = heap_of(iface);
+
+	return alloc(heap, heap->only, true, size, level, out);
+}
+
+static HRESULT HOSTMEM_CALL host_malloc_Free_alone(IHostMalloc2 *iface, void *block)
+{
+	struct hm_heap *heap = heap_of(iface);
+
+	return free_block(heap, heap->only, true, block);
+}
+
+static HRESULT HOSTMEM_CALL host_malloc_DebugAlloc(IHostMalloc2 *iface, SIZE_T size,
 						   EMemoryCriticalLevel level, char *file,
 						   int line, void **out)
 {
 	(void)file, (void)line;
-	return alloc(&impl_from_IHostMalloc(iface)->heap, size, level, out);
+	return IHostMalloc2_Alloc(iface, size, level, out);
 }
-
-static HRESULT HOSTMEM_CALL host_malloc_Free(IHostMalloc *iface, void *block)
-{
-	return free_block(&impl_from_IHostMalloc(iface)->heap, block);
-}
-
-static const IHostMallocVtbl host_malloc_vtbl = {
-	/* IUnknown */
-	.QueryInterface = host_malloc_QueryInterface,
-	.AddRef = host_malloc_AddRef,
-	.Release = host_malloc_Release,
-	/* IHostMalloc */
-	.Alloc = host_malloc_Alloc,
-	.DebugAlloc = host_malloc_DebugAlloc,
-	.Free = host_malloc_Free,
-};
 
 /* ---- IHostMalloc2 ---- */
-
-static struct hm_heap *heap_of(IHostMalloc2 *iface)
-{
-	return &impl_from_IHostMalloc2(iface)->heap;
-}
-
-static HRESULT HOSTMEM_CALL host_malloc2_QueryInterface(IHostMalloc2 *iface, REFIID riid,
-							void **out)
-{
-	return query(impl_from_IHostMalloc2(iface), riid, out);
-}
-
-static ULONG HOSTMEM_CALL host_malloc2_AddRef(IHostMalloc2 *iface)
-{
-	return add_reference(impl_from_IHostMalloc2(iface));
-}
-
-static ULONG HOSTMEM_CALL host_malloc2_Release(IHostMalloc2 *iface)
-{
-	return release(impl_from_IHostMalloc2(iface));
-}
-
-static HRESULT HOSTMEM_CALL host_malloc2_Alloc(IHostMalloc2 *iface, SIZE_T size,
-					       EMemoryCriticalLevel level, void **out)
-{
-	return alloc(heap_of(iface), size, level, out);
-}
-
-static HRESULT HOSTMEM_CALL host_malloc2_DebugAlloc(IHostMalloc2 *iface, SIZE_T size,
-						    EMemoryCriticalLevel level,
-						    char *file, int line, void **out)
-{
-	IHostMalloc *first = &impl_from_IHostMalloc2(iface)->IHostMalloc_iface;
-
-	return host_malloc_DebugAlloc(first, size, level, file, line, out);
-}
-
-static HRESULT HOSTMEM_CALL host_malloc2_Free(IHostMalloc2 *iface, void *block)
-{
-	return free_block(heap_of(iface), block);
-}
 
 /* Zero without touching what is zero already would need to know what was used before; a
  * large block is fresh from the system, and reads as zero. */
@@ -242,14 +181,12 @@ static void zero(void *block, SIZE_T size, SIZE_T alignment)
 		memset(block, 0, size);
 }
 
-static HRESULT HOSTMEM_CALL host_malloc2_AllocAligned(IHostMalloc2 *iface, SIZE_T size,
-						      SIZE_T alignment, DWORD flags,
-						      EMemoryCriticalLevel level,
-						      void **out)
+static HRESULT HOSTMEM_CALL host_malloc_AllocAligned(IHostMalloc2 *iface, SIZE_T size,
+						     SIZE_T alignment, DWORD flags,
+						     EMemoryCriticalLevel level,
+						     void **out)
 {
 	struct hm_heap *heap = heap_of(iface);
-	struct hm_block_wish wish = { size, hm_max(alignment, HM_BLOCK_ALIGNMENT),
-				      level };
 	HRESULT hr;
 
 	if (out == NULL)
@@ -258,12 +195,12 @@ static HRESULT HOSTMEM_CALL host_malloc2_AllocAligned(IHostMalloc2 *iface, SIZE_
 	hr = hm_host_check(heap->host);
 	if (FAILED(hr))
 		return hr;
-	if (!hm_is_power_of_two(wish.alignment) || (flags & ~HOSTMEM_HEAP_ZERO))
+	alignment = hm_max(alignment, HM_BLOCK_ALIGNMENT);
+	if (!hm_is_power_of_two(alignment) || (flags & ~HOSTMEM_HEAP_ZERO))
 		return E_INVALIDARG;
-	hr = wish.alignment == HM_BLOCK_ALIGNMENT ? alloc(heap, size, level, out)
-						  : alloc_slowly(heap, &wish, out);
+	hr = alloc_slowly(heap, size, alignment, level, out);
 	if (SUCCEEDED(hr) && (flags & HOSTMEM_HEAP_ZERO))
-		zero(*out, size, wish.alignment);
+		zero(*out, size, alignment);
 	return hr;
 }
 
@@ -271,14 +208,14 @@ static HRESULT HOSTMEM_CALL host_malloc2_AllocAligned(IHostMalloc2 *iface, SIZE_
 static HRESULT move(struct hm_heap *heap, void *block, SIZE_T old, SIZE_T size,
 		    EMemoryCriticalLevel level, void **out)
 {
-	HRESULT hr = alloc(heap, size, level, out);
+	HRESULT hr = alloc_slowly(heap, size, HM_BLOCK_ALIGNMENT, level, out);
 
 	if (FAILED(hr))
 		return hr;
 	memcpy(*out, block, hm_min(old, size));
-	hr = free_block(heap, block);
+	hr = hm_heap_free(heap, block);
 	if (FAILED(hr)) {
-		(void)free_block(heap, *out);
+		(void)hm_heap_free(heap, *out);
 		*out = NULL;
 	}
 	return hr;
@@ -307,9 +244,9 @@ static HRESULT reallocate(struct hm_heap *heap, void *block, SIZE_T size, DWORD 
 	return hr;
 }
 
-static HRESULT HOSTMEM_CALL host_malloc2_Realloc(IHostMalloc2 *iface, void *block,
-						 SIZE_T size, DWORD flags,
-						 EMemoryCriticalLevel level, void **out)
+static HRESULT HOSTMEM_CALL host_malloc_Realloc(IHostMalloc2 *iface, void *block,
+						SIZE_T size, DWORD flags,
+						EMemoryCriticalLevel level, void **out)
 {
 	struct hm_heap *heap = heap_of(iface);
 	HRESULT hr;
@@ -329,12 +266,13 @@ static HRESULT HOSTMEM_CALL host_malloc2_Realloc(IHostMalloc2 *iface, void *bloc
 		return hr;
 	if (block != NULL)
 		return reallocate(heap, block, size, flags, level, out);
-	return flags & HOSTMEM_HEAP_IN_PLACE ? E_OUTOFMEMORY
-					     : alloc(heap, size, level, out);
+	return flags & HOSTMEM_HEAP_IN_PLACE
+		       ? E_OUTOFMEMORY
+		       : alloc_slowly(heap, size, HM_BLOCK_ALIGNMENT, level, out);
 }
 
-static HRESULT HOSTMEM_CALL host_malloc2_GetSize(IHostMalloc2 *iface, void *block,
-						 SIZE_T *size)
+static HRESULT HOSTMEM_CALL host_malloc_GetSize(IHostMalloc2 *iface, void *block,
+						SIZE_T *size)
 {
 	struct hm_heap *heap = heap_of(iface);
 	HRESULT hr;
@@ -346,7 +284,7 @@ static HRESULT HOSTMEM_CALL host_malloc2_GetSize(IHostMalloc2 *iface, void *bloc
 	return SUCCEEDED(hr) ? hm_heap_size(heap, block, size) : hr;
 }
 
-static HRESULT HOSTMEM_CALL host_malloc2_Trim(IHostMalloc2 *iface, SIZE_T *freed)
+static HRESULT HOSTMEM_CALL host_malloc_Trim(IHostMalloc2 *iface, SIZE_T *freed)
 {
 	struct hm_heap *heap = heap_of(iface);
 	HRESULT hr;
@@ -358,21 +296,23 @@ static HRESULT HOSTMEM_CALL host_malloc2_Trim(IHostMalloc2 *iface, SIZE_T *freed
 	return SUCCEEDED(hr) ? hm_heap_trim(heap, freed) : hr;
 }
 
-static const IHostMalloc2Vtbl host_malloc2_vtbl = {
-	/* IUnknown */
-	.QueryInterface = host_malloc2_QueryInterface,
-	.AddRef = host_malloc2_AddRef,
-	.Release = host_malloc2_Release,
-	/* IHostMalloc's */
-	.Alloc = host_malloc2_Alloc,
-	.DebugAlloc = host_malloc2_DebugAlloc,
-	.Free = host_malloc2_Free,
-	/* IHostMalloc2 */
-	.AllocAligned = host_malloc2_AllocAligned,
-	.Realloc = host_malloc2_Realloc,
-	.GetSize = host_malloc2_GetSize,
-	.Trim = host_malloc2_Trim,
-};
+#define VTABLE(alloc, free) \
+	{ \
+		/* IUnknown */ \
+		.QueryInterface = host_malloc_QueryInterface, \
+		.AddRef = host_malloc_AddRef, \
+		.Release = host_malloc_Release, /* IHostMalloc */ \
+			.Alloc = (alloc), .DebugAlloc = host_malloc_DebugAlloc, \
+		.Free = (free), /* IHostMalloc2 */ \
+			.AllocAligned = host_malloc_AllocAligned, \
+		.Realloc = host_malloc_Realloc, .GetSize = host_malloc_GetSize, \
+		.Trim = host_malloc_Trim, \
+	}
+
+static const IHostMalloc2Vtbl host_malloc_vtbl = VTABLE(host_malloc_Alloc,
+							host_malloc_Free);
+static const IHostMalloc2Vtbl host_malloc_alone_vtbl = VTABLE(host_malloc_Alloc_alone,
+							      host_malloc_Free_alone);
 
 HRESULT host_malloc_create(struct hm_host *host, DWORD type, IHostMalloc **out)
 {
@@ -384,8 +324,9 @@ HRESULT host_malloc_create(struct hm_host *host, DWORD type, IHostMalloc **out)
 	hm_calls_leave();
 	if (object == NULL)
 		return E_OUTOFMEMORY;
-	object->IHostMalloc_iface.lpVtbl = &host_malloc_vtbl;
-	object->IHostMalloc2_iface.lpVtbl = &host_malloc2_vtbl;
+	object->IHostMalloc2_iface.lpVtbl = type & MALLOC_THREADSAFE
+						    ? &host_malloc_vtbl
+						    : &host_malloc_alone_vtbl;
 	atomic_store(&object->references, 1);
 	hr = hm_heap_init(&object->heap, host, type);
 	if (FAILED(hr)) {
@@ -395,6 +336,6 @@ HRESULT host_malloc_create(struct hm_host *host, DWORD type, IHostMalloc **out)
 		return hr;
 	}
 	(void)hm_host_add_reference(host);
-	*out = &object->IHostMalloc_iface;
+	*out = (IHostMalloc *)&object->IHostMalloc2_iface;
 	return S_OK;
 }

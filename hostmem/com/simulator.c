@@ -56,7 +56,9 @@ static HRESULT HOSTMEM_CALL simulator_AddFault(IHostMemorySimulator *iface,
 	hr = read_fault(fault, &given);
 	if (FAILED(hr))
 		return hr;
-	return hm_faults_add(&host->faults, &given, cookie);
+	hr = hm_faults_add(&host->faults, &given, cookie);
+	hm_host_refresh(host);
+	return hr;
 }
 
 static HRESULT HOSTMEM_CALL simulator_RemoveFault(IHostMemorySimulator *iface,
@@ -67,7 +69,9 @@ static HRESULT HOSTMEM_CALL simulator_RemoveFault(IHostMemorySimulator *iface,
 
 	if (FAILED(hr))
 		return hr;
-	return hm_faults_remove(&host->faults, cookie);
+	hr = hm_faults_remove(&host->faults, cookie);
+	hm_host_refresh(host);
+	return hr;
 }
 
 static HRESULT HOSTMEM_CALL simulator_SetMemoryLoad(IHostMemorySimulator *iface,
