@@ -117,18 +117,14 @@ static struct result blank(const struct cell *cell, const struct stage *stage,
 /* Two threads of which one had no processor say nothing. */
 static void decide(struct result *result, bool clean)
 {
-	if (isnan(result->target))
-		return;
-	result->verdict = (result->at_least ? result->figure >= result->target
-					    : result->figure <= result->target)
-				  ? OK
-				  : MISSED;
-	if (result->verdict == MISSED && result->threads > 1 &&
-	    (!clean || processors < ENOUGH_PROCESSORS)) {
-		result->verdict = UNDECIDED;
+	bool decidable = result->threads == 1 ||
+			 (clean && processors >= ENOUGH_PROCESSORS);
+
+	result->verdict = verdict_of(result->figure, result->target, result->at_least,
+				     decidable);
+	if (result->verdict == UNDECIDED)
 		snprintf(result->note, sizeof(result->note),
 			 "no second processor was free");
-	}
 }
 
 static void report(const struct measure_side *ours, const struct measure_side *raw,

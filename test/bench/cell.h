@@ -6,8 +6,6 @@
 
 #include "stage.h"
 
-#define ENOUGH_PROCESSORS 1.8 /* of measure_processors, for two threads to be two */
-
 struct cell {
 	const struct row *row;
 	size_t live;

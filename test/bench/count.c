@@ -9,6 +9,7 @@
  * a history.  So each of these functions wants a process of its own.
  */
 #include "count.h"
+#include "machine.h"
 
 #include <fcntl.h>
 #include <math.h>
@@ -42,23 +43,6 @@ static size_t count_maps(void)
 	return lines;
 }
 
-/* A figure in KiB of a file in /proc, in bytes; 0 if it is not there. */
-static size_t proc_bytes(const char *path, const char *name)
-{
-	char text[4096];
-	int file = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = file >= 0 ? read(file, text, sizeof(text) - 1) : -1;
-	const char *at;
-
-	if (file >= 0)
-		(void)close(file);
-	if (got <= 0)
-		return 0;
-	text[got] = '\0';
-	at = strstr(text, name);
-	return at != NULL ? strtoull(at + strlen(name), NULL, 10) * KIB : 0;
-}
-
 static struct result blank(const struct stage *stage, enum count_row_index index)
 {
 	const struct count_row *row = &count_rows[index];
@@ -85,10 +69,7 @@ static void report(const struct stage *stage, enum count_row_index index, size_t
 
 	result.live = live;
 	result.ours_median = result.figure = figure;
-	result.verdict = (result.at_least ? figure >= result.target
-					  : figure <= result.target)
-				 ? OK
-				 : MISSED;
+	result.verdict = verdict_of(figure, result.target, result.at_least, true);
 	snprintf(result.note, sizeof(result.note), "%s", note);
 	sink->take(sink->state, &result);
 }
@@ -140,12 +121,12 @@ static void run_million(const struct stage *stage, void **regions,
 			const struct sink *sink)
 {
 	size_t lines = count_maps();
-	size_t bytes = proc_bytes("/proc/self/smaps_rollup", "Rss:");
+	size_t bytes = machine_bytes("/proc/self/smaps_rollup", "Rss:");
 	double start = measure_now();
 	HRESULT hr = S_OK;
 	size_t made = make_million(stage, regions, &hr);
 	double ns = measure_now() - start;
-	double more = (double)proc_bytes("/proc/self/smaps_rollup", "Rss:") -
+	double more = (double)machine_bytes("/proc/self/smaps_rollup", "Rss:") -
 		      (double)bytes - (double)(made * PAGE);
 	double mappings = (double)count_maps() - (double)lines;
 	char note[NOTE_SIZE];
@@ -178,7 +159,7 @@ void count_million(enum mode mode, enum pages pages, const struct sink *sink)
 	stage.mode = mode;
 	stage.pages = pages;
 	if (verdict == OK &&
-	    proc_bytes("/proc/meminfo", "MemAvailable:") < ENOUGH_GIB * GIB) {
+	    machine_bytes("/proc/meminfo", "MemAvailable:") < ENOUGH_GIB * GIB) {
 		snprintf(note, sizeof(note), "needs %d GiB of memory", ENOUGH_GIB);
 		verdict = SKIPPED;
 	}

@@ -11,6 +11,8 @@ test_bench_pages_SOURCES = \
 	%D%/count.h \
 	%D%/gate.c \
 	%D%/lane.h \
+	%D%/machine.c \
+	%D%/machine.h \
 	%D%/measure.c \
 	%D%/measure.h \
 	%D%/options.c \
@@ -23,10 +25,14 @@ test_bench_pages_SOURCES = \
 	%D%/result.h \
 	%D%/rows.c \
 	%D%/rows.h \
+	%D%/selection.c \
+	%D%/selection.h \
 	%D%/stage.c \
 	%D%/stage.h \
 	%D%/table.c \
-	%D%/table.h
+	%D%/table.h \
+	%D%/verdict.c \
+	%D%/verdict.h
 ## One row needs lines of the library that are not exported.
 test_bench_pages_LDADD = libhostmem.la libhostmem-internal.la -lm
 

@@ -185,8 +185,9 @@ static bool sample(const struct measure_side *side, double *ns, bool *clean)
 	return around(side->work->after, side) && good;
 }
 
-static bool find_times(struct measure_side *side, double wanted)
+bool measure_prepare(struct measure_side *side, const struct measure_plan *plan)
 {
+	double wanted = plan->sample;
 	size_t most = side->work->most != 0 ? side->work->most : (size_t)1 << 40;
 	double ns = 0;
 	double times;
@@ -207,22 +208,30 @@ static bool find_times(struct measure_side *side, double wanted)
 	return true;
 }
 
+bool measure_sample(struct measure_side *side, unsigned round)
+{
+	double ns;
+
+	if (!sample(side, &ns, &side->clean[round]))
+		return false;
+	side->samples[round] = ns / (double)side->times;
+	return true;
+}
+
 bool measure_sides(struct measure_side *sides, size_t count,
 		   const struct measure_plan *plan)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (!find_times(&sides[i], plan->sample))
+		if (!measure_prepare(&sides[i], plan))
 			return false;
 	}
 	for (unsigned round = 0; round < plan->rounds; round++) {
 		for (size_t i = 0; i < count; i++) {
 			struct measure_side *side =
 				&sides[round % 2 == 0 ? i : count - 1 - i];
-			double ns;
 
-			if (!sample(side, &ns, &side->clean[round]))
+			if (!measure_sample(side, round))
 				return false;
-			side->samples[round] = ns / (double)side->times;
 		}
 	}
 	return true;

@@ -54,6 +54,13 @@ struct measure_plan {
 bool measure_open(void);
 void measure_close(void);
 
+/*
+ * The two parts of measure_sides, for sides that are in several processes: finds out how
+ * often a side runs in a sample; takes the sample of one round.  FALSE: the work said so.
+ */
+bool measure_prepare(struct measure_side *side, const struct measure_plan *plan);
+bool measure_sample(struct measure_side *side, unsigned round);
+
 /* FALSE: the work of a side said so. */
 bool measure_sides(struct measure_side *sides, size_t count,
 		   const struct measure_plan *plan);
@@ -66,6 +73,8 @@ double measure_extra(const struct measure_side *with, const struct measure_side 
 
 /* How many times the throughput of one thread two have that only compute: all samples. */
 double measure_processors(const struct measure_plan *plan);
+
+#define ENOUGH_PROCESSORS 1.8 /* of these, for two threads to be two */
 
 /* Monotonic, in ns. */
 double measure_now(void);

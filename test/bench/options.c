@@ -1,5 +1,8 @@
 /*
- * The command line.
+ * The command line of a benchmark: rows by name, how many rounds, where the figures go.
+ *
+ * What rows there are, and what follows from a word beyond the number of samples, the
+ * program knows; here are names only, so that all benchmarks are called alike.
  */
 #include "options.h"
 
@@ -9,31 +12,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MANY = 1000000, PATTERN_SIZE = 256 };
+enum { PATTERN_SIZE = 256 };
 
-static const size_t live_counts[LIVE_COUNTS] = { 1, 1000, 30000, 100000, MANY };
+static const struct options_program *program;
 
-static void help(void)
+static _Noreturn void help(void)
 {
-	printf("usage: pages [--csv FILE] [--markdown] [--rounds N] [ROWS]\n\n"
-	       "Times the page layer of hostmem and plain system calls in turn.\n\n"
+	const char *about, *name;
+
+	printf("usage: %s [--csv FILE] [--markdown] [--rounds N] [ROWS]\n\n%s\n"
 	       "  --csv FILE   where all figures go; else beside the program\n"
 	       "  --markdown   tables in Markdown\n"
-	       "  --rounds N   samples of each, an odd number; else 21\n"
+	       "  --rounds N   samples of each, an odd number; else %u\n"
 	       "  --help       this\n\n"
 	       "ROWS are names, parts of names or patterns with *, between commas; none\n"
-	       "means all.  The word `quick` among them: fewer samples, no more than\n"
-	       "30,000 live regions, and nothing that wants gigabytes.\n\n");
-	for (size_t i = 0; i < ROWS; i++)
-		printf("  %-27s %s\n", rows[i].name, rows[i].about);
-	for (size_t i = 0; i < COUNT_ROWS; i++)
-		printf("  %-27s %s\n", count_rows[i].name, count_rows[i].about);
+	       "means all.  The word `quick` among them: fewer samples%s.\n\n",
+	       program->name, program->about, program->rounds, program->quick);
+	for (size_t i = 0; (name = program->row(i, &about)) != NULL; i++)
+		printf("  %-27s %s\n", name, about);
 	exit(0);
 }
 
 static _Noreturn void wrong(const char *what, const char *word)
 {
-	fprintf(stderr, "pages: %s '%s'; see --help\n", what, word);
+	fprintf(stderr, "%s: %s '%s'; see --help\n", program->name, what, word);
 	exit(2);
 }
 
@@ -44,6 +46,7 @@ static bool matches(const char *pattern, const char *name)
 
 static void pick(struct options *options, const char *pattern)
 {
+	const char *about, *name;
 	bool found = false;
 
 	if (strcmp(pattern, "quick") == 0) {
@@ -51,13 +54,9 @@ static void pick(struct options *options, const char *pattern)
 		return;
 	}
 	options->all = false;
-	for (size_t i = 0; i < ROWS; i++) {
-		options->row[i] |= matches(pattern, rows[i].name);
-		found |= matches(pattern, rows[i].name);
-	}
-	for (size_t i = 0; i < COUNT_ROWS; i++) {
-		options->count_row[i] |= matches(pattern, count_rows[i].name);
-		found |= matches(pattern, count_rows[i].name);
+	for (size_t i = 0; (name = program->row(i, &about)) != NULL; i++) {
+		options->wanted[i] |= matches(pattern, name);
+		found |= matches(pattern, name);
 	}
 	if (!found)
 		wrong("no row has the name", pattern);
@@ -124,36 +123,29 @@ static void read_words(struct options *options, int count, char **words)
 		pick_each(options, words[optind]);
 }
 
-static const char *beside(const char *program)
+static const char *beside(const char *path_of_program)
 {
 	static char path[4096];
 
-	if ((size_t)snprintf(path, sizeof(path), "%s.csv", program) >= sizeof(path))
-		wrong("the path is too long:", program);
+	if ((size_t)snprintf(path, sizeof(path), "%s.csv", path_of_program) >=
+	    sizeof(path))
+		wrong("the path is too long:", path_of_program);
 	return path;
 }
 
-void options_read(struct options *options, int count, char **words)
+void options_read(struct options *options, const struct options_program *of, int count,
+		  char **words)
 {
 	memset(options, 0, sizeof(*options));
+	program = of;
+	options->program = of->name;
 	options->all = true;
 	read_words(options, count, words);
 	if (options->csv == NULL)
 		options->csv = beside(words[0]);
 	if (options->plan.rounds == 0)
-		options->plan.rounds = options->quick ? 11 : 21;
+		options->plan.rounds = options->quick ? of->quick_rounds : of->rounds;
 	options->plan.sample = options->quick ? 5e5 : 1.5e6;
-	options->live_counts = options->quick ? 3 : LIVE_COUNTS;
-	memcpy(options->live, live_counts, sizeof(live_counts));
-	for (size_t i = 0; i < ROWS; i++)
-		options->row[i] |= options->all;
-	for (size_t i = 0; i < COUNT_ROWS; i++) {
-		options->count_row[i] |= options->all &&
-					 !(options->quick && count_rows[i].once);
-	}
-}
-
-bool options_want(const struct options *options, const struct row *row, size_t live)
-{
-	return options->row[row - rows] && (live < MANY || row->many);
+	for (size_t i = 0; options->all && i < OPTIONS_ROWS; i++)
+		options->wanted[i] = true;
 }

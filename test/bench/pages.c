@@ -12,39 +12,21 @@
 #include "cell.h"
 #include "child.h"
 #include "count.h"
-#include "options.h"
+#include "machine.h"
 #include "report.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
-#include <unistd.h>
 
 /* What a child is to measure. */
 struct task {
-	const struct options *options;
+	const struct selection *selection;
 	enum mode mode;
 	enum pages pages;
 	enum count_row_index index;
 };
-
-static void progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static void progress(const char *format, ...)
-{
-	va_list arguments;
-
-	if (isatty(STDERR_FILENO) != 1)
-		return;
-	fputs("\r\033[K", stderr);
-	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
-	va_end(arguments);
-	fflush(stderr);
-}
 
 static void without(const struct task *task, struct stage *stage, size_t live,
 		    enum verdict verdict, const char *note, const struct sink *sink)
@@ -54,15 +36,15 @@ static void without(const struct task *task, struct stage *stage, size_t live,
 	for (size_t i = 0; i < ROWS; i++) {
 		struct cell cell = { .row = &rows[i], .live = live };
 
-		if (options_want(task->options, &rows[i], live))
+		if (selection_has(task->selection, &rows[i], live))
 			cell_without(&cell, stage, verdict, note, sink);
 	}
 }
 
-static bool wanted(const struct options *options, size_t live)
+static bool wanted(const struct selection *selection, size_t live)
 {
 	for (size_t i = 0; i < ROWS; i++) {
-		if (options_want(options, &rows[i], live))
+		if (selection_has(selection, &rows[i], live))
 			return true;
 	}
 	return false;
@@ -71,14 +53,14 @@ static bool wanted(const struct options *options, size_t live)
 static void time_rows(const struct task *task, struct stage *stage, size_t live,
 		      const struct sink *sink)
 {
-	const struct options *options = task->options;
-	struct cell cell = { .live = live, .plan = &options->plan };
+	const struct selection *selection = task->selection;
+	struct cell cell = { .live = live, .plan = &selection->options.plan };
 
 	for (size_t i = 0; i < ROWS; i++) {
-		if (!options_want(options, &rows[i], live))
+		if (!selection_has(selection, &rows[i], live))
 			continue;
-		progress("%s, %s: %zu live: %s", mode_name(task->mode),
-			 pages_name(task->pages), live, rows[i].name);
+		machine_progress("%s, %s: %zu live: %s", mode_name(task->mode),
+				 pages_name(task->pages), live, rows[i].name);
 		cell.row = &rows[i];
 		cell_run(&cell, stage, sink);
 	}
@@ -87,16 +69,16 @@ static void time_rows(const struct task *task, struct stage *stage, size_t live,
 static void time_stage(const struct task *task, struct stage *stage,
 		       const struct sink *sink)
 {
-	const struct options *options = task->options;
+	const struct selection *selection = task->selection;
 	char note[NOTE_SIZE];
 
-	for (size_t i = 0; i < options->live_counts; i++) {
-		size_t live = options->live[i];
+	for (size_t i = 0; i < selection->live_counts; i++) {
+		size_t live = selection->live[i];
 
-		if (!wanted(options, live))
+		if (!wanted(selection, live))
 			continue;
-		progress("%s, %s: %zu live", mode_name(task->mode),
-			 pages_name(task->pages), live);
+		machine_progress("%s, %s: %zu live", mode_name(task->mode),
+				 pages_name(task->pages), live);
 		if (stage_live(stage, live, note))
 			time_rows(task, stage, live, sink);
 		else
@@ -117,8 +99,8 @@ static void timed_child(const void *argument, const struct sink *sink)
 		verdict = FAILED;
 	}
 	if (verdict != OK) {
-		for (size_t i = 0; i < task->options->live_counts; i++)
-			without(task, &stage, task->options->live[i], verdict, note,
+		for (size_t i = 0; i < task->selection->live_counts; i++)
+			without(task, &stage, task->selection->live[i], verdict, note,
 				sink);
 		return;
 	}
@@ -131,8 +113,8 @@ static void counting_child(const void *argument, const struct sink *sink)
 {
 	const struct task *task = argument;
 
-	progress("%s, %s: %s", mode_name(task->mode), pages_name(task->pages),
-		 count_rows[task->index].name);
+	machine_progress("%s, %s: %s", mode_name(task->mode), pages_name(task->pages),
+			 count_rows[task->index].name);
 	if (count_rows[task->index].once)
 		count_million(task->mode, task->pages, sink);
 	else
@@ -161,9 +143,9 @@ static void run(void (*body)(const void *, const struct sink *), const struct ta
 	report_take(NULL, &result);
 }
 
-static void run_host(const struct options *options, enum mode mode, enum pages pages)
+static void run_host(const struct selection *selection, enum mode mode, enum pages pages)
 {
-	struct task task = { .options = options, .mode = mode, .pages = pages };
+	struct task task = { .selection = selection, .mode = mode, .pages = pages };
 	char heading[80];
 	bool million = false, timed = false;
 
@@ -171,17 +153,17 @@ static void run_host(const struct options *options, enum mode mode, enum pages p
 		bool here = !count_rows[i].once || (mode == STRICT && pages == GUARD);
 
 		/* The rows of the million come from one run. */
-		if (!options->count_row[i] || !here || (count_rows[i].once && million))
+		if (!selection->count_row[i] || !here || (count_rows[i].once && million))
 			continue;
 		million |= count_rows[i].once;
 		task.index = (enum count_row_index)i;
 		run(counting_child, &task, count_rows[i].name);
 	}
 	for (size_t i = 0; i < ROWS; i++)
-		timed |= options->row[i];
+		timed |= selection->row[i];
 	if (timed)
 		run(timed_child, &task, "the timed rows");
-	progress("%s", "");
+	machine_progress("%s", "");
 	snprintf(heading, sizeof(heading), "%s, %s",
 		 mode == STRICT ? "strict (cbRetain 0)" : "cbRetain 32 MiB",
 		 pages == GUARD ? "guard pages" : "without guard pages (mprotect)");
@@ -190,23 +172,11 @@ static void run_host(const struct options *options, enum mode mode, enum pages p
 
 static void introduce(const struct options *options)
 {
-	struct utsname system;
-	double processors = 0;
-
-	if (uname(&system) != 0)
-		memset(&system, 0, sizeof(system));
-	if (measure_open()) {
-		processors = measure_processors(&options->plan);
-		measure_close();
-	}
-	printf("hostmem %s on %s %s, %ld processors\n", HostMemVersion(), system.sysname,
-	       system.release, sysconf(_SC_NPROCESSORS_ONLN));
+	machine_print();
 	printf("Pages can be made by: mprotect%s\n",
 	       stage_kernel_guards() ? ", guard pages of the kernel (MADV_GUARD_INSTALL)"
 				     : "; this kernel has no guard pages");
-	printf("Two threads that only compute do %.2f times the work of one%s\n",
-	       processors,
-	       processors < ENOUGH_PROCESSORS ? ": two processors are not free" : "");
+	machine_print_processors(&options->plan);
 	printf("Medians of %u rounds, ours and raw in turn: ns of one call or cycle at "
 	       "the "
 	       "fewest live\nregions, then ratios ours/raw, or ns where the target is in "
@@ -218,21 +188,21 @@ static void introduce(const struct options *options)
 
 int main(int argc, char **argv)
 {
-	struct options options;
+	struct selection selection;
 
-	options_read(&options, argc, argv);
+	selection_read(&selection, argc, argv);
 	if (getenv("HOSTMEM_PAGES") != NULL) {
 		fputs("pages: HOSTMEM_PAGES is set and would choose for all hosts; unset "
 		      "it\n",
 		      stderr);
 		return 2;
 	}
-	if (!report_open(&options))
+	if (!report_open(&selection))
 		return 1;
-	introduce(&options);
+	introduce(&selection.options);
 	for (int mode = STRICT; mode < MODES; mode++) {
 		for (int pages = GUARD; pages < PAGES; pages++)
-			run_host(&options, (enum mode)mode, (enum pages)pages);
+			run_host(&selection, (enum mode)mode, (enum pages)pages);
 	}
 	return report_close() ? 0 : 1;
 }

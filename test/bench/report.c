@@ -17,27 +17,23 @@
 enum { MOST_RESULTS = 512, REASONS = 16 };
 
 static struct {
-	const struct options *options;
+	const struct selection *selection;
 	FILE *csv;
 	struct result results[MOST_RESULTS];
 	size_t count;
-	size_t verdicts[FAILED + 1];
+	struct verdict_counts verdicts;
 } report;
-
-static const char *const verdict_names[] = {
-	[NO_TARGET] = "-",   [OK] = "ok",           [UNDECIDED] = "undecided",
-	[MISSED] = "MISSED", [SKIPPED] = "skipped", [FAILED] = "FAILED",
-};
 
 static const char *const unit_names[] = { "ratio", "ns",    "extra-ns",
 					  "times", "count", "bytes" };
 
-bool report_open(const struct options *options)
+bool report_open(const struct selection *selection)
 {
-	report.options = options;
-	report.csv = fopen(options->csv, "we");
+	report.selection = selection;
+	report.csv = fopen(selection->options.csv, "we");
 	if (report.csv == NULL) {
-		fprintf(stderr, "pages: %s: %s\n", options->csv, strerror(errno));
+		fprintf(stderr, "pages: %s: %s\n", selection->options.csv,
+			strerror(errno));
 		return false;
 	}
 	fputs("row,live,threads,mode,pages,ours_median_ns,ours_min_ns,raw_median_ns,"
@@ -65,11 +61,11 @@ void report_take(void *state, const struct result *result)
 	field(result->raw_least);
 	field(result->ours_median / result->raw_median);
 	field(result->target);
-	fprintf(report.csv, "%s,%s,", verdict_names[result->verdict],
+	fprintf(report.csv, "%s,%s,", verdict_name(result->verdict),
 		unit_names[result->unit]);
 	field(result->figure);
 	fprintf(report.csv, "\"%s\"\n", result->note);
-	report.verdicts[result->verdict]++;
+	report.verdicts.of[result->verdict]++;
 	if (report.count < MOST_RESULTS)
 		report.results[report.count++] = *result;
 }
@@ -88,16 +84,12 @@ static const struct result *find(const char *name, size_t live, unsigned threads
 
 static void put_figure(char *cell, const struct result *result)
 {
-	const char *mark = "";
+	const char *mark = result != NULL ? verdict_mark(result->verdict) : "";
 
-	if (result != NULL && result->verdict == MISSED)
-		mark = "*";
-	if (result != NULL && result->verdict == UNDECIDED)
-		mark = "?";
 	if (result == NULL) {
 		cell[0] = '\0';
 	} else if (result->verdict >= SKIPPED) {
-		table_put(cell, "%s", verdict_names[result->verdict]);
+		table_put(cell, "%s", verdict_name(result->verdict));
 	} else if (result->unit == TIMES) {
 		table_put(cell, "%.2f/%.2f%s", result->ours_median, result->raw_median,
 			  mark);
@@ -121,8 +113,8 @@ static void put_target(char *cell, double least, double most, bool at_least)
 
 static bool any(const char *name, unsigned threads)
 {
-	for (size_t i = 0; i < report.options->live_counts; i++) {
-		if (find(name, report.options->live[i], threads) != NULL)
+	for (size_t i = 0; i < report.selection->live_counts; i++) {
+		if (find(name, report.selection->live[i], threads) != NULL)
 			return true;
 	}
 	return false;
@@ -131,7 +123,7 @@ static bool any(const char *name, unsigned threads)
 /* One line of a table of timed rows. */
 static void timed_line(const char *name, unsigned threads)
 {
-	const struct options *options = report.options;
+	const struct selection *selection = report.selection;
 	struct table_line line = { .count = 4 };
 	enum verdict verdict = NO_TARGET;
 	double least = NAN, most = NAN;
@@ -139,8 +131,8 @@ static void timed_line(const char *name, unsigned threads)
 
 	table_put(line.cells[0], "%s", name);
 	table_put(line.cells[1], "%u", threads);
-	for (size_t i = 0; i < options->live_counts; i++) {
-		const struct result *result = find(name, options->live[i], threads);
+	for (size_t i = 0; i < selection->live_counts; i++) {
+		const struct result *result = find(name, selection->live[i], threads);
 
 		put_figure(line.cells[line.count++], result);
 		if (result == NULL)
@@ -155,21 +147,21 @@ static void timed_line(const char *name, unsigned threads)
 		at_least = result->at_least;
 	}
 	put_target(line.cells[line.count++], least, most, at_least);
-	table_put(line.cells[line.count++], "%s", verdict_names[verdict]);
+	table_put(line.cells[line.count++], "%s", verdict_name(verdict));
 	table_print(&line);
 }
 
 static void timed_head(const char *name, const char *ours, const char *raw)
 {
-	const struct options *options = report.options;
+	const struct selection *selection = report.selection;
 	struct table_line line = { .count = 4 };
 
 	table_put(line.cells[0], "%s", name);
 	table_put(line.cells[1], "thr");
 	table_put(line.cells[2], "%s", ours);
 	table_put(line.cells[3], "%s", raw);
-	for (size_t i = 0; i < options->live_counts; i++)
-		table_put_ns(line.cells[line.count++], (double)options->live[i], "");
+	for (size_t i = 0; i < selection->live_counts; i++)
+		table_put_ns(line.cells[line.count++], (double)selection->live[i], "");
 	table_put(line.cells[line.count++], "target");
 	table_put(line.cells[line.count++], "verdict");
 	table_print_head(&line);
@@ -225,7 +217,7 @@ static void count_table(void)
 		table_put(line.cells[0], "%s", result->name);
 		table_put_ns(line.cells[1], result->figure, "");
 		put_target(line.cells[2], NAN, result->target, result->at_least);
-		table_put(line.cells[3], "%s", verdict_names[result->verdict]);
+		table_put(line.cells[3], "%s", verdict_name(result->verdict));
 		table_put(line.cells[4], "%s", result->note);
 		table_print(&line);
 	}
@@ -248,7 +240,7 @@ static void reasons(void)
 		if (again)
 			continue;
 		printf("%s%s, %s", count == 0 ? "\n" : "", result->name,
-		       verdict_names[result->verdict]);
+		       verdict_name(result->verdict));
 		if (result->live != 0)
 			printf(" at %zu live", result->live);
 		printf(": %s\n", result->note);
@@ -275,7 +267,7 @@ void report_section(const char *heading)
 
 	if (report.count == 0)
 		return;
-	table_heading(heading, report.options->markdown);
+	table_heading(heading, report.selection->options.markdown);
 	if (why == NULL) {
 		timed_tables();
 		count_table();
@@ -292,14 +284,11 @@ bool report_close(void)
 	bool written = ferror(report.csv) == 0;
 
 	written = fclose(report.csv) == 0 && written;
-	printf("\n%zu ok, %zu missed, %zu undecided, %zu without a target, %zu skipped, "
-	       "%zu failed\n",
-	       report.verdicts[OK], report.verdicts[MISSED], report.verdicts[UNDECIDED],
-	       report.verdicts[NO_TARGET], report.verdicts[SKIPPED],
-	       report.verdicts[FAILED]);
+	verdict_print_counts(&report.verdicts);
 	if (written)
-		printf("all figures: %s\n", report.options->csv);
+		printf("all figures: %s\n", report.selection->options.csv);
 	else
-		fprintf(stderr, "pages: %s: not written\n", report.options->csv);
-	return written && report.verdicts[FAILED] == 0;
+		fprintf(stderr, "pages: %s: not written\n",
+			report.selection->options.csv);
+	return written && report.verdicts.of[FAILED] == 0;
 }

@@ -4,11 +4,11 @@
 #ifndef HOSTMEM_BENCH_REPORT_H
 #define HOSTMEM_BENCH_REPORT_H
 
-#include "options.h"
 #include "result.h"
+#include "selection.h"
 
 /* Opens the CSV; FALSE, with a line on stderr: it cannot be written. */
-bool report_open(const struct options *options);
+bool report_open(const struct selection *selection);
 
 /* Takes one result; the state is not looked at. */
 void report_take(void *state, const struct result *result);

@@ -6,17 +6,9 @@
 #define HOSTMEM_BENCH_RESULT_H
 
 #include "rows.h"
+#include "verdict.h"
 
-enum verdict {
-	NO_TARGET,
-	OK,
-	UNDECIDED, /* measured, but two threads have not had two processors */
-	MISSED,
-	SKIPPED, /* cannot be had here, for a reason that is none of ours */
-	FAILED,  /* a call was refused */
-};
-
-enum { NAME_SIZE = 48, NOTE_SIZE = 160 };
+enum { NAME_SIZE = 48 };
 
 /* NAN where there is no figure. */
 struct result {

@@ -1,0 +1,69 @@
+/*
+ * What is going on: the machine that is measured on, and how far a run has come.
+ *
+ * The lines of the machine are on stdout, since figures mean nothing without them.
+ * Progress is for somebody who waits, on stderr, and not in any log.
+ */
+#include "machine.h"
+
+#include <hostmem/hostmem.h>
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+void machine_print(void)
+{
+	struct utsname system;
+
+	if (uname(&system) != 0)
+		memset(&system, 0, sizeof(system));
+	printf("hostmem %s on %s %s, %ld processors\n", HostMemVersion(), system.sysname,
+	       system.release, sysconf(_SC_NPROCESSORS_ONLN));
+}
+
+void machine_print_processors(const struct measure_plan *plan)
+{
+	double processors = 0;
+
+	if (measure_open()) {
+		processors = measure_processors(plan);
+		measure_close();
+	}
+	printf("Two threads that only compute do %.2f times the work of one%s\n",
+	       processors,
+	       processors < ENOUGH_PROCESSORS ? ": two processors are not free" : "");
+}
+
+void machine_progress(const char *format, ...)
+{
+	va_list arguments;
+
+	if (isatty(STDERR_FILENO) != 1)
+		return;
+	fputs("\r\033[K", stderr);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fflush(stderr);
+}
+
+size_t machine_bytes(const char *path, const char *name)
+{
+	char text[4096];
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = file >= 0 ? read(file, text, sizeof(text) - 1) : -1;
+	const char *at;
+
+	if (file >= 0)
+		(void)close(file);
+	if (got <= 0)
+		return 0;
+	text[got] = '\0';
+	at = strstr(text, name);
+	return at != NULL ? strtoull(at + strlen(name), NULL, 10) * 1024 : 0;
+}

@@ -1,0 +1,21 @@
+/*
+ * What is going on: the machine that is measured on, and how far a run has come.
+ */
+#ifndef HOSTMEM_BENCH_MACHINE_H
+#define HOSTMEM_BENCH_MACHINE_H
+
+#include "measure.h"
+
+/* One line about the library, the system and its processors. */
+void machine_print(void);
+
+/* One line about what two threads get done; wants no measuring under way. */
+void machine_print_processors(const struct measure_plan *plan);
+
+/* Replaces the last line of progress, on a terminal only. */
+void machine_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A figure in KiB of a file in /proc, in bytes; 0 if it is not there. */
+size_t machine_bytes(const char *path, const char *name);
+
+#endif
