@@ -6,11 +6,11 @@
  * was measured before, and if it crashes the others still have their figures.
  */
 #include "child.h"
+#include "process.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static void send_result(void *state, const struct result *result)
@@ -60,9 +60,8 @@ static bool receive(int pipe_end, const struct sink *sink)
 const char *child_run(void (*body)(const void *argument, const struct sink *sink),
 		      const void *argument, const struct sink *sink)
 {
-	static char why[80];
+	const char *why;
 	int ends[2];
-	int status = 0;
 	pid_t process;
 	bool whole;
 
@@ -79,15 +78,6 @@ const char *child_run(void (*body)(const void *argument, const struct sink *sink
 	(void)close(ends[0]);
 	if (process < 0)
 		return "no process to be had";
-	while (waitpid(process, &status, 0) < 0 && errno == EINTR)
-		continue;
-	if (whole)
-		return NULL;
-	if (WIFSIGNALED(status))
-		snprintf(why, sizeof(why), "the process was ended by signal %d",
-			 WTERMSIG(status));
-	else
-		snprintf(why, sizeof(why), "the process ended with status %d",
-			 WEXITSTATUS(status));
-	return why;
+	why = process_end(process);
+	return whole ? NULL : why;
 }

@@ -19,6 +19,8 @@ test_bench_pages_SOURCES = \
 	%D%/options.h \
 	%D%/ours.c \
 	%D%/pages.c \
+	%D%/process.c \
+	%D%/process.h \
 	%D%/raw.c \
 	%D%/report.c \
 	%D%/report.h \
