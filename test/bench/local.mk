@@ -1,7 +1,39 @@
-## The benchmark: built and run by `make bench` only.  BENCH picks rows, BENCHFLAGS are
-## options; `make bench BENCHFLAGS=--help` lists both.
+## The benchmarks: built and run by `make bench` only, one of them by `make bench-heap` or
+## `make bench-pages`.  BENCH picks rows, which `bench` knows one of only: quick.  BENCHFLAGS
+## are options; `make bench-heap BENCHFLAGS=--help` lists both.
 
-EXTRA_PROGRAMS = %D%/pages
+EXTRA_PROGRAMS = \
+	%D%/heap \
+	%D%/pages
+test_bench_heap_SOURCES = \
+	%D%/allocator.c \
+	%D%/allocator.h \
+	%D%/heap.c \
+	%D%/heapreport.c \
+	%D%/heapreport.h \
+	%D%/heaprows.c \
+	%D%/heaprows.h \
+	%D%/loops.c \
+	%D%/loops.h \
+	%D%/machine.c \
+	%D%/machine.h \
+	%D%/measure.c \
+	%D%/measure.h \
+	%D%/options.c \
+	%D%/options.h \
+	%D%/process.c \
+	%D%/process.h \
+	%D%/random.h \
+	%D%/serve.c \
+	%D%/table.c \
+	%D%/table.h \
+	%D%/verdict.c \
+	%D%/verdict.h \
+	%D%/worker.c \
+	%D%/worker.h \
+	%D%/workloads.c \
+	%D%/workloads.h
+test_bench_heap_LDADD = libhostmem.la -lm
 test_bench_pages_SOURCES = \
 	%D%/cell.c \
 	%D%/cell.h \
@@ -40,8 +72,15 @@ test_bench_pages_LDADD = libhostmem.la libhostmem-internal.la -lm
 
 CLEANFILES += \
 	$(EXTRA_PROGRAMS) \
+	%D%/heap.csv \
 	%D%/pages.csv
 
-bench: %D%/pages$(EXEEXT)
+## One after the other, also with -j.
+bench: %D%/heap$(EXEEXT) %D%/pages$(EXEEXT)
 	$(AM_V_at)%D%/pages$(EXEEXT) $(BENCHFLAGS) '$(BENCH)'
-.PHONY: bench
+	$(AM_V_at)%D%/heap$(EXEEXT) $(BENCHFLAGS) '$(BENCH)'
+bench-heap: %D%/heap$(EXEEXT)
+	$(AM_V_at)%D%/heap$(EXEEXT) $(BENCHFLAGS) '$(BENCH)'
+bench-pages: %D%/pages$(EXEEXT)
+	$(AM_V_at)%D%/pages$(EXEEXT) $(BENCHFLAGS) '$(BENCH)'
+.PHONY: bench bench-heap bench-pages

@@ -26,7 +26,7 @@ void machine_print(void)
 	       system.release, sysconf(_SC_NPROCESSORS_ONLN));
 }
 
-void machine_print_processors(const struct measure_plan *plan)
+double machine_processors(const struct measure_plan *plan)
 {
 	double processors = 0;
 
@@ -34,6 +34,13 @@ void machine_print_processors(const struct measure_plan *plan)
 		processors = measure_processors(plan);
 		measure_close();
 	}
+	return processors;
+}
+
+void machine_print_processors(const struct measure_plan *plan)
+{
+	double processors = machine_processors(plan);
+
 	printf("Two threads that only compute do %.2f times the work of one%s\n",
 	       processors,
 	       processors < ENOUGH_PROCESSORS ? ": two processors are not free" : "");

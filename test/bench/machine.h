@@ -9,7 +9,10 @@
 /* One line about the library, the system and its processors. */
 void machine_print(void);
 
-/* One line about what two threads get done; wants no measuring under way. */
+/* As measure_processors; wants no measuring under way. */
+double machine_processors(const struct measure_plan *plan);
+
+/* One line about that. */
 void machine_print_processors(const struct measure_plan *plan);
 
 /* Replaces the last line of progress, on a terminal only. */
