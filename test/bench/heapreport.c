@@ -69,7 +69,10 @@ static struct comparison compare(const struct heap_result *ours,
 		comparison.ratio = ours->figures.least / theirs->figures.least;
 	else if (both)
 		comparison.ratio = ours->figures.median / theirs->figures.median;
-	if (both)
+	/* On one processor nothing has to cross: that is another figure, and a better one. */
+	if (both && basis.least && !decidable && !isnan(comparison.target))
+		comparison.verdict = UNDECIDED;
+	else if (both)
 		comparison.verdict = verdict_of(comparison.ratio, comparison.target,
 						false, decidable);
 	else if (ours->verdict == FAILED || theirs->verdict == FAILED)
