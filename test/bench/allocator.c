@@ -13,6 +13,7 @@
 #include "allocator.h"
 
 #include <dlfcn.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,6 +161,24 @@ enum verdict heap_open(struct heap *heap, enum allocator allocator, char note[NO
 	if (verdict != OK)
 		heap_close(heap);
 	return verdict;
+}
+
+static _Atomic(const char *) refused_call;
+static atomic_int refused_hr;
+
+void heap_refused(const char *call, HRESULT hr)
+{
+	refused_call = call;
+	refused_hr = hr;
+}
+
+void heap_put_refusal(char note[NOTE_SIZE])
+{
+	if (refused_call != NULL)
+		snprintf(note, NOTE_SIZE, "%s: %s", refused_call,
+			 HostMemResultName(refused_hr));
+	else
+		snprintf(note, NOTE_SIZE, "Alloc or Free was refused");
 }
 
 void heap_close(struct heap *heap)

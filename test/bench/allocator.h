@@ -32,6 +32,12 @@ struct heap {
 enum verdict heap_open(struct heap *heap, enum allocator allocator, char note[NOTE_SIZE]);
 void heap_close(struct heap *heap);
 
+/* Remembers what a heap has said last when it refused; ours only.  Threads: any. */
+void heap_refused(const char *call, HRESULT hr);
+
+/* What it has said, or just that. */
+void heap_put_refusal(char note[NOTE_SIZE]);
+
 /*
  * One call through a pointer, whichever heap it is: a method of the vtable, or malloc and
  * free as a program reaches them in a shared library.  `ours` is heap->ours; as a constant,
@@ -42,20 +48,28 @@ void heap_close(struct heap *heap);
 HEAP_INLINE void *heap_take(const struct heap *heap, bool ours, size_t size)
 {
 	void *block;
+	HRESULT hr;
 
 	if (!ours)
 		return heap->allocate(size);
-	if (FAILED(IHostMalloc_Alloc(heap->blocks, size, eTaskCritical, &block)))
-		return NULL;
+	hr = IHostMalloc_Alloc(heap->blocks, size, eTaskCritical, &block);
+	if (FAILED(hr))
+		heap_refused("Alloc", hr);
 	return block;
 }
 
 HEAP_INLINE bool heap_give(const struct heap *heap, bool ours, void *block)
 {
-	if (ours)
-		return SUCCEEDED(IHostMalloc_Free(heap->blocks, block));
-	heap->release(block);
-	return true;
+	HRESULT hr;
+
+	if (!ours) {
+		heap->release(block);
+		return true;
+	}
+	hr = IHostMalloc_Free(heap->blocks, block);
+	if (FAILED(hr))
+		heap_refused("Free", hr);
+	return SUCCEEDED(hr);
 }
 
 #endif

@@ -35,6 +35,12 @@ static void answer_failed(struct worker_answer *answer, const char *why)
 	snprintf(answer->note, sizeof(answer->note), "%s", why);
 }
 
+static void answer_refused(struct worker_answer *answer)
+{
+	answer->verdict = FAILED;
+	heap_put_refusal(answer->note);
+}
+
 static void open_heap(struct worker_answer *answer)
 {
 	answer->verdict = heap_open(&self.heap, self.allocator, answer->note);
@@ -57,13 +63,13 @@ static void prepare(const struct worker_order *order, struct worker_answer *answ
 	for (unsigned i = 0; i < row->threads; i++)
 		self.side.lanes[i] = &lanes[i];
 	if (!measure_prepare(&self.side, &order->plan))
-		answer_failed(answer, "Alloc or Free was refused");
+		answer_refused(answer);
 }
 
 static void sample(struct worker_answer *answer)
 {
 	if (!measure_sample(&self.side, 0)) {
-		answer_failed(answer, "Alloc or Free was refused");
+		answer_refused(answer);
 		return;
 	}
 	answer->ns = self.side.samples[0] / self.row->pairs;
@@ -73,7 +79,7 @@ static void sample(struct worker_answer *answer)
 static void finish(struct worker_answer *answer)
 {
 	if (!loops_close())
-		answer_failed(answer, "Free was refused");
+		answer_refused(answer);
 }
 
 static void peak(const struct worker_order *order, struct worker_answer *answer)
@@ -87,7 +93,7 @@ static void peak(const struct worker_order *order, struct worker_answer *answer)
 	if (answer->verdict != OK)
 		return;
 	if (!peak_rows[order->row].run(&self.heap, &answer->live)) {
-		answer_failed(answer, "Alloc or Free was refused");
+		answer_refused(answer);
 		return;
 	}
 	highest = machine_bytes(status, "VmHWM:");
