@@ -59,9 +59,8 @@ static void introduce(void)
 		       opened[i].verdict == OK ? "" : "not available: ", opened[i].note);
 	}
 	machine_print_processors(&options.plan);
-	printf("Medians of %u rounds, all heaps in turn.  * the target is missed, ? "
-	       "likewise, "
-	       "but two\nthreads have not had two processors\n",
+	printf("Medians of %u rounds, all heaps in turn.  * the target is missed, ? two "
+	       "threads have not\nhad two processors\n",
 	       options.plan.rounds);
 	fflush(stdout);
 }

@@ -2,8 +2,9 @@
  * The figures of heaps for people and for programs: tables on stdout, lines in a CSV.
  *
  * A line of a table has the figure of each heap and then ours by each of the others', where
- * a star is a missed target and a question mark one that may be the machine's fault.  Where
- * the targets are about minima these have a line of their own, under the medians.
+ * a star is a missed target and a question mark says that two threads have not had two
+ * processors.  Where the targets are about minima these have a line of their own, under the
+ * medians.
  *
  * The CSV has a line for each of the others: the pair that is compared.
  */
@@ -31,6 +32,7 @@ static struct {
 /* Ours beside another one. */
 struct comparison {
 	double ratio, target; /* NAN: none */
+	bool doubtful;        /* two threads have not had two processors */
 	enum verdict verdict;
 };
 
@@ -60,21 +62,24 @@ static struct comparison compare(const struct heap_result *ours,
 				 const struct heap_result *theirs, struct basis basis,
 				 double target)
 {
-	struct comparison comparison = { NAN, target > 0 ? target : NAN, NO_TARGET };
+	struct comparison comparison = { .ratio = NAN };
 	bool both = ours->verdict == OK && theirs->verdict == OK;
-	bool decidable = !basis.together || (basis.processors && ours->figures.clean &&
-					     theirs->figures.clean);
+
+	comparison.target = target > 0 ? target : NAN;
+	comparison.doubtful = both && basis.together &&
+			      !(basis.processors && ours->figures.clean &&
+				theirs->figures.clean);
 
 	if (both && basis.least)
 		comparison.ratio = ours->figures.least / theirs->figures.least;
 	else if (both)
 		comparison.ratio = ours->figures.median / theirs->figures.median;
 	/* On one processor nothing has to cross: that is another figure, and a better one. */
-	if (both && basis.least && !decidable && !isnan(comparison.target))
+	if (comparison.doubtful && basis.least && !isnan(comparison.target))
 		comparison.verdict = UNDECIDED;
 	else if (both)
 		comparison.verdict = verdict_of(comparison.ratio, comparison.target,
-						false, decidable);
+						false, !comparison.doubtful);
 	else if (ours->verdict == FAILED || theirs->verdict == FAILED)
 		comparison.verdict = FAILED;
 	else if (!isnan(comparison.target))
@@ -108,7 +113,7 @@ static void csv_line(const char *name, unsigned threads, const char *peer,
 	fields(theirs);
 	field(comparison->ratio);
 	field(comparison->target);
-	if (comparison->verdict == UNDECIDED)
+	if (comparison->doubtful)
 		note = "no second processor was free";
 	fprintf(report.csv, "%s,%s,\"%s\"\n", verdict_name(comparison->verdict), unit,
 		note);
@@ -138,7 +143,8 @@ static void put_ratio(char *cell, const struct comparison *comparison)
 {
 	if (!isnan(comparison->ratio))
 		table_put(cell, "%.2f%s", comparison->ratio,
-			  verdict_mark(comparison->verdict));
+			  comparison->doubtful ? verdict_mark(UNDECIDED)
+					       : verdict_mark(comparison->verdict));
 }
 
 static void put_targets(char *cell, const struct comparison comparisons[ALLOCATORS])
