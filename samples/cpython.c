@@ -21,7 +21,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "sample.h"
+#include "sample_report.h"
 
 #include <unistd.h>
 

@@ -13,7 +13,8 @@ noinst_PROGRAMS += %D%/cpython
 endif
 samples_cpython_SOURCES = \
 	%D%/cpython.c \
-	%D%/sample.h
+	%D%/sample.h \
+	%D%/sample_report.h
 samples_cpython_CPPFLAGS = $(AM_CPPFLAGS) $(PYTHON_CFLAGS)
 samples_cpython_LDADD = libhostmem.la $(PYTHON_LIBS)
 

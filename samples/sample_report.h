@@ -1,0 +1,244 @@
+/*
+ * What the samples print at their end: what the host saw, and whether it is true.
+ *
+ * sample_report prints the books that sample.h keeps.  sample_verify compares them: the
+ * events with GetUsage, the walk of the regions with VirtualQuery, all with the kernel's
+ * list.  sample_close gives the host up and looks whether anything is left.
+ */
+#ifndef SAMPLE_REPORT_H
+#define SAMPLE_REPORT_H
+
+#include "sample.h"
+
+#include <langinfo.h>
+#include <locale.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+#define SAMPLE_FORMAT __attribute__((format(printf, 2, 3)))
+
+enum { SAMPLE_ROWS = 4 }; /* of the drawing */
+
+/* "85.0 MiB", "16 KiB"; the text is good until the fourth next call. */
+static inline const char *sample_size(uint64_t bytes)
+{
+	static char texts[4][32];
+	static unsigned next;
+	char *text = texts[next++ % 4];
+
+	if (bytes == 0)
+		snprintf(text, sizeof(texts[0]), "0");
+	else if (bytes >= 1U << 20)
+		snprintf(text, sizeof(texts[0]), "%.1f MiB", (double)bytes / (1U << 20));
+	else
+		snprintf(text, sizeof(texts[0]), "%.0f KiB", (double)bytes / 1024);
+	return text;
+}
+
+/* One line of a table; -1 leaves a column empty. */
+static inline void sample_row(const char *name, int64_t times, int64_t bytes)
+{
+	char count[24] = "";
+
+	if (times >= 0)
+		snprintf(count, sizeof(count), "%lld", (long long)times);
+	printf("  %-46s %9s %13s\n", name, count,
+	       bytes < 0 ? "" : sample_size((uint64_t)bytes));
+}
+
+SAMPLE_FORMAT static inline bool sample_check(bool holds, const char *format, ...)
+{
+	va_list arguments;
+
+	printf("  %s  ", holds ? "ok   " : "WRONG");
+	va_start(arguments, format);
+	vprintf(format, arguments);
+	va_end(arguments);
+	putchar('\n');
+	return holds;
+}
+
+/* What was committed when, as a drawing of SAMPLE_ROWS lines. */
+static inline void sample_draw(const struct sample *s)
+{
+	static const char plain[] = " ...:::##";
+	bool utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+
+	printf("\nCommitted bytes over the run\n");
+	for (int row = SAMPLE_ROWS - 1; row >= 0; row--) {
+		const char *label = row == SAMPLE_ROWS - 1 ? sample_size(s->peak) : "";
+
+		printf("  %12s |", row == 0 ? "0" : label);
+		for (unsigned i = 0; i < s->columns; i++) {
+			double parts = (double)s->column[i] * SAMPLE_ROWS * 8 /
+				       (double)(s->peak + !s->peak);
+			int full = (int)(parts + 0.999) - row * 8;
+
+			full = full < 0 ? 0 : full > 8 ? 8 : full;
+			if (utf8 && full > 0)
+				printf("\xe2\x96%c", 0x80 + full); /* U+2581 to U+2588 */
+			else
+				putchar(plain[full]);
+		}
+		putchar('\n');
+	}
+	printf("  %12s  0 s%*.2f s\n", "", (int)s->columns - 5, s->slice * s->columns);
+}
+
+static inline BOOL HOSTMEM_CALL sample_walked(void *state,
+					      const MEMORY_BASIC_INFORMATION *run)
+{
+	struct sample *s = state;
+
+	if (s->run_count == s->runs_with_room) {
+		size_t room = s->runs_with_room * 2 + 64;
+		MEMORY_BASIC_INFORMATION *runs = realloc(s->runs, room * sizeof(*runs));
+
+		if (runs == NULL)
+			return FALSE; /* the comparison will tell */
+		s->runs = runs;
+		s->runs_with_room = room;
+	}
+	s->runs[s->run_count++] = *run;
+	return TRUE;
+}
+
+static inline bool sample_query_agrees(struct sample *s,
+				       const MEMORY_BASIC_INFORMATION *run)
+{
+	MEMORY_BASIC_INFORMATION got;
+	SIZE_T length;
+	HRESULT hr = IHostMemoryManager_VirtualQuery(s->memory, run->BaseAddress, &got,
+						     sizeof(got), &length);
+
+	return SUCCEEDED(hr) && got.BaseAddress == run->BaseAddress &&
+	       got.AllocationBase == run->AllocationBase && got.State == run->State &&
+	       got.RegionSize == run->RegionSize && got.Protect == run->Protect;
+}
+
+/*
+ * How many bytes of the committed runs of the last walk the kernel has mapped, with read
+ * and write; SIZE_MAX if its list cannot be read.
+ */
+static inline size_t sample_mapped(const struct sample *s)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned long start, end;
+	char access[8], line[512];
+	size_t bytes = 0;
+
+	if (maps == NULL)
+		return SIZE_MAX;
+	while (fgets(line, sizeof(line), maps) != NULL) {
+		if (sscanf(line, "%lx-%lx %7s", &start, &end, access) != 3 ||
+		    strncmp(access, "rw-p", 4) != 0)
+			continue;
+		for (size_t i = 0; i < s->run_count; i++) {
+			uintptr_t from = (uintptr_t)s->runs[i].BaseAddress;
+			uintptr_t to = from + s->runs[i].RegionSize;
+
+			from = from < start ? start : from;
+			to = to > end ? end : to;
+			if (s->runs[i].State == MEM_COMMIT && from < to)
+				bytes += to - from;
+		}
+	}
+	fclose(maps);
+	return bytes;
+}
+
+/* Prints what the host saw so far. */
+static inline void sample_report(struct sample *s)
+{
+	static const char *const levels[] = { "  task-critical", "  domain-critical",
+					      "  process-critical" };
+	HostMemUsage usage = HOSTMEM_USAGE_INIT;
+	struct rusage process;
+
+	getrusage(RUSAGE_SELF, &process);
+	setlocale(LC_CTYPE, "");
+	pthread_mutex_lock(&s->lock);
+	sample_plot(s, s->committed);
+	pthread_mutex_unlock(&s->lock);
+	IHostMemoryControl_GetUsage(s->control, &usage);
+
+	printf("\n%-48s %9s %13s\n", "What the host saw", "calls", "bytes");
+	sample_row("VirtualAlloc, reserve and commit", (int64_t)s->allocs.times,
+		   (int64_t)s->allocs.bytes);
+	for (int level = eProcessCritical; level >= eTaskCritical; level--) {
+		if (s->granted[level].times != 0)
+			sample_row(levels[level], (int64_t)s->granted[level].times,
+				   (int64_t)s->granted[level].bytes);
+	}
+	sample_row("VirtualFree, release", (int64_t)s->frees.times,
+		   (int64_t)s->frees.bytes);
+	sample_row("refused", (int64_t)s->refused.times, (int64_t)s->refused.bytes);
+	printf("%-48s %9s %13s\n", "", "regions", "committed");
+	sample_row("now", (int64_t)usage.cRegions, (int64_t)usage.cbCommitted);
+	sample_row("at the peak", -1, (int64_t)usage.cbPeakCharged);
+	sample_row("the whole process, resident, at its peak", -1,
+		   (int64_t)process.ru_maxrss * 1024);
+	sample_draw(s);
+}
+
+/* Compares the books with each other and with the kernel's; false if two differ. */
+static inline bool sample_verify(struct sample *s)
+{
+	HostMemUsage usage = HOSTMEM_USAGE_INIT;
+	size_t committed = 0, regions = 0, agreed = 0;
+	uint64_t allocated = 0;
+	bool walked, good;
+
+	s->run_count = 0;
+	walked = SUCCEEDED(IHostMemoryControl_WalkRegions(s->control, sample_walked, s));
+	for (size_t i = 0; i < s->run_count; i++) {
+		const MEMORY_BASIC_INFORMATION *run = &s->runs[i];
+
+		regions += run->BaseAddress == run->AllocationBase;
+		committed += run->State == MEM_COMMIT ? run->RegionSize : 0;
+		agreed += sample_query_agrees(s, run);
+	}
+	for (int level = eTaskCritical; level <= eProcessCritical; level++)
+		allocated += s->granted[level].bytes;
+	IHostMemoryControl_GetUsage(s->control, &usage);
+
+	printf("\nAre these numbers true?\n");
+	good = sample_check(allocated == s->allocs.bytes &&
+				    s->peak >= usage.cbPeakCharged &&
+				    allocated - s->freed.bytes == usage.cbCharged,
+			    "the books balance: %s allocated - %s freed = %s in use",
+			    sample_size(allocated), sample_size(s->freed.bytes),
+			    sample_size(usage.cbCharged));
+	good &= sample_check(walked && regions == usage.cRegions &&
+				     committed == usage.cbCommitted,
+			     "a walk of the regions finds %zu with %s committed", regions,
+			     sample_size(committed));
+	good &= sample_check(agreed == s->run_count,
+			     "VirtualQuery says the same of %zu out of %zu", agreed,
+			     s->run_count);
+	good &= sample_check(sample_mapped(s) == committed,
+			     "the kernel has %s of that mapped, readable and writable",
+			     sample_size(sample_mapped(s)));
+	return good;
+}
+
+/* Gives up the host and what the runtime has kept; false if something is left. */
+static inline bool sample_close(struct sample *s)
+{
+	size_t kept = s->committed;
+	bool gone, good;
+
+	s->run_count = 0;
+	IHostMemoryControl_WalkRegions(s->control, sample_walked, s);
+	IHostMemoryControl_Release(s->control);
+	gone = IHostMemoryManager_Release(s->memory) == 0;
+	good = sample_check(gone && s->committed == 0 && sample_mapped(s) == 0,
+			    "%s kept by the runtime; the last Release gave it back",
+			    sample_size(kept));
+	free(s->runs);
+	pthread_mutex_destroy(&s->lock);
+	return good;
+}
+
+#endif /* SAMPLE_REPORT_H */
