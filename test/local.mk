@@ -415,7 +415,8 @@ EXTRA_DIST += \
 	$(e2e_tests) \
 	%D%/README.md \
 	%D%/abi/exports-jsrt.txt \
-	%D%/abi/exports.txt
+	%D%/abi/exports.txt \
+	%D%/e2e/sample.sh
 
 LDADD = libhostmem-internal.la
 
