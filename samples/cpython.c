@@ -1,5 +1,5 @@
 /*
- * CPython 3.11 with its arenas under a host.
+ * CPython 3.11 with its memory under a host.
  *
  * CPython takes the memory of its objects (those of at most 512 bytes, nearly all) from
  * arenas of 1 MiB, and the frames of Python functions from stacks of 16 KiB.  Both come
@@ -7,20 +7,28 @@
  * allocates, one that frees, always whole blocks.  Here they are VirtualAlloc and
  * VirtualFree of a host.
  *
- * The hook is set after Py_PreInitialize, which puts CPython's own allocators in place,
- * and before Py_InitializeFromConfig, which makes the first object.
+ * All else, larger objects and what CPython needs for itself, comes from its RAW allocator,
+ * here a heap of the same host.  CPython calls it from any thread, also without the GIL, so
+ * the heap is MALLOC_THREADSAFE.  RAW is also where CPython turns to when an arena is
+ * refused; that both are charged to one budget is what makes a refusal a MemoryError.
  *
- * Until CPython is up it cannot do without the memory it asks for, it would end the
- * process: those requests are process-critical.  Later ones are task-critical: what is
- * refused there costs at most the Python code that was at work.
+ * The hooks are set after Py_PreInitialize, which puts CPython's own allocators in place,
+ * and before Py_InitializeFromConfig, which makes the first object.  A block that was
+ * allocated before comes back by the new hooks: the heap says that it is not its own
+ * (HOST_E_INVALIDOPERATION), and it goes to where it came from, the C library.
  *
- * What does not come by here: objects above 512 bytes, which are malloc's.  And an arena
- * that is refused is no MemoryError yet, since CPython then tries malloc in its place: to
- * limit CPython its RAW allocator has to be under the host, too.
+ * Until CPython is up, and when it ends, it cannot do without the memory it asks for: those
+ * requests are process-critical.  The others are task-critical: what is refused there costs
+ * at most the Python code that was at work.
+ *
+ * What does not come by here: what CPython takes with its own RAW allocator on purpose, as
+ * its first locks, and what C libraries take from malloc.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "cpython_counts.h"
+#include "cpython_workload.h"
 #include "sample_report.h"
 
 #include <unistd.h>
@@ -30,61 +38,23 @@ enum { SMALLEST_ARENA = 256 * 1024 }; /* what is smaller is a stack */
 /* One for the process, as is CPython. */
 static struct adapter {
 	struct sample host;
-	pid_t process; /* in a child that Python forks nothing is printed */
-	bool up;       /* CPython can take a refusal */
-	bool untrue;   /* a check failed */
+	pid_t process;  /* in a child that Python forks nothing is printed */
+	atomic_bool up; /* CPython can take a refusal */
+	bool untrue;    /* a check failed */
 	size_t arenas, arenas_freed, stacks, stacks_freed;
 } adapter;
 
-static const char workload[] =
-	"import collections, gc, json, random, re, time\n\n"
-	"CITIES = 'Lisbon Bergen Kyoto Quito Accra Hobart Turin Tampere'.split()\n"
-	"ITEMS = 'kettle lamp chair rug clock vase shelf stool'.split()\n"
-	"LINE = re.compile(r'2026-(\\d+)-\\d+ (\\w+) sold (\\w+) x(\\d+) for (\\d+)')\n\n"
-	"class Sale:\n"
-	"    def __init__(self, month, city, item, pieces, cents):\n"
-	"        self.month, self.city, self.item = int(month), city, item\n"
-	"        self.pieces, self.cents = int(pieces), int(cents)\n\n"
-	"def log(month, lines):\n"
-	"    pick = random.Random(month).randrange\n"
-	"    for _ in range(lines):\n"
-	"        day = f'2026-{month:02}-{pick(28) + 1:02}'\n"
-	"        if pick(50) == 0:\n"
-	"            yield f'{day} till {pick(99)} is out of paper'\n"
-	"        else:\n"
-	"            yield (f'{day} {CITIES[pick(8)]} sold {ITEMS[pick(8)]}'\n"
-	"                   f' x{pick(9) + 1} for {pick(20000) + 100}')\n\n"
-	"def month(number, lines):\n"
-	"    text = list(log(number, lines))\n"
-	"    sales = [Sale(*m.groups()) for m in map(LINE.match, text) if m]\n"
-	"    record = json.dumps([vars(sale) for sale in sales])\n"
-	"    copy = json.loads(record)\n"
-	"    copy.sort(key=lambda sale: (-sale['cents'], sale['city']))\n"
-	"    taken = collections.Counter()\n"
-	"    for sale in sales:\n"
-	"        taken[sale.city] += sale.cents\n"
-	"    assert sum(taken.values()) == sum(sale['cents'] for sale in copy)\n"
-	"    print(f'  month {number}: {len(text):6,} lines, {len(sales):6,} sales, '\n"
-	"          f'{len(record) / 1e6:4.1f} MB of JSON, '\n"
-	"          f'most in {taken.most_common(1)[0][0]}')\n"
-	"    return taken\n\n"
-	"started = time.perf_counter()\n"
-	"print('Four months of tills: read, summed, stored as JSON, read back, sorted')\n"
-	"total = collections.Counter()\n"
-	"for number, lines in enumerate((20000, 60000, 90000, 40000), 1):\n"
-	"    total += month(number, lines)\n"
-	"gc.collect()\n"
-	"for city, cents in total.most_common(3):\n"
-	"    print(f'  {city:8} {cents / 100:14,.2f}')\n"
-	"print(f'  in {time.perf_counter() - started:.2f} s')\n";
+static EMemoryCriticalLevel level_of(const struct adapter *self)
+{
+	return self->up ? eTaskCritical : eProcessCritical;
+}
 
 static void *arena_alloc(void *context, size_t size)
 {
 	struct adapter *self = context;
-	EMemoryCriticalLevel level = self->up ? eTaskCritical : eProcessCritical;
 	void *arena;
 
-	if (FAILED(sample_alloc(&self->host, size, level, &arena)))
+	if (FAILED(sample_alloc(&self->host, size, level_of(self), &arena)))
 		return NULL;
 	*(size < SMALLEST_ARENA ? &self->stacks : &self->arenas) += 1;
 	return arena;
@@ -98,31 +68,43 @@ static void arena_free(void *context, void *arena, size_t size)
 		*(size < SMALLEST_ARENA ? &self->stacks_freed : &self->arenas_freed) += 1;
 }
 
-/* How many arenas CPython says it asked for and gave back; false if it does not say. */
-static bool ask_python(size_t *arenas, size_t *freed)
+static void *raw_malloc(void *context, size_t size)
 {
-	PyObject *tell = PySys_GetObject("_debugmallocstats");
-	FILE *text = tmpfile();
-	int standard_error = dup(STDERR_FILENO);
-	unsigned found = 0;
-	char line[128];
+	struct adapter *self = context;
+	void *block = NULL;
 
-	if (tell == NULL || text == NULL || standard_error < 0)
-		return false;
-	fflush(stderr);
-	dup2(fileno(text), STDERR_FILENO); /* it writes there and nowhere else */
-	Py_XDECREF(PyObject_CallNoArgs(tell));
-	fflush(stderr);
-	dup2(standard_error, STDERR_FILENO);
-	close(standard_error);
+	(void)sample_block(&self->host, size, 0, level_of(self), &block);
+	return block;
+}
 
-	rewind(text);
-	while (fgets(line, sizeof(line), text) != NULL) {
-		found += sscanf(line, "# arenas allocated total = %zu", arenas) == 1;
-		found += sscanf(line, "# arenas reclaimed = %zu", freed) == 1;
-	}
-	fclose(text);
-	return found == 2;
+/* CPython has looked whether the product can be expressed. */
+static void *raw_calloc(void *context, size_t count, size_t size)
+{
+	struct adapter *self = context;
+	void *block = NULL;
+
+	(void)sample_block(&self->host, count * size, HOSTMEM_HEAP_ZERO, level_of(self),
+			   &block);
+	return block;
+}
+
+static void *raw_realloc(void *context, void *block, size_t size)
+{
+	struct adapter *self = context;
+	void *resized = NULL;
+	HRESULT hr = sample_resize(&self->host, block, size, level_of(self), &resized);
+
+	if (hr == HOST_E_INVALIDOPERATION)
+		return realloc(block, size + (size == 0)); /* a size of 0 would free it */
+	return resized;
+}
+
+static void raw_free(void *context, void *block)
+{
+	struct adapter *self = context;
+
+	if (sample_free_block(&self->host, block) == HOST_E_INVALIDOPERATION)
+		free(block);
 }
 
 /* CPython calls it at its exit, the script's objects still in place. */
@@ -132,6 +114,7 @@ static PyObject *report(PyObject *module, PyObject *nothing)
 	bool good;
 
 	(void)module, (void)nothing;
+	adapter.up = false; /* it is about to end */
 	if (getpid() != adapter.process)
 		Py_RETURN_NONE;
 	PyRun_SimpleString("import sys; sys.stdout.flush()");
@@ -143,6 +126,10 @@ static PyObject *report(PyObject *module, PyObject *nothing)
 	       adapter.arenas_freed, adapter.arenas - adapter.arenas_freed);
 	printf("  %-34s %11zu %9zu %13zu\n", "stacks, for frames", adapter.stacks,
 	       adapter.stacks_freed, adapter.stacks - adapter.stacks_freed);
+	printf("  %-34s %11llu %9llu %13llu\n", "blocks, for all else",
+	       (unsigned long long)adapter.host.blocks,
+	       (unsigned long long)adapter.host.blocks_freed,
+	       (unsigned long long)(adapter.host.blocks - adapter.host.blocks_freed));
 
 	good = sample_verify(&adapter.host);
 	if (ask_python(&arenas, &freed))
@@ -169,7 +156,9 @@ static void close_host(void)
 /* With arguments CPython is what python3 is; without, it runs the workload, isolated. */
 static PyStatus start_python(int argc, char **argv)
 {
-	PyObjectArenaAllocator hook = { &adapter, arena_alloc, arena_free };
+	PyObjectArenaAllocator arenas = { &adapter, arena_alloc, arena_free };
+	PyMemAllocatorEx raw = { &adapter, raw_malloc, raw_calloc, raw_realloc,
+				 raw_free };
 	PyPreConfig before;
 	PyConfig config;
 	PyStatus status;
@@ -179,7 +168,8 @@ static PyStatus start_python(int argc, char **argv)
 	status = Py_PreInitializeFromBytesArgs(&before, argc, argv);
 	if (PyStatus_Exception(status))
 		return status;
-	PyObject_SetArenaAllocator(&hook);
+	PyObject_SetArenaAllocator(&arenas);
+	PyMem_SetAllocator(PYMEM_DOMAIN_RAW, &raw);
 
 	if (argc > 1) {
 		PyConfig_InitPythonConfig(&config);
@@ -212,23 +202,31 @@ static bool report_at_exit(void)
 	return result != NULL && atexit(close_host) == 0;
 }
 
+static int usage(int status)
+{
+	fputs("usage: cpython [--limit MIB] [SCRIPT [ARGUMENT...]]\n"
+	      "Runs a Python script, or a built-in one, with its memory under a\n"
+	      "host, and prints what the host saw.  Options before SCRIPT are those\n"
+	      "of python3.  The exit status is Python's, but 3 if one of the numbers\n"
+	      "turned out untrue.\n",
+	      status == 0 ? stdout : stderr);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
+	size_t limit = 0;
 	PyStatus status;
 	HRESULT hr;
 
-	if (argc > 1 && strcmp(argv[1], "--help") == 0) {
-		puts("usage: cpython [SCRIPT [ARGUMENT...]]\n"
-		     "Runs a Python script, or a built-in one, with its memory under a "
-		     "host, and\n"
-		     "prints what the host saw.  Options before SCRIPT are those of "
-		     "python3.  The\n"
-		     "exit status is Python's, but 3 if one of the numbers turned out "
-		     "untrue.");
-		return 0;
-	}
+	if (argc > 1 && strcmp(argv[1], "--help") == 0)
+		return usage(0);
+	if (!sample_limit(&argc, &argv, &limit))
+		return usage(2);
+	if (argc == 1 && limit == 0)
+		limit = WORKLOAD_LIMIT;
 	adapter.process = getpid();
-	hr = sample_open(&adapter.host);
+	hr = sample_open(&adapter.host, limit, MALLOC_THREADSAFE);
 	if (FAILED(hr)) {
 		fprintf(stderr, "cpython: no host: %s\n", HostMemResultName(hr));
 		return 1;
@@ -237,12 +235,12 @@ int main(int argc, char **argv)
 	if (PyStatus_IsExit(status)) /* it has said why */
 		return status.exitcode;
 	if (PyStatus_Exception(status) || !report_at_exit()) {
-		fprintf(stderr,
-			"cpython: CPython does not start: %s; is all of it installed?\n",
-			status.err_msg != NULL ? status.err_msg : "atexit does not work");
+		fprintf(stderr, "cpython: CPython does not start: %s; is %s?\n",
+			status.err_msg != NULL ? status.err_msg : "atexit does not work",
+			limit == 0 ? "all of it installed" : "the limit too low");
 		return 1;
 	}
-	printf("CPython %.*s, its arenas from hostmem %s\n\n",
+	printf("CPython %.*s, its memory from hostmem %s\n\n",
 	       (int)strcspn(Py_GetVersion(), " "), Py_GetVersion(), HostMemVersion());
 	fflush(stdout);
 	return Py_RunMain();

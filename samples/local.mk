@@ -13,6 +13,8 @@ noinst_PROGRAMS += %D%/cpython
 endif
 samples_cpython_SOURCES = \
 	%D%/cpython.c \
+	%D%/cpython_counts.h \
+	%D%/cpython_workload.h \
 	%D%/sample.h \
 	%D%/sample_report.h
 samples_cpython_CPPFLAGS = $(AM_CPPFLAGS) $(PYTHON_CFLAGS)

@@ -20,7 +20,7 @@
 
 enum { SAMPLE_ROWS = 4 }; /* of the drawing */
 
-/* "85.0 MiB", "16 KiB"; the text is good until the fourth next call. */
+/* "85.0 MiB", "16 KiB", "0"; the text is good until the fourth next call. */
 static inline const char *sample_size(uint64_t bytes)
 {
 	static char texts[4][32];
@@ -29,6 +29,8 @@ static inline const char *sample_size(uint64_t bytes)
 
 	if (bytes == 0)
 		snprintf(text, sizeof(texts[0]), "0");
+	else if (bytes < 1024)
+		snprintf(text, sizeof(texts[0]), "%u B", (unsigned)bytes);
 	else if (bytes >= 1U << 20)
 		snprintf(text, sizeof(texts[0]), "%.1f MiB", (double)bytes / (1U << 20));
 	else
@@ -43,8 +45,10 @@ static inline void sample_row(const char *name, int64_t times, int64_t bytes)
 
 	if (times >= 0)
 		snprintf(count, sizeof(count), "%lld", (long long)times);
-	printf("  %-46s %9s %13s\n", name, count,
-	       bytes < 0 ? "" : sample_size((uint64_t)bytes));
+	if (bytes < 0)
+		printf("  %-46s %9s\n", name, count);
+	else
+		printf("  %-46s %9s %13s\n", name, count, sample_size((uint64_t)bytes));
 }
 
 SAMPLE_FORMAT static inline bool sample_check(bool holds, const char *format, ...)
@@ -148,12 +152,39 @@ static inline size_t sample_mapped(const struct sample *s)
 	return bytes;
 }
 
+static inline void sample_report_calls(const struct sample *s)
+{
+	static const char *const levels[] = { "task-critical", "domain-critical",
+					      "process-critical" };
+
+	printf("\n%-48s %9s %13s\n", "What the host saw", "calls", "bytes");
+	if (s->allocs.times != 0) {
+		sample_row("VirtualAlloc, reserve and commit", (int64_t)s->allocs.times,
+			   (int64_t)s->allocs.bytes);
+		sample_row("VirtualFree, release", (int64_t)s->frees.times,
+			   (int64_t)s->frees.bytes);
+	}
+	sample_row("Alloc, for a block", (int64_t)s->blocks, -1);
+	sample_row("Realloc", (int64_t)s->resized, -1);
+	sample_row("  of both, refused", (int64_t)s->refused_blocks, -1);
+	sample_row("Free", (int64_t)s->blocks_freed, -1);
+
+	printf("%-48s %9s %13s\n", "", "requests", "charged");
+	for (int level = eProcessCritical; level >= eTaskCritical; level--) {
+		if (s->granted[level].times != 0)
+			sample_row(levels[level], (int64_t)s->granted[level].times,
+				   (int64_t)s->granted[level].bytes);
+	}
+	sample_row("  of both, pages for the heap", (int64_t)s->heap_granted.times,
+		   (int64_t)s->heap_granted.bytes);
+	sample_row("refused", (int64_t)s->refused.times, (int64_t)s->refused.bytes);
+}
+
 /* Prints what the host saw so far. */
 static inline void sample_report(struct sample *s)
 {
-	static const char *const levels[] = { "  task-critical", "  domain-critical",
-					      "  process-critical" };
 	HostMemUsage usage = HOSTMEM_USAGE_INIT;
+	HostMemBudget budget = HOSTMEM_BUDGET_INIT;
 	struct rusage process;
 
 	getrusage(RUSAGE_SELF, &process);
@@ -162,24 +193,50 @@ static inline void sample_report(struct sample *s)
 	sample_plot(s, s->committed);
 	pthread_mutex_unlock(&s->lock);
 	IHostMemoryControl_GetUsage(s->control, &usage);
+	IHostMemoryControl_GetBudget(s->control, &budget);
 
-	printf("\n%-48s %9s %13s\n", "What the host saw", "calls", "bytes");
-	sample_row("VirtualAlloc, reserve and commit", (int64_t)s->allocs.times,
-		   (int64_t)s->allocs.bytes);
-	for (int level = eProcessCritical; level >= eTaskCritical; level--) {
-		if (s->granted[level].times != 0)
-			sample_row(levels[level], (int64_t)s->granted[level].times,
-				   (int64_t)s->granted[level].bytes);
-	}
-	sample_row("VirtualFree, release", (int64_t)s->frees.times,
-		   (int64_t)s->frees.bytes);
-	sample_row("refused", (int64_t)s->refused.times, (int64_t)s->refused.bytes);
-	printf("%-48s %9s %13s\n", "", "regions", "committed");
-	sample_row("now", (int64_t)usage.cRegions, (int64_t)usage.cbCommitted);
+	sample_report_calls(s);
+	printf("%-48s %9s %13s\n", "", "live", "bytes");
+	sample_row("regions, with the heap's", (int64_t)usage.cRegions,
+		   (int64_t)usage.cbReserved);
+	sample_row("blocks in the heap", (int64_t)usage.cBlocks, (int64_t)usage.cbHeap);
+	sample_row("  their pages", -1, (int64_t)usage.cbHeapPages);
+	sample_row("charged now", -1, (int64_t)usage.cbCharged);
 	sample_row("at the peak", -1, (int64_t)usage.cbPeakCharged);
+	if (budget.cbLimit != SIZE_MAX)
+		sample_row("the limit", -1, (int64_t)budget.cbLimit);
 	sample_row("the whole process, resident, at its peak", -1,
 		   (int64_t)process.ru_maxrss * 1024);
 	sample_draw(s);
+}
+
+/* What was heard against what was asked, and both against the host's account. */
+static inline bool sample_verify_books(struct sample *s)
+{
+	HostMemUsage usage = HOSTMEM_USAGE_INIT;
+	uint64_t allocated = 0, pages;
+	bool good;
+
+	for (int level = eTaskCritical; level <= eProcessCritical; level++)
+		allocated += s->granted[level].bytes;
+	pages = s->heap_granted.bytes - s->heap_freed.bytes;
+	IHostMemoryControl_GetUsage(s->control, &usage);
+
+	good = sample_check(allocated == s->allocs.bytes + s->heap_granted.bytes &&
+				    s->freed.bytes ==
+					    s->frees.bytes + s->heap_freed.bytes &&
+				    s->peak >= usage.cbPeakCharged &&
+				    allocated - s->freed.bytes == usage.cbCharged,
+			    "the books balance: %s allocated - %s freed = %s in use",
+			    sample_size(allocated), sample_size(s->freed.bytes),
+			    sample_size(usage.cbCharged));
+	good &= sample_check(pages == usage.cbHeapPages && usage.cbHeap <= pages,
+			     "of these the heap has %s, its blocks fill %s",
+			     sample_size(pages), sample_size(usage.cbHeap));
+	good &= sample_check(s->blocks - s->blocks_freed == usage.cBlocks,
+			     "%llu blocks, the host says as many",
+			     (unsigned long long)(s->blocks - s->blocks_freed));
+	return good;
 }
 
 /* Compares the books with each other and with the kernel's; false if two differ. */
@@ -187,7 +244,6 @@ static inline bool sample_verify(struct sample *s)
 {
 	HostMemUsage usage = HOSTMEM_USAGE_INIT;
 	size_t committed = 0, regions = 0, agreed = 0;
-	uint64_t allocated = 0;
 	bool walked, good;
 
 	s->run_count = 0;
@@ -199,17 +255,10 @@ static inline bool sample_verify(struct sample *s)
 		committed += run->State == MEM_COMMIT ? run->RegionSize : 0;
 		agreed += sample_query_agrees(s, run);
 	}
-	for (int level = eTaskCritical; level <= eProcessCritical; level++)
-		allocated += s->granted[level].bytes;
 	IHostMemoryControl_GetUsage(s->control, &usage);
 
 	printf("\nAre these numbers true?\n");
-	good = sample_check(allocated == s->allocs.bytes &&
-				    s->peak >= usage.cbPeakCharged &&
-				    allocated - s->freed.bytes == usage.cbCharged,
-			    "the books balance: %s allocated - %s freed = %s in use",
-			    sample_size(allocated), sample_size(s->freed.bytes),
-			    sample_size(usage.cbCharged));
+	good = sample_verify_books(s);
 	good &= sample_check(walked && regions == usage.cRegions &&
 				     committed == usage.cbCommitted,
 			     "a walk of the regions finds %zu with %s committed", regions,
@@ -223,19 +272,38 @@ static inline bool sample_verify(struct sample *s)
 	return good;
 }
 
+/* Gives up the heap; false if it does not take all of its pages and blocks along. */
+static inline bool sample_close_heap(struct sample *s)
+{
+	HostMemUsage usage = HOSTMEM_USAGE_INIT;
+	uint64_t kept = s->blocks - s->blocks_freed;
+	bool gone = IHostMalloc2_Release(s->heap) == 0;
+
+	s->heap = NULL;
+	IHostMemoryControl_GetUsage(s->control, &usage);
+	return sample_check(gone && usage.cbHeap == 0 && usage.cBlocks == 0 &&
+				    usage.cbHeapPages == 0 &&
+				    usage.cLeakedBlocks == kept &&
+				    usage.cbCharged == s->allocs.bytes - s->frees.bytes,
+			    "%llu blocks kept by the runtime, gone with the heap; %s is "
+			    "still charged",
+			    (unsigned long long)kept, sample_size(usage.cbCharged));
+}
+
 /* Gives up the host and what the runtime has kept; false if something is left. */
 static inline bool sample_close(struct sample *s)
 {
+	bool good = sample_close_heap(s);
 	size_t kept = s->committed;
-	bool gone, good;
+	bool gone;
 
 	s->run_count = 0;
 	IHostMemoryControl_WalkRegions(s->control, sample_walked, s);
 	IHostMemoryControl_Release(s->control);
 	gone = IHostMemoryManager_Release(s->memory) == 0;
-	good = sample_check(gone && s->committed == 0 && sample_mapped(s) == 0,
-			    "%s kept by the runtime; the last Release gave it back",
-			    sample_size(kept));
+	good &= sample_check(gone && s->committed == 0 && sample_mapped(s) == 0,
+			     "%s kept by the runtime; the last Release gave it back",
+			     sample_size(kept));
 	free(s->runs);
 	pthread_mutex_destroy(&s->lock);
 	return good;

@@ -77,6 +77,13 @@ more_than()
 	awk -v got="$1" -v than="$2" 'BEGIN { exit !(got != "" && got + 0 > than + 0) }'
 }
 
+# The most that was charged, in MiB, is above $1 and at most $2.
+peak_between()
+{
+	says 'at the peak +[0-9.]+ MiB' && more_than "$(number 'at the peak' 1)" "$1" &&
+		! more_than "$(number 'at the peak' 1)" "$2"
+}
+
 end_of_tests()
 {
 	echo "1..$count"
