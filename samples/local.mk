@@ -20,5 +20,15 @@ samples_cpython_SOURCES = \
 samples_cpython_CPPFLAGS = $(AM_CPPFLAGS) $(PYTHON_CFLAGS)
 samples_cpython_LDADD = libhostmem.la $(PYTHON_LIBS)
 
+if HAVE_LUA
+noinst_PROGRAMS += %D%/lua
+endif
+samples_lua_SOURCES = \
+	%D%/lua.c \
+	%D%/sample.h \
+	%D%/sample_report.h
+samples_lua_CPPFLAGS = $(AM_CPPFLAGS) $(LUA_CFLAGS)
+samples_lua_LDADD = libhostmem.la $(LUA_LIBS)
+
 EXTRA_DIST += \
 	%D%/README.md

@@ -276,6 +276,7 @@ test_stress_differential_SOURCES = \
 e2e_tests = \
 	%D%/e2e/cpython.sh \
 	%D%/e2e/install.sh \
+	%D%/e2e/lua.sh \
 	%D%/e2e/readme.sh \
 	%D%/e2e/valgrind.sh
 
