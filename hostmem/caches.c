@@ -171,7 +171,7 @@ void hm_cache_collect(struct hm_cache *cache)
 	}
 }
 
-bool hm_cache_put(struct hm_cache *cache, struct hm_span *span, size_t index,
+bool hm_cache_put(struct hm_cache *cache, struct hm_span *span, uint64_t index,
 		  bool *too_many)
 {
 	struct hm_span_word *word = &span->words[index / 64];
@@ -198,7 +198,7 @@ static void make_ready(struct hm_cache_bin *bin, struct hm_span *span)
 	unsigned found = (unsigned)__builtin_popcountll(bits);
 	unsigned ready = found < HM_CACHE_READY ? found : HM_CACHE_READY;
 
-	hm_bin_set_state(bin, hm_bin_state(bin) + ready);
+	hm_bin_set_state(bin, hm_bin_state(bin) + ready * HM_BIN_ONE_READY);
 	for (; ready != 0; bits &= bits - 1) {
 		unsigned bit = (unsigned)__builtin_ctzll(bits);
 
@@ -212,6 +212,7 @@ void *hm_cache_find(struct hm_cache *cache, unsigned class)
 {
 	struct hm_cache_bin *bin = &cache->bins[class];
 	bool collected = false;
+	void *block = NULL;
 
 	while ((hm_bin_state(bin) & HM_BIN_READY) == 0) {
 		struct hm_span *span = bin->spans.first;
@@ -230,10 +231,11 @@ void *hm_cache_find(struct hm_cache *cache, unsigned class)
 			return NULL;
 		}
 	}
-	return hm_cache_take(cache, class);
+	(void)hm_cache_take(cache, class, &block);
+	return block;
 }
 
-bool hm_cache_put_away(struct hm_cache *cache, struct hm_span *span, size_t index)
+bool hm_cache_put_away(struct hm_cache *cache, struct hm_span *span, uint64_t index)
 {
 	unsigned class = span->class;
 	struct hm_cache *owner;

@@ -26,7 +26,7 @@ struct hm_ready {
 
 struct hm_cache_bin {
 	/*
-	 * How many are ready, in the lower byte, and above it how many blocks its users have
+	 * Bytes of what is ready, in the lower 16 bits, and above how many blocks its users have
 	 * taken less those that they have put back: the sum of that over all caches of a
 	 * heap is what is live.  In one word, since both change with every call.
 	 */
@@ -43,8 +43,9 @@ struct hm_cache_bin {
 	 */
 	struct hm_ready ready[HM_CACHE_READY];
 };
-#define HM_BIN_READY UINT64_C(0xFF)
-#define HM_BIN_LIVE UINT64_C(0x100)
+#define HM_BIN_READY UINT64_C(0xFFFF)
+#define HM_BIN_ONE_READY sizeof(struct hm_ready)
+#define HM_BIN_LIVE UINT64_C(0x10000)
 
 struct hm_cache {
 	struct hm_quick quick;
@@ -86,19 +87,27 @@ static inline int64_t hm_bin_live(const struct hm_cache_bin *bin)
 		(hm_bin_state(bin) & HM_BIN_READY) != 0);
 }
 
-/* A block of that class that is ready; NULL: there is none, see hm_cache_find. */
-HM_QUICK void *hm_cache_take(struct hm_cache *cache, unsigned class)
+HM_QUICK struct hm_ready *hm_bin_ready(struct hm_cache_bin *bin, uint64_t state)
+{
+	return (struct hm_ready *)((char *)bin->ready + (state & HM_BIN_READY));
+}
+
+/* A block of that class that is ready; false: there is none, see hm_cache_find. */
+HM_QUICK bool hm_cache_take(struct hm_cache *cache, unsigned class, void **block)
 {
 	struct hm_cache_bin *bin = &cache->bins[class];
-	uint64_t state = hm_bin_state(bin);
-	struct hm_ready *ready = &bin->ready[(state & HM_BIN_READY) - 1];
+	struct hm_ready *last;
+	uint64_t state;
 
 	HM_KEEP(bin);
+	state = hm_bin_state(bin);
 	if (!HM_LIKELY((state & HM_BIN_READY) != 0))
-		return NULL;
-	hm_bin_set_state(bin, state + HM_BIN_LIVE - 1);
-	hm_span_take(ready->spot);
-	return ready->block;
+		return false;
+	hm_bin_set_state(bin, state + HM_BIN_LIVE - HM_BIN_ONE_READY);
+	last = hm_bin_ready(bin, state) - 1;
+	hm_span_take(last->spot);
+	*block = last->block;
+	return true;
 }
 
 /* The same, after looking at all that the cache has: other words, other spans, what others
@@ -113,34 +122,35 @@ bool hm_cache_rearrange(struct hm_cache *cache, struct hm_span *span);
  * Frees a block of one of its own spans; false: nothing done, hm_cache_put has to: it is not
  * live, the span has been full, or it may be empty now and is not the first of its class.
  */
-HM_QUICK bool hm_cache_try_put(struct hm_span *span, size_t index, void *block)
+HM_QUICK bool hm_cache_try_put(struct hm_span *span, uint64_t index, void *block)
 {
-	struct hm_span_word *word = &span->words[index / 64];
-	uint64_t bit = UINT64_C(1) << (index % 64);
+	struct hm_span_word *word = hm_span_word_of(span, index);
 	struct hm_cache_bin *bin = span->bin;
+	uint64_t bit = UINT64_C(1) << (index % 64);
 	uint64_t free, dead, state;
 
 	HM_KEEP(word);
 	free = atomic_load_explicit(&word->free, memory_order_relaxed);
 	dead = free | atomic_load_explicit(&word->returned, memory_order_relaxed);
-	if (!HM_LIKELY((dead & bit) == 0) || !HM_LIKELY(span->place == HM_SPAN_LISTED) ||
+	if (!HM_LIKELY((dead | bit) != dead) ||
+	    !HM_LIKELY(span->place == HM_SPAN_LISTED) ||
 	    ((dead | bit) == UINT64_MAX && bin->spans.first != span))
 		return false;
 	atomic_store_explicit(&word->free, free | bit, memory_order_relaxed);
 	state = hm_bin_state(bin) - HM_BIN_LIVE;
-	if ((state & HM_BIN_READY) < HM_CACHE_READY) {
-		struct hm_ready *ready = &bin->ready[state & HM_BIN_READY];
+	if (HM_LIKELY((state & HM_BIN_READY) < HM_CACHE_READY * HM_BIN_ONE_READY)) {
+		struct hm_ready *ready = hm_bin_ready(bin, state);
 
 		ready->block = block;
 		ready->spot = hm_span_spot_of(word, index);
-		state++;
+		state += HM_BIN_ONE_READY;
 	}
 	hm_bin_set_state(bin, state);
 	return true;
 }
 
 /* The same in any case; false = it was not live.  *too_many as hm_cache_rearrange. */
-bool hm_cache_put(struct hm_cache *cache, struct hm_span *span, size_t index,
+bool hm_cache_put(struct hm_cache *cache, struct hm_span *span, uint64_t index,
 		  bool *too_many);
 
 /* Whether nothing in a span of its own is live, and nobody is at it. */
@@ -148,7 +158,7 @@ bool hm_cache_is_empty(struct hm_cache *cache, struct hm_span *span);
 
 /* Frees a block of another thread's span, for a thread that uses `cache`; false = it was
  * not live. */
-bool hm_cache_put_away(struct hm_cache *cache, struct hm_span *span, size_t index);
+bool hm_cache_put_away(struct hm_cache *cache, struct hm_span *span, uint64_t index);
 
 /* Takes over what others have freed. */
 void hm_cache_collect(struct hm_cache *cache);

@@ -346,7 +346,7 @@ static HRESULT put_locked(struct hm_heap *heap, struct hm_cache *user,
 			  struct hm_span *span, void *block, bool *too_many)
 {
 	struct hm_cache *owner;
-	size_t index;
+	uint64_t index;
 	bool live;
 
 	owner = atomic_load_explicit(&span->owner, memory_order_relaxed);
@@ -369,7 +369,7 @@ static HRESULT put_locked(struct hm_heap *heap, struct hm_cache *user,
 static bool hand_over(struct hm_heap *heap, struct hm_span *span, void *block)
 {
 	bool handed = false;
-	size_t index;
+	uint64_t index;
 
 	if (atomic_load(&heap->waiters) == 0)
 		return false;
@@ -429,7 +429,7 @@ static bool free_quickly(struct hm_heap *heap, void *block, bool *too_many)
 	struct hm_cache *cache = hm_heap_cache(heap), *owner;
 	struct hm_span *span = hm_span_find((uintptr_t)block);
 	bool begun, done = false;
-	size_t index;
+	uint64_t index;
 
 	if (cache == NULL || span == NULL)
 		return false;
@@ -490,7 +490,7 @@ HRESULT hm_heap_size(struct hm_heap *heap, void *block, size_t *size)
 {
 	HRESULT hr = HOST_E_INVALIDOPERATION;
 	struct hm_span *span;
-	size_t index;
+	uint64_t index;
 
 	hm_calls_enter();
 	span = hm_span_find((uintptr_t)block);

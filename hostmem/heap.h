@@ -98,10 +98,10 @@ HM_QUICK struct hm_cache *hm_heap_cache(const struct hm_heap *heap)
 	return hm_cache_serves(cache, heap->number) ? cache : NULL;
 }
 
-/* A block, or NULL: ask hm_heap_alloc.  `cache`: this thread's. */
-HM_QUICK void *hm_heap_alloc_quickly(struct hm_cache *cache, size_t size)
+/* Whether it has taken a block; else ask hm_heap_alloc.  `cache`: this thread's. */
+HM_QUICK bool hm_heap_alloc_quickly(struct hm_cache *cache, size_t size, void **block)
 {
-	void *block = NULL;
+	bool taken = false;
 	unsigned class;
 
 	if (HM_LIKELY(size <= HM_BLOCK_NEAR))
@@ -109,11 +109,11 @@ HM_QUICK void *hm_heap_alloc_quickly(struct hm_cache *cache, size_t size)
 	else if (HM_LIKELY(size <= HM_BLOCK_LARGEST))
 		class = hm_block_far_class(size);
 	else
-		return NULL;
+		return false;
 	if (HM_LIKELY(hm_quick_begin(&cache->quick)))
-		block = hm_cache_take(cache, class);
+		taken = hm_cache_take(cache, class, block);
 	hm_quick_leave(&cache->quick);
-	return block;
+	return taken;
 }
 
 /* Whether it has freed a block of a span of this thread's; else ask hm_heap_free. */
@@ -121,7 +121,7 @@ HM_QUICK bool hm_heap_free_quickly(struct hm_cache *cache, void *block)
 {
 	struct hm_span *span = hm_span_find((uintptr_t)block);
 	bool freed = false;
-	size_t index;
+	uint64_t index;
 
 	if (!HM_LIKELY(span != NULL))
 		return false;

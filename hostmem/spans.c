@@ -222,7 +222,7 @@ bool hm_span_is_empty(struct hm_span *span, unsigned *twice)
 	return true;
 }
 
-bool hm_span_return(struct hm_span *span, size_t index)
+bool hm_span_return(struct hm_span *span, uint64_t index)
 {
 	struct hm_span_word *word = &span->words[index / 64];
 	uint64_t bit = UINT64_C(1) << (index % 64);

@@ -142,20 +142,26 @@ static inline void *hm_span_block(const struct hm_span *span, size_t index)
  * does.  Of the product, the upper half is the number, and the lower is what the offset has
  * in excess, in units of the reciprocal: less than one if there is nothing.
  */
-HM_QUICK bool hm_span_index(const struct hm_span *span, uintptr_t address, size_t *index)
+HM_QUICK bool hm_span_index(const struct hm_span *span, uintptr_t address,
+			    uint64_t *index)
 {
-	uint64_t reciprocal = atomic_load_explicit(&span->reciprocal,
+	uint32_t reciprocal = atomic_load_explicit(&span->reciprocal,
 						   memory_order_relaxed);
 	uint64_t product = (address & (HM_SPAN_SIZE - 1)) * reciprocal;
 
-	*index = (size_t)(product >> 32);
+	*index = product >> 32;
 	return (uint32_t)product < reciprocal;
+}
+
+HM_QUICK struct hm_span_word *hm_span_word_of(struct hm_span *span, uint64_t index)
+{
+	return &span->words[index / 64];
 }
 
 /* Where a block has its bit: the word, and the number of the bit below. */
 typedef uint64_t hm_span_spot;
 
-HM_QUICK hm_span_spot hm_span_spot_of(const struct hm_span_word *word, size_t index)
+HM_QUICK hm_span_spot hm_span_spot_of(const struct hm_span_word *word, uint64_t index)
 {
 	return (uint64_t)(uintptr_t)word << 6 | (index % 64);
 }
@@ -179,7 +185,7 @@ unsigned hm_span_collect(struct hm_span *span);
 bool hm_span_is_empty(struct hm_span *span, unsigned *twice);
 
 /* Whether a block is live, as far as anybody can tell. */
-static inline bool hm_span_is_live(const struct hm_span *span, size_t index)
+static inline bool hm_span_is_live(const struct hm_span *span, uint64_t index)
 {
 	const struct hm_span_word *word = &span->words[index / 64];
 
@@ -190,7 +196,7 @@ static inline bool hm_span_is_live(const struct hm_span *span, size_t index)
 }
 
 /* Somebody else frees a block; false = it was not live. */
-bool hm_span_return(struct hm_span *span, size_t index);
+bool hm_span_return(struct hm_span *span, uint64_t index);
 
 /* NULL if the record keeps its rules, else the rule broken. */
 const char *hm_span_check(const struct hm_span *span);

@@ -106,16 +106,12 @@ HM_SLOW HRESULT alloc_slowly(struct hm_heap *heap, SIZE_T size, SIZE_T alignment
 HM_QUICK HRESULT alloc(struct hm_heap *heap, struct hm_cache *cache, bool mine,
 		       SIZE_T size, EMemoryCriticalLevel level, void **out)
 {
-	void *block = NULL;
-
 	if (!HM_LIKELY(out != NULL))
 		return E_POINTER;
-	if (HM_LIKELY(mine) && HM_LIKELY((unsigned)level <= eProcessCritical))
-		block = hm_heap_alloc_quickly(cache, size);
-	if (!HM_LIKELY(block != NULL))
-		return alloc_slowly(heap, size, HM_BLOCK_ALIGNMENT, level, out);
-	*out = block;
-	return S_OK;
+	if (HM_LIKELY(mine) && HM_LIKELY((unsigned)level <= eProcessCritical) &&
+	    HM_LIKELY(hm_heap_alloc_quickly(cache, size, out)))
+		return S_OK;
+	return alloc_slowly(heap, size, HM_BLOCK_ALIGNMENT, level, out);
 }
 
 HM_QUICK HRESULT free_block(struct hm_heap *heap, struct hm_cache *cache, bool mine,
