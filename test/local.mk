@@ -85,6 +85,7 @@ unit_tests = \
 test_unit_slot_LDADD = libhostmem-jsrt-internal.la
 
 abi_programs = \
+	%D%/abi/codes \
 	%D%/abi/headers \
 	%D%/abi/jsrt \
 	%D%/abi/wrappers
@@ -98,6 +99,7 @@ abi_scripts = \
 abi_tests = $(abi_programs) $(abi_scripts)
 test_abi_client_SOURCES = %D%/abi/client.cc
 test_abi_client_LDADD = libhostmem.la
+test_abi_codes_LDADD = libhostmem.la
 test_abi_headers_LDADD = libhostmem.la
 test_abi_jsrt_LDADD = libhostmem.la
 test_abi_wrappers_LDADD = libhostmem.la

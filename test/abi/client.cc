@@ -6,6 +6,9 @@
 #include "tap.h"
 
 #include <atomic>
+#include <functional>
+#include <map>
+#include <utility>
 
 namespace
 {
@@ -78,6 +81,13 @@ void classes_of_our_own_have_the_slots_of_the_tables()
 	CHECK_SIZE(slot(&IHostMemorySimulator::Advance), 10);
 	CHECK_SIZE(slot(&IHostMemoryPages::ReserveAligned), 3);
 	CHECK_SIZE(slot(&IHostMemoryPages::ReleaseRange), 4);
+	CHECK_SIZE(slot(&IHostMalloc2::Alloc), 3);
+	CHECK_SIZE(slot(&IHostMalloc2::DebugAlloc), 4);
+	CHECK_SIZE(slot(&IHostMalloc2::Free), 5);
+	CHECK_SIZE(slot(&IHostMalloc2::AllocAligned), 6);
+	CHECK_SIZE(slot(&IHostMalloc2::Realloc), 7);
+	CHECK_SIZE(slot(&IHostMalloc2::GetSize), 8);
+	CHECK_SIZE(slot(&IHostMalloc2::Trim), 9);
 }
 
 void initialisers_serve_cxx_too()
@@ -91,6 +101,8 @@ void initialisers_serve_cxx_too()
 	CHECK_SIZE(budget.cbLargest[eProcessCritical], SIZE_MAX);
 	CHECK_U32(config.cbSize, sizeof(config));
 	CHECK_POINTER(config.loop, nullptr);
+	CHECK(config.report == nullptr);
+	CHECK_POINTER(config.reportState, nullptr);
 	CHECK_U32(usage.cbSize, sizeof(usage));
 	CHECK_U32(fault.cbSize, sizeof(fault));
 	CHECK_HR(fault.result, E_OUTOFMEMORY);
@@ -355,6 +367,100 @@ CALLS_HOST void a_callback_is_held_while_it_is_registered()
 	CHECK_U32(second.references, 1);
 }
 
+/* What a C++ program puts its containers on. */
+template <class Value> struct HeapAllocator {
+	using value_type = Value;
+
+	explicit HeapAllocator(IHostMalloc2 *pointer) : heap(pointer)
+	{
+	}
+	template <class Other>
+	HeapAllocator(const HeapAllocator<Other> &other) : heap(other.heap)
+	{
+	}
+	CALLS_HOST Value *allocate(size_t count)
+	{
+		void *block = this;
+
+		CHECK_HR(heap->AllocAligned(count * sizeof(Value), alignof(Value), 0,
+					    eProcessCritical, &block),
+			 S_OK);
+		return static_cast<Value *>(block);
+	}
+	CALLS_HOST void deallocate(Value *block, size_t)
+	{
+		CHECK_HR(heap->Free(block), S_OK);
+	}
+	bool operator==(const HeapAllocator &other) const
+	{
+		return heap == other.heap;
+	}
+	bool operator!=(const HeapAllocator &other) const
+	{
+		return heap != other.heap;
+	}
+
+	IHostMalloc2 *heap;
+};
+
+CALLS_HOST void a_container_lives_on_a_heap()
+{
+	Face<IHostMemoryManager> manager(IID_IHostMemoryManager);
+	HostMemUsage usage = HOSTMEM_USAGE_INIT;
+	IHostMalloc *made = nullptr;
+
+	if (!CHECK_HR(manager.result, S_OK) ||
+	    !CHECK_HR(manager->CreateMalloc(MALLOC_THREADSAFE, &made), S_OK))
+		return;
+	Face<IHostMemoryControl> control(manager.pointer, IID_IHostMemoryControl);
+	Face<IHostMalloc2> heap(made, IID_IHostMalloc2);
+	made->Release();
+	if (!CHECK_HR(control.result, S_OK) || !CHECK_HR(heap.result, S_OK))
+		return;
+	{
+		std::map<unsigned, unsigned, std::less<unsigned>,
+			 HeapAllocator<std::pair<const unsigned, unsigned>>>
+			squares{ HeapAllocator<std::pair<const unsigned, unsigned>>(
+				heap.pointer) };
+
+		for (unsigned i = 0; i < 1000; i++)
+			squares[i] = i * i;
+		CHECK_SIZE(squares.size(), 1000);
+		CHECK_U32(squares[999], 998001);
+		CHECK_HR(control->GetUsage(&usage), S_OK);
+		CHECK_SIZE(usage.cBlocks, 1000);
+		CHECK(usage.cbHeap >= 1000 * 2 * sizeof(unsigned));
+	}
+	CHECK_HR(control->GetUsage(&usage), S_OK);
+	CHECK_SIZE(usage.cBlocks, 0);
+	CHECK_SIZE(usage.cbHeap, 0);
+}
+
+CALLS_HOST void a_block_grows_and_tells_its_size()
+{
+	Face<IHostMemoryManager> manager(IID_IHostMemoryManager);
+	IHostMalloc *made = nullptr;
+	void *block = nullptr;
+	SIZE_T size = 0;
+
+	if (!CHECK_HR(manager.result, S_OK) ||
+	    !CHECK_HR(manager->CreateMalloc(0, &made), S_OK))
+		return;
+	Face<IHostMalloc2> heap(made, IID_IHostMalloc2);
+	made->Release();
+	if (!CHECK_HR(heap.result, S_OK))
+		return;
+	CHECK_HR(heap->Alloc(5, eTaskCritical, &block), S_OK);
+	memcpy(block, "host", 5);
+	CHECK_HR(heap->Realloc(block, 5000, 0, eTaskCritical, &block), S_OK);
+	CHECK_HR(heap->GetSize(block, &size), S_OK);
+	CHECK(size >= 5000);
+	CHECK_STR(static_cast<char *>(block), "host");
+	CHECK_HR(heap->Free(block), S_OK);
+	CHECK_HR(heap->Free(block), HOST_E_INVALIDOPERATION);
+	CHECK_HR(heap->Trim(&size), S_OK);
+}
+
 CALLS_HOST void every_face_leads_to_every_other()
 {
 	static const IID *const iids[] = {
@@ -399,6 +505,8 @@ int main()
 	TAP_RUN(events_add_up_to_the_usage);
 	TAP_RUN(a_subscriber_refuses_a_request);
 	TAP_RUN(a_callback_is_held_while_it_is_registered);
+	TAP_RUN(a_container_lives_on_a_heap);
+	TAP_RUN(a_block_grows_and_tells_its_size);
 	TAP_RUN(every_face_leads_to_every_other);
 	TAP_RUN(library_and_headers_are_of_one_release);
 	return tap_done();

@@ -55,6 +55,15 @@ static void wrappers_answer_for_NULL(void)
 	REFUSES(IHostMalloc_DebugAlloc(NULL, 1, eTaskCritical, NULL, 0, &out));
 	REFUSES(IHostMalloc_Free(NULL, NULL));
 
+	REFUSES_UNKNOWN(IHostMalloc2);
+	REFUSES(IHostMalloc2_Alloc(NULL, 1, eTaskCritical, &out));
+	REFUSES(IHostMalloc2_DebugAlloc(NULL, 1, eTaskCritical, NULL, 0, &out));
+	REFUSES(IHostMalloc2_Free(NULL, NULL));
+	REFUSES(IHostMalloc2_AllocAligned(NULL, 1, 0, 0, eTaskCritical, &out));
+	REFUSES(IHostMalloc2_Realloc(NULL, NULL, 1, 0, eTaskCritical, &out));
+	REFUSES(IHostMalloc2_GetSize(NULL, &out, &size));
+	REFUSES(IHostMalloc2_Trim(NULL, &size));
+
 	REFUSES_UNKNOWN(ICLRMemoryNotificationCallback);
 	REFUSES(ICLRMemoryNotificationCallback_OnMemoryNotification(NULL,
 								    eMemoryAvailableLow));
@@ -148,6 +157,32 @@ static ULONG HOSTMEM_CALL fake_AddRef(IHostMemoryManager *self)
 	return 7;
 }
 
+static HRESULT HOSTMEM_CALL fake_AllocAligned(IHostMalloc2 *self, SIZE_T size,
+					      SIZE_T alignment, DWORD flags,
+					      EMemoryCriticalLevel level, void **ppMem)
+{
+	got.self = self;
+	got.size = size;
+	got.alignment = alignment;
+	got.type = flags;
+	got.level = level;
+	got.second = ppMem;
+	return S_FALSE;
+}
+
+static HRESULT HOSTMEM_CALL fake_Realloc(IHostMalloc2 *self, void *block, SIZE_T size,
+					 DWORD flags, EMemoryCriticalLevel level,
+					 void **ppMem)
+{
+	got.self = self;
+	got.first = block;
+	got.size = size;
+	got.type = flags;
+	got.level = level;
+	got.second = ppMem;
+	return S_FALSE;
+}
+
 static void wrappers_hand_arguments_on_in_order(void)
 {
 	static const IHostMemoryManagerVtbl manager_vtbl = {
@@ -200,9 +235,41 @@ static void wrappers_hand_arguments_on_in_order(void)
 	CHECK_POINTER(got.second, &out);
 }
 
+static void wrappers_of_a_heap_hand_arguments_on_in_order(void)
+{
+	static const IHostMalloc2Vtbl heap_vtbl = {
+		.AllocAligned = fake_AllocAligned,
+		.Realloc = fake_Realloc,
+	};
+	IHostMalloc2 heap = { &heap_vtbl };
+	void *out = NULL;
+	char block[4];
+
+	memset(&got, 0, sizeof(got));
+	CHECK_HR(IHostMalloc2_AllocAligned(&heap, 2, 3, 4, eAppDomainCritical, &out),
+		 S_FALSE);
+	CHECK_POINTER(got.self, &heap);
+	CHECK_SIZE(got.size, 2);
+	CHECK_SIZE(got.alignment, 3);
+	CHECK_U32(got.type, 4);
+	CHECK(got.level == eAppDomainCritical);
+	CHECK_POINTER(got.second, &out);
+
+	memset(&got, 0, sizeof(got));
+	CHECK_HR(IHostMalloc2_Realloc(&heap, block, 5, 6, eProcessCritical, &out),
+		 S_FALSE);
+	CHECK_POINTER(got.self, &heap);
+	CHECK_POINTER(got.first, block);
+	CHECK_SIZE(got.size, 5);
+	CHECK_U32(got.type, 6);
+	CHECK(got.level == eProcessCritical);
+	CHECK_POINTER(got.second, &out);
+}
+
 int main(void)
 {
 	TAP_RUN(wrappers_answer_for_NULL);
 	TAP_RUN(wrappers_hand_arguments_on_in_order);
+	TAP_RUN(wrappers_of_a_heap_hand_arguments_on_in_order);
 	return tap_done();
 }
