@@ -133,6 +133,7 @@ conformance_tests = \
 	%D%/conformance/foreign_protect \
 	%D%/conformance/gate \
 	%D%/conformance/guard \
+	%D%/conformance/heap \
 	%D%/conformance/hosting \
 	%D%/conformance/jsrt_arguments \
 	%D%/conformance/jsrt_attempts \
@@ -195,6 +196,7 @@ test_conformance_foreign_LDADD = libhostmem.la
 test_conformance_foreign_protect_LDADD = libhostmem.la
 test_conformance_gate_LDADD = libhostmem.la
 test_conformance_guard_LDADD = libhostmem.la
+test_conformance_heap_LDADD = libhostmem.la
 test_conformance_hosting_LDADD = libhostmem.la
 test_conformance_jsrt_arguments_LDADD = $(jsrt_libraries)
 test_conformance_jsrt_attempts_LDADD = $(jsrt_libraries)
@@ -381,6 +383,7 @@ noinst_HEADERS += \
 	%D%/conformance/child.h \
 	%D%/conformance/com_rules.h \
 	%D%/conformance/faulted.h \
+	%D%/conformance/heap.h \
 	%D%/conformance/host.h \
 	%D%/conformance/jsrt.h \
 	%D%/conformance/jsrt_workers.h \
@@ -395,6 +398,7 @@ noinst_HEADERS += \
 	%D%/fault/refusing.h \
 	%D%/fault/scenarios.h \
 	%D%/fault/scene.h \
+	%D%/heap.h \
 	%D%/stress/compare.h \
 	%D%/stress/crowd.h \
 	%D%/stress/faces.h \

@@ -164,12 +164,11 @@ static void rows_8_to_11_createmalloc(void)
 		{ 9, 0xFFFFFFFF, 0, E_INVALIDARG },
 		{ 9, 0x80000001, 0, E_INVALIDARG },
 		{ 9, 8, 0, E_INVALIDARG },
-		/* Legal; there are no heaps in this release. */
-		{ 10, 0, 0, E_NOTIMPL },
-		{ 10, MALLOC_THREADSAFE, 0, E_NOTIMPL },
-		{ 10, MALLOC_EXECUTABLE, 0, E_NOTIMPL },
-		{ 10, MALLOC_THREADSAFE | MALLOC_EXECUTABLE, 0, E_NOTIMPL },
-		{ 10, MALLOC_THREADSAFE, HOSTMEM_STRICT_EXECUTE, E_NOTIMPL },
+		{ 10, 0, 0, S_OK },
+		{ 10, MALLOC_THREADSAFE, 0, S_OK },
+		{ 10, MALLOC_EXECUTABLE, 0, S_OK },
+		{ 10, MALLOC_THREADSAFE | MALLOC_EXECUTABLE, 0, S_OK },
+		{ 10, MALLOC_THREADSAFE, HOSTMEM_STRICT_EXECUTE, S_OK },
 		{ 11, MALLOC_EXECUTABLE, HOSTMEM_STRICT_EXECUTE, E_ACCESSDENIED },
 		{ 11, MALLOC_THREADSAFE | MALLOC_EXECUTABLE, HOSTMEM_STRICT_EXECUTE,
 		  E_ACCESSDENIED },
@@ -188,7 +187,9 @@ static void rows_8_to_11_createmalloc(void)
 		CHECK_HR(IHostMemoryManager_CreateMalloc(host.manager, rows[i].type,
 							 &heap),
 			 rows[i].want);
-		CHECK_POINTER(heap, NULL);
+		CHECK((heap == NULL) == FAILED(rows[i].want) && (void *)heap != POISON);
+		if (SUCCEEDED(rows[i].want) && heap != NULL)
+			CHECK_U32(IHostMalloc_Release(heap), 0);
 		CHECK_HR(IHostMemoryManager_CreateMalloc(host.manager, rows[i].type,
 							 NULL),
 			 E_POINTER); /* 8 */

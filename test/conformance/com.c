@@ -1,6 +1,6 @@
 /*
  * Identity and lifetime of the public objects: the host, whichever face it is made with,
- * and the class factory of the host module.  A new object is one new test.
+ * its heaps, and the class factory of the host module.  A new object is one new test.
  */
 #include "com_rules.h"
 
@@ -43,6 +43,49 @@ static void two_hosts_are_two_objects(void)
 	CHECK(com_same_identity((IUnknown *)first.manager, (IUnknown *)first.pages));
 	host_destroy(&first);
 	host_destroy(&second);
+}
+
+static void a_heap_keeps_the_rules_and_is_no_face_of_its_host(void)
+{
+	struct host host;
+
+	if (!host_create(&host, 0))
+		return;
+	for (DWORD type = 0; type < 4; type++) {
+		IHostMalloc *heap = NULL, *other = NULL;
+
+		if (!CHECK_HR(IHostMemoryManager_CreateMalloc(host.manager, type, &heap),
+			      S_OK) ||
+		    !CHECK_HR(IHostMemoryManager_CreateMalloc(host.manager, type, &other),
+			      S_OK))
+			break;
+		CHECK_U32(com_count((IUnknown *)heap), 1);
+		com_rules((IUnknown *)heap, com_heap_iids, ROWS(com_heap_iids));
+		CHECK(!com_same_identity((IUnknown *)heap, (IUnknown *)host.manager));
+		CHECK(!com_same_identity((IUnknown *)heap, (IUnknown *)other));
+		com_rules((IUnknown *)host.manager, com_host_iids, ROWS(com_host_iids));
+		CHECK_U32(IHostMalloc_Release(heap), 0);
+		CHECK_U32(IHostMalloc_Release(other), 0);
+		CHECK_U32(com_count((IUnknown *)host.manager), 3);
+	}
+	host_destroy(&host);
+}
+
+static void a_heap_keeps_the_rules_after_shutdown(void)
+{
+	IHostMalloc *heap = NULL;
+	struct host host;
+
+	if (!host_create(&host, 0))
+		return;
+	CHECK_HR(IHostMemoryManager_CreateMalloc(host.manager, MALLOC_THREADSAFE, &heap),
+		 S_OK);
+	CHECK_HR(IHostMemoryControl_Shutdown(host.control), S_OK);
+	if (heap != NULL) {
+		com_rules((IUnknown *)heap, com_heap_iids, ROWS(com_heap_iids));
+		CHECK_U32(IHostMalloc_Release(heap), 0);
+	}
+	host_destroy(&host);
 }
 
 typedef HRESULT(HOSTMEM_CALL *get_class_object)(REFCLSID clsid, REFIID riid, void **ppv);
@@ -219,6 +262,8 @@ int main(void)
 	TAP_RUN(the_host_keeps_the_rules_whichever_face_it_is_made_with);
 	TAP_RUN(the_host_keeps_the_rules_after_shutdown);
 	TAP_RUN(two_hosts_are_two_objects);
+	TAP_RUN(a_heap_keeps_the_rules_and_is_no_face_of_its_host);
+	TAP_RUN(a_heap_keeps_the_rules_after_shutdown);
 	TAP_RUN(the_class_factory_keeps_the_rules);
 	TAP_RUN(the_module_entry_checks_its_arguments);
 	TAP_RUN(the_class_factory_makes_hosts_that_keep_the_rules);

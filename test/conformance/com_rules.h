@@ -78,6 +78,27 @@ static inline bool com_is_one_of(const IID *iid, const IID *const *iids, size_t 
 	return false;
 }
 
+/* The interfaces of a whole host. */
+static const IID *const com_host_iids[] = {
+	&IID_IUnknown,         &IID_IHostControl,       &IID_IHostMemoryManager,
+	&IID_IHostGCManager,   &IID_IHostMemoryControl, &IID_IHostMemorySimulator,
+	&IID_IHostMemoryPages,
+};
+
+/* Those of a heap. */
+static const IID *const com_heap_iids[] = {
+	&IID_IUnknown,
+	&IID_IHostMalloc,
+	&IID_IHostMalloc2,
+};
+
+/* What one kind of object has and another has not. */
+static const IID *const com_others_iids[] = {
+	&IID_IClassFactory,    &IID_IHostControl,       &IID_IHostMemoryManager,
+	&IID_IHostGCManager,   &IID_IHostMemoryControl, &IID_IHostMemorySimulator,
+	&IID_IHostMemoryPages, &IID_IHostMalloc,        &IID_IHostMalloc2,
+};
+
 /* Unknown names, and the known ones with each of their bits the other way round. */
 static inline void com_rules_unknown(IUnknown *face, const IID *const *iids, size_t count)
 {
@@ -91,8 +112,11 @@ static inline void com_rules_unknown(IUnknown *face, const IID *const *iids, siz
 
 	com_rules_refuse(face, &nobody);
 	com_rules_refuse(face, &mistaken);
-	com_rules_refuse(face, &IID_IHostMalloc);
 	com_rules_refuse(face, &IID_ICLRMemoryNotificationCallback);
+	for (size_t i = 0; i < ROWS(com_others_iids); i++) {
+		if (!com_is_one_of(com_others_iids[i], iids, count))
+			com_rules_refuse(face, com_others_iids[i]);
+	}
 	for (size_t i = 0; i < count * sizeof(IID) * 8; i++) {
 		size_t bit = i % (sizeof(IID) * 8);
 		unsigned char bytes[sizeof(IID)];
@@ -153,12 +177,5 @@ static inline void com_rules(IUnknown *object, const IID *const *iids, size_t co
 	tap_row("%s", "");
 	CHECK_U32(com_count(object), before);
 }
-
-/* The interfaces of a whole host. */
-static const IID *const com_host_iids[] = {
-	&IID_IUnknown,         &IID_IHostControl,       &IID_IHostMemoryManager,
-	&IID_IHostGCManager,   &IID_IHostMemoryControl, &IID_IHostMemorySimulator,
-	&IID_IHostMemoryPages,
-};
 
 #endif

@@ -284,6 +284,11 @@ static inline void snapshot_check_usage(const HostMemUsage *now,
 	tap_check_unsigned(now->cBlocks, before->cBlocks, "cBlocks", file, line);
 	tap_check_unsigned(now->cNotifications, before->cNotifications, "cNotifications",
 			   file, line);
+	tap_check_unsigned(now->cbHeapPages, before->cbHeapPages, "cbHeapPages", file,
+			   line);
+	tap_check_unsigned(now->cbLeaked, before->cbLeaked, "cbLeaked", file, line);
+	tap_check_unsigned(now->cLeakedBlocks, before->cLeakedBlocks, "cLeakedBlocks",
+			   file, line);
 }
 
 static inline void snapshot_check_run(const MEMORY_BASIC_INFORMATION *now,

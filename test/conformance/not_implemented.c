@@ -27,16 +27,6 @@ static void memory_load(void)
 	CHECK_HR(IHostMemoryManager_GetMemoryLoad(host.manager, NULL, NULL), E_POINTER);
 }
 
-static void heaps(void)
-{
-	IHostMalloc *heap = (IHostMalloc *)POISON;
-
-	CHECK_HR(IHostMemoryManager_CreateMalloc(host.manager, MALLOC_THREADSAFE, &heap),
-		 E_NOTIMPL);
-	CHECK_POINTER(heap, NULL);
-	CHECK_SIZE(host_usage(&host).cBlocks, 0);
-}
-
 static void nothing_of_this_changes_the_host(void)
 {
 	struct snapshot before;
@@ -44,7 +34,6 @@ static void nothing_of_this_changes_the_host(void)
 
 	snapshot_take(&before, &host);
 	memory_load();
-	heaps();
 	CHECK_UNCHANGED(&before);
 	CHECK_U32(com_count((IUnknown *)host.manager), 3);
 	CHECK_HR(vm_release(&host, base), S_OK);
@@ -55,7 +44,6 @@ int main(void)
 	if (!host_create(&host, 0))
 		return 1;
 	TAP_RUN(memory_load);
-	TAP_RUN(heaps);
 	TAP_RUN(nothing_of_this_changes_the_host);
 	host_destroy(&host);
 	return tap_done();
