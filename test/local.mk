@@ -108,6 +108,8 @@ conformance_tests = \
 	%D%/conformance/bad_inputs_alloc \
 	%D%/conformance/bad_inputs_com \
 	%D%/conformance/bad_inputs_free \
+	%D%/conformance/bad_inputs_heap \
+	%D%/conformance/bad_inputs_heap_free \
 	%D%/conformance/bad_inputs_limits \
 	%D%/conformance/bad_inputs_mappings \
 	%D%/conformance/bad_inputs_policy \
@@ -134,6 +136,8 @@ conformance_tests = \
 	%D%/conformance/gate \
 	%D%/conformance/guard \
 	%D%/conformance/heap \
+	%D%/conformance/heap_malloc2 \
+	%D%/conformance/heap_trim \
 	%D%/conformance/hosting \
 	%D%/conformance/jsrt_arguments \
 	%D%/conformance/jsrt_attempts \
@@ -171,6 +175,8 @@ conformance_tests = \
 test_conformance_bad_inputs_alloc_LDADD = libhostmem.la
 test_conformance_bad_inputs_com_LDADD = libhostmem.la
 test_conformance_bad_inputs_free_LDADD = libhostmem.la
+test_conformance_bad_inputs_heap_LDADD = libhostmem.la
+test_conformance_bad_inputs_heap_free_LDADD = libhostmem.la
 test_conformance_bad_inputs_limits_LDADD = libhostmem.la
 test_conformance_bad_inputs_mappings_LDADD = libhostmem.la
 test_conformance_bad_inputs_policy_LDADD = libhostmem.la
@@ -197,6 +203,8 @@ test_conformance_foreign_protect_LDADD = libhostmem.la
 test_conformance_gate_LDADD = libhostmem.la
 test_conformance_guard_LDADD = libhostmem.la
 test_conformance_heap_LDADD = libhostmem.la
+test_conformance_heap_malloc2_LDADD = libhostmem.la
+test_conformance_heap_trim_LDADD = libhostmem.la
 test_conformance_hosting_LDADD = libhostmem.la
 test_conformance_jsrt_arguments_LDADD = $(jsrt_libraries)
 test_conformance_jsrt_attempts_LDADD = $(jsrt_libraries)
@@ -287,6 +295,7 @@ e2e_tests = \
 ## Run under the thread sanitizer, besides the stress tests.
 threaded_tests = \
 	%D%/conformance/bad_inputs_free \
+	%D%/conformance/bad_inputs_heap_free \
 	%D%/conformance/bad_inputs_query \
 	%D%/conformance/budget_law \
 	%D%/conformance/com \
@@ -296,6 +305,7 @@ threaded_tests = \
 	%D%/conformance/events_nested \
 	%D%/conformance/gate \
 	%D%/conformance/guard \
+	%D%/conformance/heap_trim \
 	%D%/conformance/jsrt_setting \
 	%D%/conformance/jsrt_threads \
 	%D%/conformance/jsrt_tracker \
@@ -379,6 +389,7 @@ noinst_HEADERS += \
 	%D%/callback.h \
 	%D%/conformance/access.h \
 	%D%/conformance/bad_inputs.h \
+	%D%/conformance/bad_inputs_heap.h \
 	%D%/conformance/budget.h \
 	%D%/conformance/child.h \
 	%D%/conformance/com_rules.h \
