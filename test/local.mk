@@ -136,8 +136,12 @@ conformance_tests = \
 	%D%/conformance/gate \
 	%D%/conformance/guard \
 	%D%/conformance/heap \
+	%D%/conformance/heap_events \
+	%D%/conformance/heap_faults \
+	%D%/conformance/heap_limit \
 	%D%/conformance/heap_malloc2 \
 	%D%/conformance/heap_trim \
+	%D%/conformance/heap_waiting \
 	%D%/conformance/hosting \
 	%D%/conformance/jsrt_arguments \
 	%D%/conformance/jsrt_attempts \
@@ -203,8 +207,12 @@ test_conformance_foreign_protect_LDADD = libhostmem.la
 test_conformance_gate_LDADD = libhostmem.la
 test_conformance_guard_LDADD = libhostmem.la
 test_conformance_heap_LDADD = libhostmem.la
+test_conformance_heap_events_LDADD = libhostmem.la
+test_conformance_heap_faults_LDADD = libhostmem.la
+test_conformance_heap_limit_LDADD = libhostmem.la
 test_conformance_heap_malloc2_LDADD = libhostmem.la
 test_conformance_heap_trim_LDADD = libhostmem.la
+test_conformance_heap_waiting_LDADD = libhostmem.la
 test_conformance_hosting_LDADD = libhostmem.la
 test_conformance_jsrt_arguments_LDADD = $(jsrt_libraries)
 test_conformance_jsrt_attempts_LDADD = $(jsrt_libraries)
@@ -305,7 +313,9 @@ threaded_tests = \
 	%D%/conformance/events_nested \
 	%D%/conformance/gate \
 	%D%/conformance/guard \
+	%D%/conformance/heap_limit \
 	%D%/conformance/heap_trim \
+	%D%/conformance/heap_waiting \
 	%D%/conformance/jsrt_setting \
 	%D%/conformance/jsrt_threads \
 	%D%/conformance/jsrt_tracker \
