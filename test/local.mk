@@ -282,6 +282,9 @@ stress_tests = \
 	%D%/stress/fork_arenas \
 	%D%/stress/gate \
 	%D%/stress/guards \
+	%D%/stress/heap \
+	%D%/stress/heap_fork \
+	%D%/stress/heap_threads \
 	%D%/stress/limits \
 	%D%/stress/limits_policy \
 	%D%/stress/million \
@@ -420,6 +423,7 @@ noinst_HEADERS += \
 	%D%/fault/scenarios.h \
 	%D%/fault/scene.h \
 	%D%/heap.h \
+	%D%/stress/blocks.h \
 	%D%/stress/compare.h \
 	%D%/stress/crowd.h \
 	%D%/stress/faces.h \
