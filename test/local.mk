@@ -272,6 +272,7 @@ test_fault_sweep_SOURCES = \
 	%D%/fault/refusing.c \
 	%D%/fault/scenarios.c \
 	%D%/fault/scenarios_arena.c \
+	%D%/fault/scenarios_heap.c \
 	%D%/fault/scenarios_policy.c \
 	%D%/fault/scene.c \
 	%D%/fault/sweep.c
@@ -419,6 +420,7 @@ noinst_HEADERS += \
 	%D%/conformance/smaps.h \
 	%D%/conformance/threads.h \
 	%D%/conformance/workload.h \
+	%D%/conformance/workload_heap.h \
 	%D%/fault/refusing.h \
 	%D%/fault/scenarios.h \
 	%D%/fault/scene.h \

@@ -1,7 +1,7 @@
 /*
  * The same seed and the same calls give the same events, wherever memory lies.
  *
- * The workload (workload.h) runs on a host with a budget, fault rules with probabilities, a
+ * The workload (workload.h) runs on a host with a heap (workload_heap.h), a budget, fault rules with probabilities, a
  * reclaimer, a subscriber that says no, and calls from inside all of these.  Time is
  * virtual: requests wait, rules take their time, memory is said to run low and to come
  * back.  What each call answers, what each event says and what the runtime is told goes
@@ -10,7 +10,7 @@
  *
  * LOG=1 in the environment prints the log of the first run.
  */
-#include "workload.h"
+#include "workload_heap.h"
 
 #include "test/callback.h"
 
@@ -110,7 +110,9 @@ static void name_place(const HostMemEvent *event, char text[40])
 	if (address == 0)
 		return;
 	region = find(workload_current, event);
-	if (event->operation == HostMemMapping)
+	if (event->operation == HostMemHeap)
+		snprintf(text, 40, "heap");
+	else if (event->operation == HostMemMapping)
 		snprintf(text, 40, "m%zx", (size_t)address);
 	else if (CHECK(region != NULL))
 		snprintf(text, 40, "r%" PRIu32 "+%zu", region->number,
@@ -149,6 +151,8 @@ static void log_usage(const struct host *host)
 		 usage.cbReserved, usage.cbCommitted, usage.cbExternal, usage.cbCharged,
 		 usage.cbPeakCharged, usage.cRegions, usage.cRefusedBudget,
 		 usage.cRefusedCallback, usage.cRefusedInjected, usage.cFailedOs);
+	log_line("%zu %zu %" PRIu64 " %zu %" PRIu64, usage.cbHeap, usage.cbHeapPages,
+		 usage.cBlocks, usage.cbLeaked, usage.cLeakedBlocks);
 	refusals[0] += usage.cRefusedBudget;
 	refusals[1] += usage.cRefusedCallback;
 	refusals[2] += usage.cRefusedInjected;
@@ -171,6 +175,7 @@ static void run(uint64_t seed, uint32_t flags, uint32_t charge)
 {
 	HostMemBudget budget = budget_of(WORKLOAD_LIMIT * PAGE);
 	HostMemConfig config = HOSTMEM_CONFIG_INIT;
+	static struct workload_heap heap;
 	static struct workload work;
 	struct callback runtime = callback_new();
 	struct host host;
@@ -189,6 +194,7 @@ static void run(uint64_t seed, uint32_t flags, uint32_t charge)
 								       &runtime.iface),
 		 S_OK);
 	work.note = log_call;
+	workload_add_heap(&work, &heap, 0);
 	CHECK_HR(IHostMemoryControl_SetReclaimer(host.control, workload_reclaim, NULL),
 		 S_OK);
 	subscribe(&host, log_event, "first");
@@ -198,6 +204,8 @@ static void run(uint64_t seed, uint32_t flags, uint32_t charge)
 	for (unsigned i = 0; i < CALLS; i++)
 		workload_call(&work);
 	work.quiet = true;
+	log_usage(&host);
+	workload_end_heap(&work);
 	workload_end(&work);
 	log_usage(&host);
 	host_destroy(&host);

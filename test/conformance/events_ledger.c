@@ -3,10 +3,10 @@
  * subtracting where failures are announced.
  *
  * What happens meanwhile is a workload of all levels with budgets, vetoes, fault rules, a
- * reclaimer, and requests from inside callbacks (workload.h).
+ * reclaimer, a heap, and requests from inside callbacks (workload.h, workload_heap.h).
  */
 #include "ledger.h"
-#include "workload.h"
+#include "workload_heap.h"
 
 #include <pthread.h>
 
@@ -14,6 +14,7 @@ enum { ROUNDS = 4, CALLS = 1500 };
 
 static struct host host;
 static struct workload work;
+static struct workload_heap heap;
 
 static bool start(uint32_t flags, enum workload_reach reach, uint64_t seed)
 {
@@ -46,6 +47,7 @@ static void run_by_the_rule(uint32_t flags, enum workload_reach reach, uint64_t 
 {
 	if (!start(flags, reach, seed))
 		return;
+	workload_add_heap(&work, &heap, 0);
 	account_start(&accounts[0], &host, account_event);
 	meddle(2);
 	account_start(&accounts[1], &host, account_event);
@@ -55,10 +57,13 @@ static void run_by_the_rule(uint32_t flags, enum workload_reach reach, uint64_t 
 		workload_call(&work);
 		account_check(&accounts[0]);
 		account_check(&accounts[1]);
+		CHECK_SIZE(host_usage(&host).cbHeap, heap.bytes);
+		CHECK_SIZE(host_usage(&host).cBlocks, heap.count);
 		if (tap_failed())
 			break;
 	}
 	work.quiet = true;
+	workload_end_heap(&work);
 	host_destroy(&host);
 	CHECK_SIZE((size_t)accounts[0].sum, 0);
 	CHECK_SIZE((size_t)accounts[1].sum, 0);
@@ -143,6 +148,7 @@ static void a_naive_counter_is_wrong_otherwise(void)
 enum { THREADS = 4, THREAD_CALLS = 1500 };
 
 static struct workload works[THREADS];
+static struct workload_heap heaps[THREADS];
 static void *common; /* a region for all of them, or NULL */
 
 /* What a commit needs here changes between its attempts. */
@@ -169,12 +175,16 @@ static void *work_alone(void *number)
 		       10 + *(const unsigned *)number);
 	mine->one_of_many = true;
 	mine->budget_flags = work.budget_flags;
+	if (common != NULL)
+		workload_add_heap(mine, &heaps[*(const unsigned *)number], 0);
 	for (unsigned i = 0; i < THREAD_CALLS && !tap_failed(); i++) {
 		tap_row("thread %u, call %u", *(const unsigned *)number, i);
 		workload_call(mine);
 		if (common != NULL)
 			work_on_common_pages(mine);
 	}
+	mine->quiet = true;
+	workload_end_heap(mine);
 	return NULL;
 }
 
@@ -201,8 +211,8 @@ static void run_threads(HostMemEventCallback callback)
 	CHECK_SIZE((size_t)accounts[1].sum, 0);
 }
 
-/* Each on its own regions and a common one; budgets, rules, mappings and subscribers are
- * shared. */
+/* Each on its own regions and heap, and a common region; budgets, rules, mappings and
+ * subscribers are shared. */
 static void the_sum_is_right_when_many_threads_have_ended(void)
 {
 	for (uint32_t flags = 0; flags < 4; flags++) {
@@ -214,7 +224,8 @@ static void the_sum_is_right_when_many_threads_have_ended(void)
 	}
 }
 
-/* Nobody else changes what a request needs. */
+/* Nobody else changes what a request needs, and nothing inside it: there is no heap, whose
+ * requests need no pages any more when somebody has freed a block. */
 static void so_is_that_of_a_naive_counter_if_failures_are_announced(void)
 {
 	for (uint32_t mode = 0; mode < 2; mode++) {

@@ -53,6 +53,8 @@ struct workload {
 	void (*note)(struct workload *workload, const char *call,
 		     const struct workload_region *region, size_t page, size_t pages,
 		     HRESULT hr);
+	struct workload_heap *heap; /* or NULL; see workload_heap.h */
+	void (*call_heap)(struct workload *workload);
 };
 
 /* The one of this thread, for callbacks. */
@@ -290,8 +292,12 @@ static inline void workload_call(struct workload *workload)
 		workload_rule,     workload_memory,
 	};
 	size_t count = ROWS(calls) - (workload->in_virtual_time ? 0 : 1);
+	size_t drawn = workload_draw(workload, count + (workload->heap != NULL ? 8 : 0));
 
-	calls[workload_draw(workload, count)](workload);
+	if (drawn < count)
+		calls[drawn](workload);
+	else
+		workload->call_heap(workload);
 }
 
 /* ---- From inside callbacks ---- */

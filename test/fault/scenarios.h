@@ -6,7 +6,7 @@
 
 #include "test/fault/scene.h"
 
-enum { SCENARIO_CALLS = 8 };
+enum { SCENARIO_CALLS = 9 };
 
 enum scenario_kind {
 	GRANT,   /* may fail with E_OUTOFMEMORY, and has changed nothing then */
@@ -25,6 +25,7 @@ struct scenario {
 	bool bare;      /* the host is not furnished: it has not made anything yet */
 	void (*prepare)(struct scene *scene); /* what no call may be refused of; NULL */
 	struct scenario_call calls[SCENARIO_CALLS];
+	void (*finish)(struct scene *scene); /* of what may be left then; NULL */
 };
 
 /* Calls of more than one file: `fresh` is reserved, with all of it committed, released. */
@@ -39,6 +40,9 @@ extern const struct scenario scenario_decommit;
 extern const struct scenario scenario_excess; /* of open granules */
 extern const struct scenario scenario_first;  /* reservation of the process */
 extern const struct scenario scenario_foreign;
+extern const struct scenario scenario_heap;
+extern const struct scenario scenario_heap_end;   /* with blocks live */
+extern const struct scenario scenario_heap_first; /* of the host */
 extern const struct scenario scenario_huge;
 extern const struct scenario scenario_lend; /* part of an arena, and all of the place */
 extern const struct scenario scenario_lend_all;

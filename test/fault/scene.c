@@ -116,8 +116,13 @@ bool scene_furnish(struct scene *scene)
 bool scene_accessible(const struct scene *scene, void *address, bool to_write)
 {
 	char byte = 0;
-	bool in = write(scene->pipe[1], to_write ? &byte : address, 1) == 1;
-	bool out = in && read(scene->pipe[0], to_write ? address : &byte, 1) == 1;
+	bool in, out;
+
+	/* What is written is what is there: it may be a heap's. */
+	if (to_write && write(scene->pipe[1], address, 1) == 1)
+		(void)!read(scene->pipe[0], &byte, 1);
+	in = write(scene->pipe[1], to_write ? &byte : address, 1) == 1;
+	out = in && read(scene->pipe[0], to_write ? address : &byte, 1) == 1;
 
 	if (in && !out)
 		(void)!read(scene->pipe[0], &byte, 1);
@@ -143,7 +148,6 @@ static BOOL HOSTMEM_CALL paint_run(void *state, const MEMORY_BASIC_INFORMATION *
 
 		if (picture->pages == SCENE_SEEN)
 			return TRUE;
-		/* The second word is always 0, and so may be written. */
 		page->readable = scene_accessible(painter->scene, at + 8, false);
 		page->writable = scene_accessible(painter->scene, at + 8, true);
 		page->word = page->readable ? *(uint64_t *)(void *)at : 0;
@@ -187,6 +191,9 @@ void scene_check_same(const struct picture *before, const struct picture *after,
 	CHECK_SIZE(after->usage.cbCharged, before->usage.cbCharged);
 	CHECK_SIZE(after->usage.cbPeakCharged, before->usage.cbPeakCharged);
 	CHECK_SIZE(after->usage.cRegions, before->usage.cRegions);
+	CHECK_SIZE(after->usage.cbHeap, before->usage.cbHeap);
+	CHECK_SIZE(after->usage.cBlocks, before->usage.cBlocks);
+	CHECK_SIZE(after->usage.cbHeapPages, before->usage.cbHeapPages);
 	if (!CHECK_SIZE(after->runs, before->runs) ||
 	    !CHECK_SIZE(after->pages, before->pages))
 		return;

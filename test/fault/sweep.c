@@ -93,6 +93,8 @@ static void perform_all(struct scene *scene, const struct scenario *scenario,
 			break;
 	}
 	refusing_disarm();
+	if (scenario->finish != NULL)
+		scenario->finish(scene);
 	if (hr == E_FAIL) {
 		scene_check_latched(scene);
 		return;
@@ -395,6 +397,21 @@ static void a_reclaimer_and_a_rule_are_there_or_never_were(void)
 			      (struct plan){ .for_good = way & 1, .drained = true });
 }
 
+static void a_heap_is_made_whole_or_not_at_all(void)
+{
+	sweep(&scenario_heap_first);
+}
+
+static void a_block_is_granted_whole_or_not_at_all(void)
+{
+	sweep(&scenario_heap);
+}
+
+static void a_heap_ends_whatever_is_refused(void)
+{
+	sweep(&scenario_heap_end);
+}
+
 static void huge_pages_are_advice(void)
 {
 	sweep(&scenario_huge);
@@ -436,6 +453,9 @@ int main(void)
 	TAP_RUN(open_granules_in_excess_are_closed_or_stay);
 	TAP_RUN(a_place_across_an_arenas_border_is_had_or_not);
 	TAP_RUN(a_place_in_an_arena_of_the_other_kind_is_had_or_not);
+	TAP_RUN(a_heap_is_made_whole_or_not_at_all);
+	TAP_RUN(a_block_is_granted_whole_or_not_at_all);
+	TAP_RUN(a_heap_ends_whatever_is_refused);
 	TAP_RUN(huge_pages_are_advice);
 	TAP_RUN(a_request_is_tried_again_whole_or_not_at_all);
 	TAP_RUN(requests_inside_callbacks_leave_nothing_behind);
