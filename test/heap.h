@@ -42,8 +42,11 @@ static inline HRESULT heap_judge(HRESULT hr, const void *out, size_t alignment)
 static inline HRESULT heap_alloc_at_level(IHostMalloc2 *heap, size_t size,
 					  EMemoryCriticalLevel level, void **out)
 {
+	HRESULT hr;
+
 	*out = HEAP_POISON;
-	return heap_judge(IHostMalloc2_Alloc(heap, size, level, out), *out, 16);
+	hr = IHostMalloc2_Alloc(heap, size, level, out);
+	return heap_judge(hr, *out, 16);
 }
 
 static inline HRESULT heap_alloc(IHostMalloc2 *heap, size_t size, void **out)
@@ -54,28 +57,32 @@ static inline HRESULT heap_alloc(IHostMalloc2 *heap, size_t size, void **out)
 static inline HRESULT heap_alloc_debug(IHostMalloc2 *heap, size_t size, const char *file,
 				       int line, void **out)
 {
+	HRESULT hr;
+
 	*out = HEAP_POISON;
-	return heap_judge(IHostMalloc2_DebugAlloc(heap, size, eTaskCritical,
-						  (char *)(uintptr_t)file, line, out),
-			  *out, 16);
+	hr = IHostMalloc2_DebugAlloc(heap, size, eTaskCritical, (char *)(uintptr_t)file,
+				     line, out);
+	return heap_judge(hr, *out, 16);
 }
 
 static inline HRESULT heap_alloc_aligned(IHostMalloc2 *heap, size_t size,
 					 size_t alignment, DWORD flags, void **out)
 {
+	HRESULT hr;
+
 	*out = HEAP_POISON;
-	return heap_judge(IHostMalloc2_AllocAligned(heap, size, alignment, flags,
-						    eTaskCritical, out),
-			  *out, alignment < 16 ? 16 : alignment);
+	hr = IHostMalloc2_AllocAligned(heap, size, alignment, flags, eTaskCritical, out);
+	return heap_judge(hr, *out, alignment < 16 ? 16 : alignment);
 }
 
 static inline HRESULT heap_realloc(IHostMalloc2 *heap, void *block, size_t size,
 				   DWORD flags, void **out)
 {
+	HRESULT hr;
+
 	*out = HEAP_POISON;
-	return heap_judge(IHostMalloc2_Realloc(heap, block, size, flags, eTaskCritical,
-					       out),
-			  *out, 16);
+	hr = IHostMalloc2_Realloc(heap, block, size, flags, eTaskCritical, out);
+	return heap_judge(hr, *out, 16);
 }
 
 static inline HRESULT heap_free(IHostMalloc2 *heap, void *block)

@@ -1,8 +1,8 @@
 /*
  * The counting calls: see refusing.h.
  *
- * A refused call does nothing at all: ENOMEM, or EMFILE of open, or EINVAL where only guard
- * pages are refused.  What is granted goes into a ledger of mappings, so that whatever the
+ * A refused call does nothing at all: ENOMEM, or EMFILE of open, EPERM of a barrier, or
+ * EINVAL where only guard pages are refused.  What is granted goes into a ledger of mappings, so that whatever the
  * library forgets to give back is known without a look at /proc, where sanitizers and
  * stdio come and go.
  *
@@ -180,6 +180,11 @@ static int count_control(int file, unsigned long request, void *argument)
 	return refuse(REFUSING_ALL, ENOMEM) ? -1 : real.control(file, request, argument);
 }
 
+static int count_barrier(int command)
+{
+	return refuse(REFUSING_ALL, EPERM) ? -1 : real.barrier(command);
+}
+
 void refusing_install(void)
 {
 	if (real.map != NULL)
@@ -195,6 +200,7 @@ void refusing_install(void)
 		.read = count_read,
 		.close = count_close,
 		.control = count_control,
+		.barrier = count_barrier,
 	};
 }
 
