@@ -243,7 +243,8 @@ static void a_larger_free_block_serves(void)
 	}
 }
 
-/* Everything is free: the whole budget is to be had in blocks of another size. */
+/* Everything is free: the budget is to be had in blocks of another size, but for what a span
+ * that was made for one size may have too much of for another. */
 static void freed_blocks_become_blocks_of_any_size(void)
 {
 	for (size_t i = 0; i < ROWS(sizes) * ROWS(sizes); i++) {
@@ -260,9 +261,9 @@ static void freed_blocks_become_blocks_of_any_size(void)
 		first = 0;
 		step = 1;
 		(void)give_some();
-		CHECK_SIZE(heap_fill_up(yard.heap, to, blocks, MOST), fits);
-		for (size_t n = 0; n < fits; n++)
-			CHECK_HR(heap_free(yard.heap, blocks[n]), S_OK);
+		count = heap_fill_up(yard.heap, to, blocks, MOST);
+		CHECK(count >= fits - fits / 16);
+		(void)give_some();
 		CHECK_HEAP(&yard, 0, 0);
 		yard_end(&yard);
 	}
@@ -318,6 +319,7 @@ static void what_a_heap_keeps_refuses_nobody(void)
 
 int main(void)
 {
+	(void)alarm(WATCHDOG);
 	TAP_RUN(frees_make_room_again_exactly);
 	TAP_RUN(what_another_thread_has_freed_is_to_be_had);
 	TAP_RUN(threads_that_keep_to_their_share_are_never_refused);

@@ -268,6 +268,7 @@ static void getsize_knows_live_blocks_only(void)
 
 int main(void)
 {
+	(void)alarm(WATCHDOG);
 	TAP_RUN(an_empty_heap_gives_every_page_back);
 	TAP_RUN(a_heap_that_was_never_used_has_nothing);
 	TAP_RUN(live_blocks_stay_and_the_heap_works_on);

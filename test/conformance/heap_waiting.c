@@ -286,6 +286,7 @@ static void who_finds_a_free_block_does_not_ask_the_reclaimer(void)
 
 int main(void)
 {
+	(void)alarm(WATCHDOG);
 	TAP_RUN(a_waiting_alloc_is_served_by_a_free_block);
 	TAP_RUN(a_waiting_alloc_is_served_by_a_larger_free_block);
 	TAP_RUN(a_waiting_realloc_is_served_too);

@@ -26,6 +26,7 @@ struct scenario {
 	void (*prepare)(struct scene *scene); /* what no call may be refused of; NULL */
 	struct scenario_call calls[SCENARIO_CALLS];
 	void (*finish)(struct scene *scene); /* of what may be left then; NULL */
+	void (*settle)(void); /* makes records that stay for good; NULL: there are none */
 };
 
 /* Calls of more than one file: `fresh` is reserved, with all of it committed, released. */

@@ -89,9 +89,10 @@ static HRESULT change(size_t number, size_t size, DWORD flags)
 	if (yard.heap == NULL || yard.blocks[number] == NULL)
 		return S_OK;
 	hr = heap_realloc(yard.heap, yard.blocks[number], size, flags, &out);
-	check_blocks();
-	if (FAILED(hr))
+	if (FAILED(hr)) {
+		check_blocks();
 		return hr;
+	}
 	CHECK(heap_holds(out, kept, number));
 	yard.blocks[number] = out;
 	yard.sizes[number] = size;
@@ -175,6 +176,20 @@ static HRESULT end_heap(struct scene *s)
 	return S_OK;
 }
 
+/* The caches of this thread and of a heap stay, to be used again. */
+static void use_a_heap(void)
+{
+	struct faces faces;
+	IHostMalloc2 *heap;
+
+	if (!CHECK_HR(faces_create(&faces), S_OK))
+		return;
+	heap = heap_new(faces.manager, MALLOC_THREADSAFE);
+	CHECK_HR(heap_free(heap, heap_take(heap, SMALL)), S_OK);
+	CHECK_SIZE(IHostMalloc2_Release(heap), 0);
+	CHECK_SIZE(faces_release(&faces), 0);
+}
+
 static void prepare_heap(struct scene *s)
 {
 	CHECK_HR(make_heap(s), S_OK);
@@ -203,6 +218,7 @@ const struct scenario scenario_heap_first = {
 		{ GIVE, end_heap },
 	},
 	.finish = finish_heap,
+	.settle = use_a_heap,
 };
 
 const struct scenario scenario_heap = {
@@ -219,6 +235,7 @@ const struct scenario scenario_heap = {
 		{ GIVE, free_and_trim },
 	},
 	.finish = finish_heap,
+	.settle = use_a_heap,
 };
 
 const struct scenario scenario_heap_end = {
@@ -230,4 +247,5 @@ const struct scenario scenario_heap_end = {
 		{ GIVE, end_heap },
 	},
 	.finish = finish_heap,
+	.settle = use_a_heap,
 };
