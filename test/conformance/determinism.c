@@ -30,7 +30,7 @@ enum { RUNS = 50 };
 enum { RUNS = 1000 };
 #endif
 
-enum { CALLS = 250 };
+enum { CALLS = 400 };
 
 #define SEED 81
 

@@ -38,11 +38,17 @@ static HRESULT take(size_t number, size_t size)
 	return hr;
 }
 
-static void check_blocks(void)
+/* All but one that has just been moved. */
+static void check_blocks_but(size_t moved)
 {
 	for (size_t i = 0; i < BLOCKS; i++)
-		CHECK(yard.blocks[i] == NULL ||
+		CHECK(i == moved || yard.blocks[i] == NULL ||
 		      heap_holds(yard.blocks[i], yard.sizes[i], i));
+}
+
+static void check_blocks(void)
+{
+	check_blocks_but(BLOCKS);
 }
 
 static HRESULT make_heap(struct scene *s)
@@ -89,10 +95,11 @@ static HRESULT change(size_t number, size_t size, DWORD flags)
 	if (yard.heap == NULL || yard.blocks[number] == NULL)
 		return S_OK;
 	hr = heap_realloc(yard.heap, yard.blocks[number], size, flags, &out);
-	if (FAILED(hr)) {
-		check_blocks();
+	if (hr == E_FAIL) /* perhaps when it gave the old one back */
+		yard.blocks[number] = NULL;
+	check_blocks_but(SUCCEEDED(hr) ? number : BLOCKS);
+	if (FAILED(hr))
 		return hr;
-	}
 	CHECK(heap_holds(out, kept, number));
 	yard.blocks[number] = out;
 	yard.sizes[number] = size;
