@@ -285,6 +285,7 @@ stress_tests = \
 	%D%/stress/guards \
 	%D%/stress/heap \
 	%D%/stress/heap_fork \
+	%D%/stress/heap_gate \
 	%D%/stress/heap_threads \
 	%D%/stress/limits \
 	%D%/stress/limits_policy \
@@ -434,6 +435,7 @@ noinst_HEADERS += \
 	%D%/stress/model.h \
 	%D%/stress/proc.h \
 	%D%/stress/race.h \
+	%D%/stress/traffic.h \
 	%D%/tap.h \
 	%D%/unit/arena.h \
 	%D%/unit/fake.h \

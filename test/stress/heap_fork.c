@@ -177,6 +177,23 @@ static void *replace_and_rest(void *argument)
 	return NULL;
 }
 
+/* Returns when all rest; the caller is one of those who meet. */
+static void start_resting(struct crowd *crowd, struct stage *stage)
+{
+	CHECK_INT(pthread_barrier_init(&crowd->barrier, NULL, THREADS + 1), 0);
+	crowd->count = THREADS;
+	for (unsigned i = 0; i < THREADS; i++) {
+		struct crowd_member *member = &crowd->members[i];
+
+		*member = (struct crowd_member){
+			.crowd = crowd, .state = stage, .number = i, .random = i
+		};
+		if (pthread_create(&member->thread, NULL, replace_and_rest, member) != 0)
+			abort();
+	}
+	(void)pthread_barrier_wait(&crowd->barrier);
+}
+
 static void what_resting_threads_had_is_exactly_what_the_child_has(void)
 {
 	static struct stage stage;
@@ -188,20 +205,7 @@ static void what_resting_threads_had_is_exactly_what_the_child_has(void)
 		tap_row("round %d", i);
 		if (!set_stage(&stage))
 			return;
-		/* The caller is one of those who meet. */
-		if (!CHECK_INT(pthread_barrier_init(&crowd.barrier, NULL, THREADS + 1),
-			       0))
-			return;
-		for (unsigned n = 0; n < THREADS; n++) {
-			crowd.members[n] = (struct crowd_member){
-				.crowd = &crowd, .state = &stage, .number = n, .random = n
-			};
-			if (pthread_create(&crowd.members[n].thread, NULL,
-					   replace_and_rest, &crowd.members[n]) != 0)
-				abort();
-		}
-		crowd.count = THREADS;
-		(void)pthread_barrier_wait(&crowd.barrier);
+		start_resting(&crowd, &stage);
 		check_books(&stage, 0);
 		child = fork_checked(CHILD_SECONDS);
 		if (child == 0)

@@ -4,91 +4,9 @@
  *
  * Bounded by numbers of rounds, not by time.  The thread sanitizer runs this, too.
  */
-#include "test/heap.h"
-#include "test/stress/crowd.h"
+#include "test/stress/traffic.h"
 
 #include <sched.h>
-#include <stdatomic.h>
-
-enum { THREADS = 4, PLACES = 256 };
-
-struct stage {
-	struct faces faces;
-	IHostMalloc2 *heap;
-	_Atomic(void *) places[PLACES]; /* blocks on their way from thread to thread */
-	unsigned rounds;
-	_Atomic bool over;
-};
-
-static bool set_stage(struct stage *stage, unsigned rounds)
-{
-	HostMemConfig config = HOSTMEM_CONFIG_INIT;
-
-	memset(stage, 0, sizeof(*stage));
-	stage->rounds = rounds;
-	config.msGateTimeout = UINT32_MAX;
-	if (!CHECK_HR(faces_create_with(&stage->faces, &config), S_OK))
-		return false;
-	stage->heap = heap_new(stage->faces.manager, MALLOC_THREADSAFE);
-	return stage->heap != NULL;
-}
-
-static size_t any_size(struct crowd_member *self)
-{
-	return (size_t)crowd_draw(self, UINT64_C(1) << (2 + crowd_draw(self, 14)));
-}
-
-/* Puts a block, or nothing, where one is, and frees that: it was another thread's. */
-static void hand_on(struct crowd_member *self, struct stage *stage)
-{
-	size_t size = any_size(self);
-	void *block = NULL;
-
-	if (crowd_draw(self, 3) != 0) {
-		CHECK_HR(heap_alloc(stage->heap, size, &block), S_OK);
-		if (block != NULL)
-			memset(block, 0x5E, size);
-	}
-	block = atomic_exchange(&stage->places[crowd_draw(self, PLACES)], block);
-	CHECK_HR(heap_free(stage->heap, block), S_OK);
-}
-
-/* What is still on its way is what the account says; without it there is nothing. */
-static void check_account(struct stage *stage)
-{
-	HostMemUsage usage = faces_usage(&stage->faces);
-	size_t bytes = 0, count = 0;
-
-	for (size_t i = 0; i < PLACES; i++) {
-		void *block = atomic_load(&stage->places[i]);
-
-		if (block == NULL)
-			continue;
-		bytes += heap_size(stage->heap, block);
-		count++;
-	}
-	CHECK_SIZE(usage.cbHeap, bytes);
-	CHECK_SIZE(usage.cBlocks, count);
-	faces_check_account(&stage->faces);
-}
-
-static void empty_places(struct stage *stage)
-{
-	for (size_t i = 0; i < PLACES; i++)
-		CHECK_HR(heap_free(stage->heap, atomic_exchange(&stage->places[i], NULL)),
-			 S_OK);
-	(void)heap_trim(stage->heap);
-	CHECK_SIZE(faces_usage(&stage->faces).cbHeapPages, 0);
-	faces_check_empty(&stage->faces);
-}
-
-static void clear_stage(struct stage *stage)
-{
-	check_account(stage);
-	empty_places(stage);
-	CHECK_SIZE(IHostMalloc2_Release(stage->heap), 0);
-	CHECK_SIZE(faces_release(&stage->faces), 0);
-}
 
 /* ---- Threads that come and go ---- */
 
@@ -231,8 +149,9 @@ static void one_thread_uses_many_heaps(void)
 		CHECK_HR(heap_free(heaps[(i + 1) % HEAPS], blocks[i]),
 			 HOST_E_INVALIDOPERATION);
 		CHECK_HR(heap_free(heaps[i], blocks[i]), S_OK);
-		CHECK_SIZE(IHostMalloc2_Release(heaps[i]), 0);
 	}
+	for (size_t i = 0; i < HEAPS; i++)
+		CHECK_SIZE(IHostMalloc2_Release(heaps[i]), 0);
 	clear_stage(&stage);
 }
 
@@ -317,85 +236,6 @@ static void shutdown_stops_all_threads_in_the_middle(void)
 	}
 }
 
-/* ---- Looking on ---- */
-
-static void *hand_on_until_over(void *argument)
-{
-	struct crowd_member *self = argument;
-	struct stage *stage = self->state;
-
-	while (!atomic_load(&stage->over)) {
-		hand_on(self, stage);
-		if (crowd_draw(self, 2000) == 0)
-			(void)heap_trim(stage->heap);
-	}
-	return NULL;
-}
-
-static void check_same_usage(const HostMemUsage *a, const HostMemUsage *b)
-{
-	CHECK_SIZE(a->cbHeap, b->cbHeap);
-	CHECK_SIZE(a->cBlocks, b->cBlocks);
-	CHECK_SIZE(a->cbHeapPages, b->cbHeapPages);
-	CHECK_SIZE(a->cbCharged, b->cbCharged);
-	CHECK_SIZE(a->cbCommitted, b->cbCommitted);
-	CHECK_SIZE(a->cRegions, b->cRegions);
-}
-
-/* Its owner may look at everything, and use the heap himself. */
-static void nothing_changes_while_the_gate_is_closed(void)
-{
-	static struct stage stage;
-	struct crowd crowd;
-
-	if (!set_stage(&stage, 0) ||
-	    !crowd_start(&crowd, THREADS, hand_on_until_over, &stage))
-		return;
-	for (int i = 0; i < FACES_ROUNDS(300, 60) && !tap_failed(); i++) {
-		HostMemUsage first, later;
-
-		tap_row("round %d", i);
-		CHECK_HR(IHostMemoryControl_EnterGate(stage.faces.control, UINT32_MAX),
-			 S_OK);
-		first = faces_usage(&stage.faces);
-		faces_check_account(&stage.faces);
-		for (int n = 0; n < 20; n++) {
-			(void)sched_yield();
-			later = faces_usage(&stage.faces);
-			check_same_usage(&first, &later);
-		}
-		CHECK_HR(heap_free(stage.heap, heap_take(stage.heap, 100)), S_OK);
-		CHECK_SIZE(faces_usage(&stage.faces).cBlocks, first.cBlocks);
-		CHECK_SIZE(faces_usage(&stage.faces).cbHeap, first.cbHeap);
-		CHECK_HR(IHostMemoryControl_LeaveGate(stage.faces.control), S_OK);
-	}
-	atomic_store(&stage.over, true);
-	crowd_join(&crowd);
-	clear_stage(&stage);
-}
-
-/* Never less than nothing, nor more than can be on its way. */
-static void the_account_can_be_read_at_any_time(void)
-{
-	static struct stage stage;
-	struct crowd crowd;
-
-	if (!set_stage(&stage, 0) ||
-	    !crowd_start(&crowd, THREADS, hand_on_until_over, &stage))
-		return;
-	for (int i = 0; i < FACES_ROUNDS(30000, 3000) && !tap_failed(); i++) {
-		HostMemUsage usage = faces_usage(&stage.faces);
-
-		tap_row("look %d", i);
-		CHECK(usage.cBlocks <= PLACES + 2 * THREADS);
-		CHECK(usage.cbHeap <= (PLACES + 2 * THREADS) * 2 * UNIT);
-		CHECK(usage.cbHeapPages < UNIT * UNIT);
-	}
-	atomic_store(&stage.over, true);
-	crowd_join(&crowd);
-	clear_stage(&stage);
-}
-
 int main(void)
 {
 	TAP_RUN(threads_that_come_and_go_leave_a_true_account);
@@ -403,7 +243,5 @@ int main(void)
 	TAP_RUN(one_thread_uses_many_heaps);
 	TAP_RUN(the_last_of_many_threads_releases_the_heap_and_the_host);
 	TAP_RUN(shutdown_stops_all_threads_in_the_middle);
-	TAP_RUN(nothing_changes_while_the_gate_is_closed);
-	TAP_RUN(the_account_can_be_read_at_any_time);
 	return tap_done();
 }
