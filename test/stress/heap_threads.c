@@ -207,7 +207,10 @@ static void *use_until_shutdown(void *argument)
 	}
 	if (hr != HOST_E_ABANDONED)
 		CHECK_HR(hr, HOST_E_CLRNOTAVAILABLE);
+	while (!atomic_load(&stage->over))
+		(void)sched_yield();
 	CHECK_HR(heap_alloc(stage->heap, 1, &block), HOST_E_CLRNOTAVAILABLE);
+	CHECK_HR(heap_free(stage->heap, NULL), HOST_E_CLRNOTAVAILABLE);
 	return NULL;
 }
 
@@ -226,6 +229,7 @@ static void shutdown_stops_all_threads_in_the_middle(void)
 		while (i % 2 != 0 && faces_usage(&stage.faces).cbHeapPages == 0)
 			(void)sched_yield();
 		CHECK_HR(IHostMemoryControl_Shutdown(stage.faces.control), S_OK);
+		atomic_store(&stage.over, true);
 		crowd_join(&crowd);
 		usage = faces_usage(&stage.faces);
 		CHECK(usage.cBlocks <= THREADS);
