@@ -155,9 +155,10 @@ static inline void stubborn_begin_at(uintptr_t low, uintptr_t high)
 	stubborn.high = high;
 	stubborn_real = hm_system;
 	hm_system = (struct hm_system_calls){
-		stubborn_map,    stubborn_unmap, stubborn_protect,
-		stubborn_advise, stubborn_name,  stubborn_open,
-		stubborn_read,   stubborn_close, stubborn_control,
+		stubborn_map,          stubborn_unmap, stubborn_protect,
+		stubborn_advise,       stubborn_name,  stubborn_open,
+		stubborn_read,         stubborn_close, stubborn_control,
+		stubborn_real.barrier,
 	};
 	errno = ERRNO;
 }

@@ -58,8 +58,8 @@ static bool tidies(void)
 
 static uintptr_t allocate(uintptr_t address, size_t size, DWORD type, size_t alignment)
 {
-	struct hm_allocation want = { address, size,           alignment,
-				      type,    PAGE_READWRITE, eTaskCritical };
+	struct hm_allocation want = { address,        size,          alignment, type,
+				      PAGE_READWRITE, eTaskCritical, false };
 	void *out = NULL;
 
 	if (!CHECK_HR(type == MEM_COMMIT ? hm_commit(&host, &want, &out)

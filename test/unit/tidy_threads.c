@@ -21,8 +21,8 @@ static void destroy(struct hm_host *ended)
 
 static HRESULT allocate(uintptr_t address, size_t size, DWORD type, void **out)
 {
-	struct hm_allocation want = { address, size,           UNIT,
-				      type,    PAGE_READWRITE, eTaskCritical };
+	struct hm_allocation want = { address,        size,          UNIT, type,
+				      PAGE_READWRITE, eTaskCritical, false };
 
 	return type == MEM_COMMIT ? hm_commit(&host, &want, out)
 				  : hm_reserve(&host, &want, out);
