@@ -8,9 +8,9 @@
 set -u
 top_builddir=${top_builddir:-.}
 programs='unit/extents unit/figures unit/lending unit/opening unit/places unit/shelf unit/tidy
-	unit/slot conformance/bad_inputs_heap conformance/events conformance/heap
-	conformance/heap_malloc2 conformance/jsrt_dispose conformance/jsrt_inside
-	conformance/mappings conformance/virtual_query conformance/walk
+	unit/slot conformance/bad_inputs_heap conformance/events conformance/heap_events
+	conformance/heap_faults conformance/heap_malloc2 conformance/jsrt_dispose
+	conformance/jsrt_inside conformance/mappings conformance/virtual_query conformance/walk
 	stress/differential stress/heap'
 count=0
 failed=0

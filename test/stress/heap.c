@@ -8,8 +8,8 @@
  * that asked for it; what they have is compared when they have ended.  Half of the hosts
  * have a budget that is too small, where refusals are right, and change nothing.
  *
- * SEED=n runs that seed only, OPERATIONS=n so many operations for each.  A failure names
- * seed and operation.
+ * SEED=n runs that seed only of one thread, OPERATIONS=n so many operations of each seed
+ * and thread.  A failure names seed and operation.
  */
 #include "test/stress/blocks.h"
 #include "test/stress/crowd.h"
@@ -317,7 +317,8 @@ static void threads_hand_blocks_to_each_other(void)
 		tap_row("seed %" PRIu64, seed);
 		if (!run_start(&market.run, seed)) /* MALLOC_THREADSAFE, see there */
 			return;
-		market.turns = FACES_ROUNDS(300000, 15000);
+		market.turns = (unsigned)from_environment("OPERATIONS",
+							  FACES_ROUNDS(300000, 15000));
 		for (size_t i = 0; i < PLACES; i++) {
 			(void)pthread_mutex_init(&market.places[i].lock, NULL);
 			market.places[i].block.at = NULL;
