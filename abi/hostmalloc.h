@@ -17,15 +17,21 @@
  * Its first three methods are those of IHostMalloc, so a client needs one pointer only.
  */
 HOSTMEM_INTERFACE(IHostMalloc2)
-	/** As IHostMalloc::Alloc. */
+	/**
+	 * As IHostMalloc::Alloc.
+	 */
 	HOSTMEM_METHOD(IHostMalloc2, HRESULT, Alloc, SIZE_T size,
 		       EMemoryCriticalLevel level, void **ppMem);
 
-	/** As IHostMalloc::DebugAlloc. */
+	/**
+	 * As IHostMalloc::DebugAlloc.
+	 */
 	HOSTMEM_METHOD(IHostMalloc2, HRESULT, DebugAlloc, SIZE_T size,
 		       EMemoryCriticalLevel level, char *file, int line, void **ppMem);
 
-	/** As IHostMalloc::Free. */
+	/**
+	 * As IHostMalloc::Free.
+	 */
 	HOSTMEM_METHOD(IHostMalloc2, HRESULT, Free, void *block);
 
 	/**

@@ -280,18 +280,10 @@ static bool reclaim(struct hm_request *request, size_t wanted, HRESULT *hr,
 	return true;
 }
 
-static void want_block(struct hm_host *host, struct hm_block_want *want, bool begins)
-{
-	if (begins)
-		atomic_fetch_add(want->waiters, 1);
-	else
-		atomic_fetch_sub(want->waiters, 1);
-	hm_host_refresh(host);
-}
-
 /*
- * Takes its place.  Whoever frees a block looks whether somebody waits, after he has freed;
- * who waits takes his place and then looks for a block.  So a block is not missed.
+ * Takes its place.  Who frees something keeps nothing for later while somebody waits, and
+ * looks whether somebody does; who waits takes his place and then looks for what was kept.
+ * So nothing is missed.
  */
 static void begin_waiting(struct hm_request *request, struct hm_work *work,
 			  struct hm_waiter *waiter)
@@ -299,10 +291,23 @@ static void begin_waiting(struct hm_request *request, struct hm_work *work,
 	struct hm_host *host = request->host;
 
 	if (work->want != NULL)
-		want_block(host, work->want, true);
+		atomic_fetch_add(work->want->waiters, 1);
 	hm_waiting_begin(&host->waiting, &host->budget, waiter);
-	if (work->want != NULL && work->economize(work, request))
+	hm_host_refresh(host);
+	if (economize(request, work) && work->charge != waiter->charge)
 		hm_waiting_cancel(&host->waiting, waiter);
+}
+
+static enum hm_wake sleep_waiting(struct hm_request *request, struct hm_work *work,
+				  struct hm_waiter *waiter)
+{
+	struct hm_host *host = request->host;
+	enum hm_wake wake = hm_waiting_sleep(&host->waiting, &host->clock, waiter);
+
+	if (work->want != NULL)
+		atomic_fetch_sub(work->want->waiters, 1);
+	hm_host_refresh(host);
+	return wake;
 }
 
 /* Whether there is to be another attempt; else *hr and *reason are how it ends. */
@@ -330,9 +335,7 @@ static bool wait_for_memory(struct hm_request *request, struct hm_work *work,
 	/* In this order: whoever has closed the gate finds everybody in his place. */
 	begin_waiting(request, work, &waiter);
 	hm_gate_fall_asleep(host);
-	wake = hm_waiting_sleep(&host->waiting, &host->clock, &waiter);
-	if (work->want != NULL)
-		want_block(host, work->want, false);
+	wake = sleep_waiting(request, work, &waiter);
 	look_at_the_time(host);
 	if (wake == HM_WAKE_GRANTED)
 		request->pending = waiter.charge;

@@ -9,8 +9,8 @@
  * and do not use goes to the common cache, and spans in which nothing is live go back to
  * the host.  So a request is refused only if there is no free block for it anywhere.
  *
- * A span that is to go is taken out of every list and out of the table first, under the
- * heap's lock, and given back afterwards: that calls out.
+ * A span that is to go is taken out of every list first, under the heap's lock, and given
+ * back afterwards (heappages.c): that calls out.
  *
  * Locks: HM_RANK_HEAP around the common cache; quick calls may be entered under it, never
  * the other way round.  hm_caches_lock where there is more than one heap to look at.
@@ -43,6 +43,7 @@ static void unlock(struct hm_heap *heap)
 HRESULT hm_heap_init(struct hm_heap *heap, struct hm_host *host, DWORD type)
 {
 	heap->host = host;
+	atomic_fetch_add(&host->heap_count, 1);
 	hm_calls_enter();
 	heap->common = hm_cache_new(heap);
 	if (heap->common != NULL) {
@@ -59,8 +60,9 @@ HRESULT hm_heap_init(struct hm_heap *heap, struct hm_host *host, DWORD type)
 		if (heap->next != NULL)
 			heap->next->previous = heap;
 		host->heaps = heap;
-		atomic_fetch_add(&host->heap_count, 1);
 		hm_caches_unlock();
+	} else {
+		atomic_fetch_sub(&host->heap_count, 1);
 	}
 	hm_calls_leave();
 	return heap->common != NULL ? S_OK : E_OUTOFMEMORY;
@@ -82,23 +84,21 @@ bool hm_heap_is_unusual(const struct hm_heap *heap)
 	const struct hm_host *host = heap->host;
 
 	return FAILED(hm_host_check(host)) || !hm_gate_is_open(host) ||
-	       hm_faults_any(&host->faults) || atomic_load(&heap->waiters) != 0;
+	       hm_faults_any(&host->faults) || atomic_load(&host->waiting.count) != 0;
 }
 
 /* ---- Spans that are not needed ---- */
 
-/* Nobody finds it from now on. */
-static void doom(struct hm_span *span, struct hm_span **doomed)
+/* Nobody finds it from now on, and hm_heap_give_back will come by it. */
+static void doom(struct hm_heap *heap, struct hm_span *span)
 {
 	atomic_store_explicit(&span->heap, NULL, memory_order_relaxed);
 	atomic_store_explicit(&span->owner, NULL, memory_order_relaxed);
-	span->next = *doomed;
-	*doomed = span;
+	hm_heap_doom(heap->host, span);
 }
 
 /* All idle spans of a cache but `kept`. */
-static void doom_idle(struct hm_heap *heap, struct hm_cache *cache, size_t kept,
-		      struct hm_span **doomed)
+static void doom_idle(struct hm_heap *heap, struct hm_cache *cache, size_t kept)
 {
 	for (unsigned kind = 0; kind < HM_SPAN_WHOLE; kind++) {
 		struct hm_span_list *idle = &cache->idle[kind];
@@ -107,15 +107,14 @@ static void doom_idle(struct hm_heap *heap, struct hm_cache *cache, size_t kept,
 			struct hm_span *span = idle->first;
 
 			hm_cache_remove_span(cache, span);
-			doom(span, doomed);
+			doom(heap, span);
 		}
 		kept -= hm_min(kept, idle->count);
 	}
 }
 
 /* The last span of each class as well, where nothing in it is live. */
-static void doom_empty(struct hm_heap *heap, struct hm_cache *cache,
-		       struct hm_span **doomed)
+static void doom_empty(struct hm_heap *heap, struct hm_cache *cache)
 {
 	for (unsigned class = 0; class < HM_BLOCK_CLASSES; class ++) {
 		struct hm_span *span = cache->bins[class].spans.first;
@@ -125,13 +124,13 @@ static void doom_empty(struct hm_heap *heap, struct hm_cache *cache,
 
 			if (hm_cache_is_empty(cache, span)) {
 				hm_cache_remove_span(cache, span);
-				doom(span, doomed);
+				doom(heap, span);
 				atomic_fetch_sub(&heap->spans, 1);
 			}
 			span = next;
 		}
 	}
-	doom_idle(heap, cache, 0, doomed);
+	doom_idle(heap, cache, 0);
 }
 
 /* Everybody's free blocks to the common cache; for who has stopped quick calls. */
@@ -145,33 +144,30 @@ static void drain_stopped(struct hm_heap *heap, enum hm_cache_move what)
 	hm_cache_collect(heap->common);
 }
 
-static void trim_locked(struct hm_heap *heap, struct hm_span **doomed)
+static void trim_locked(struct hm_heap *heap)
 {
 	hm_quick_stop();
 	drain_stopped(heap, HM_MOVE_USEFUL);
-	doom_empty(heap, heap->common, doomed);
+	doom_empty(heap, heap->common);
 	hm_quick_resume();
 }
 
 HRESULT hm_heap_trim(struct hm_heap *heap, size_t *freed)
 {
-	struct hm_span *doomed = NULL;
 	HRESULT hr = hm_gate_enter_calls(heap->host, HM_PATIENT);
 
 	if (FAILED(hr))
 		return hr;
 	lock(heap);
-	trim_locked(heap, &doomed);
+	trim_locked(heap);
 	unlock(heap);
 	hm_calls_leave();
-	*freed = hm_heap_give_all_back(heap->host, doomed);
+	*freed = hm_heap_give_back(heap->host);
 	return S_OK;
 }
 
 bool hm_heaps_trim(struct hm_host *host)
 {
-	struct hm_span *doomed = NULL;
-
 	if (atomic_load(&host->heap_count) == 0)
 		return false;
 	hm_calls_enter();
@@ -180,20 +176,19 @@ bool hm_heaps_trim(struct hm_host *host)
 		for (struct hm_heap *heap = host->heaps; heap != NULL;
 		     heap = heap->next) {
 			lock(heap);
-			trim_locked(heap, &doomed);
+			trim_locked(heap);
 			unlock(heap);
 		}
 		hm_caches_unlock();
 	}
 	hm_calls_leave();
-	return hm_heap_give_all_back(host, doomed) != 0;
+	return hm_heap_give_back(host) != 0;
 }
 
 /* Takes from this thread's cache, and then from the common one, what is too much. */
 static void shed(struct hm_heap *heap)
 {
 	struct hm_cache *common = heap->common;
-	struct hm_span *doomed = NULL;
 	struct hm_cache *cache;
 
 	hm_calls_enter();
@@ -205,11 +200,11 @@ static void shed(struct hm_heap *heap)
 		hm_cache_move_idle(cache, common, cache->most_idle / 2);
 	if (common->idle[HM_SPAN_COARSE].count + common->idle[HM_SPAN_FINE].count >
 	    common->most_idle)
-		doom_idle(heap, common, common->most_idle / 2, &doomed);
+		doom_idle(heap, common, common->most_idle / 2);
 	hm_quick_leave(cache != NULL ? &cache->quick : &common->quick);
 	unlock(heap);
 	hm_calls_leave();
-	(void)hm_heap_give_all_back(heap->host, doomed);
+	(void)hm_heap_give_back(heap->host);
 }
 
 void hm_heap_inherit(struct hm_heap *heap, struct hm_cache *cache, bool alone)
@@ -273,6 +268,7 @@ void *hm_heap_find(struct hm_heap *heap, unsigned class)
 	return block;
 }
 
+/* The block is taken before anybody else can go on: he would find it first. */
 void *hm_heap_find_anywhere(struct hm_heap *heap, unsigned class, size_t alignment)
 {
 	void *block = NULL;
@@ -280,12 +276,12 @@ void *hm_heap_find_anywhere(struct hm_heap *heap, unsigned class, size_t alignme
 	lock(heap);
 	hm_quick_stop();
 	drain_stopped(heap, HM_MOVE_USEFUL);
-	hm_quick_resume();
-	unlock(heap);
 	for (; class < HM_BLOCK_CLASSES && block == NULL; class ++) {
 		if (hm_block_size(class) % alignment == 0)
-			block = hm_heap_find(heap, class);
+			block = hm_cache_find(heap->common, class);
 	}
+	hm_quick_resume();
+	unlock(heap);
 	return block;
 }
 
@@ -383,7 +379,7 @@ static bool hand_over(struct hm_heap *heap, struct hm_span *span, void *block)
 }
 
 static HRESULT free_small(struct hm_heap *heap, struct hm_span *span, void *block,
-			  bool *too_many)
+			  bool *too_many, bool *empty)
 {
 	struct hm_cache *user = heap->only;
 	HRESULT hr = S_OK;
@@ -396,15 +392,15 @@ static HRESULT free_small(struct hm_heap *heap, struct hm_span *span, void *bloc
 	if (!hand_over(heap, span, block)) {
 		hm_quick_enter(&user->quick);
 		hr = put_locked(heap, user, span, block, too_many);
+		*empty = hm_span_looks_empty(span);
 		hm_quick_leave(&user->quick);
 	}
 	unlock(heap);
 	return hr;
 }
 
-/* A large block, out of the list; NULL: it is none, or has just been freed. */
-static struct hm_span *take_large(struct hm_heap *heap, struct hm_span *span,
-				  const void *block)
+/* Dooms a large block; false: it is none, or has just been freed. */
+static bool doom_large(struct hm_heap *heap, struct hm_span *span, const void *block)
 {
 	bool live;
 
@@ -415,11 +411,10 @@ static struct hm_span *take_large(struct hm_heap *heap, struct hm_span *span,
 		hm_span_unlink(&heap->large, span);
 		atomic_fetch_sub(&heap->large_bytes, span->length);
 		atomic_fetch_sub(&heap->large_count, 1);
-		atomic_store(&span->heap, NULL);
-		span->next = NULL;
+		doom(heap, span);
 	}
 	unlock(heap);
-	return live ? span : NULL;
+	return live;
 }
 
 /* A block of a span whose owner has to look at it, or of another thread's span: still a
@@ -450,8 +445,9 @@ static bool free_quickly(struct hm_heap *heap, void *block, bool *too_many)
 static HRESULT free_slowly(struct hm_heap *heap, void *block)
 {
 	HRESULT hr = hm_gate_enter_calls(heap->host, HM_PATIENT);
-	struct hm_span *span, *large = NULL;
-	bool too_many = false;
+	struct hm_span *span;
+	bool large = false;
+	bool too_many = false, empty = false;
 
 	if (FAILED(hr))
 		return hr;
@@ -459,15 +455,18 @@ static HRESULT free_slowly(struct hm_heap *heap, void *block)
 	if (span == NULL || atomic_load(&span->heap) != heap) {
 		hr = HOST_E_INVALIDOPERATION;
 	} else if (span->kind == HM_SPAN_WHOLE) {
-		large = take_large(heap, span, block);
-		hr = large != NULL ? S_OK : HOST_E_INVALIDOPERATION;
+		large = doom_large(heap, span, block);
+		hr = large ? S_OK : HOST_E_INVALIDOPERATION;
 	} else {
-		hr = free_small(heap, span, block, &too_many);
+		hr = free_small(heap, span, block, &too_many, &empty);
 	}
 	hm_calls_leave();
-	if (large != NULL)
-		(void)hm_heap_give_back(heap->host, large);
-	if (too_many)
+	if (large)
+		(void)hm_heap_give_back(heap->host);
+	/* Who waits for memory is not to wait for what is kept for later. */
+	if (empty && atomic_load(&heap->host->waiting.count) != 0)
+		(void)hm_heaps_trim(heap->host);
+	else if (too_many)
 		shed(heap);
 	return hr;
 }
@@ -527,7 +526,7 @@ HRESULT hm_heap_resize(struct hm_heap *heap, void *block, size_t size,
 /* ---- The end ---- */
 
 /* What is live is leaked; all spans to `doomed`. */
-static void take_all_locked(struct hm_heap *heap, struct hm_span **doomed)
+static void take_all_locked(struct hm_heap *heap)
 {
 	struct hm_cache *common = heap->common;
 	struct hm_span *span;
@@ -537,14 +536,14 @@ static void take_all_locked(struct hm_heap *heap, struct hm_span **doomed)
 	for (unsigned class = 0; class < HM_BLOCK_CLASSES; class ++) {
 		while ((span = common->bins[class].spans.first) != NULL) {
 			hm_cache_remove_span(common, span);
-			doom(span, doomed);
+			doom(heap, span);
 		}
 	}
 	while ((span = common->full.first) != NULL) {
 		hm_cache_remove_span(common, span);
-		doom(span, doomed);
+		doom(heap, span);
 	}
-	doom_idle(heap, common, 0, doomed);
+	doom_idle(heap, common, 0);
 	hm_quick_resume();
 	for (struct hm_cache *cache = hm_caches_first(); cache != NULL;
 	     cache = cache->next_all) {
@@ -555,7 +554,7 @@ static void take_all_locked(struct hm_heap *heap, struct hm_span **doomed)
 	}
 	while ((span = heap->large.first) != NULL) {
 		hm_span_unlink(&heap->large, span);
-		doom(span, doomed);
+		doom(heap, span);
 	}
 }
 
@@ -579,7 +578,6 @@ static void add_usage(const struct hm_heap *heap, int64_t *bytes, int64_t *block
 void hm_heap_destroy(struct hm_heap *heap)
 {
 	struct hm_host *host = heap->host;
-	struct hm_span *doomed = NULL;
 	int64_t bytes = 0, blocks = 0;
 
 	/* Whoever owns the gate finds the heap as it is until he leaves. */
@@ -589,14 +587,14 @@ void hm_heap_destroy(struct hm_heap *heap)
 	forget_locked(heap);
 	add_usage(heap, &bytes, &blocks);
 	lock(heap);
-	take_all_locked(heap, &doomed);
+	take_all_locked(heap);
 	unlock(heap);
 	atomic_fetch_add(&host->leaked_bytes, (size_t)bytes);
 	atomic_fetch_add(&host->leaked_blocks, (uint64_t)blocks);
 	hm_caches_unlock();
 	hm_cache_retire(heap->common);
 	hm_calls_leave();
-	(void)hm_heap_give_all_back(host, doomed);
+	(void)hm_heap_give_back(host);
 }
 
 void hm_heaps_usage(const struct hm_host *host, size_t *bytes, uint64_t *blocks)

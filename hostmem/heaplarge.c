@@ -39,7 +39,6 @@ static void enter(struct hm_heap *heap, struct hm_span *span)
 static HRESULT make(struct hm_work *work, struct hm_request *request)
 {
 	struct large *self = hm_container_of(work, struct large, work);
-	struct hm_host *host = self->heap->host;
 	struct hm_allocation want = {
 		.size = self->pages,
 		.alignment = hm_max(self->alignment, HM_GRANULE_SIZE),
@@ -48,19 +47,22 @@ static HRESULT make(struct hm_work *work, struct hm_request *request)
 		.level = self->level,
 		.heap = true,
 	};
-	size_t freed = 0;
+	/* First, so that nothing was ever charged that could not be had. */
+	struct hm_span *span = hm_span_new(self->heap, HM_SPAN_WHOLE);
 	void *given;
-	HRESULT hr = hm_reserve_granted(request, &want, self->pages, &given);
+	HRESULT hr;
 
-	if (FAILED(hr))
-		return hr;
-	self->span = hm_span_new(self->heap, HM_SPAN_WHOLE, (uintptr_t)given);
-	if (self->span == NULL) {
-		(void)hm_release_heaps(host, (uintptr_t)given, &freed);
+	if (span == NULL)
 		return E_OUTOFMEMORY;
+	hr = hm_reserve_granted(request, &want, self->pages, &given);
+	if (FAILED(hr)) {
+		hm_span_delete(span);
+		return hr;
 	}
-	self->span->length = self->span->room = self->pages;
-	enter(self->heap, self->span);
+	hm_span_place_at(span, (uintptr_t)given);
+	span->length = span->room = self->pages;
+	enter(self->heap, span);
+	self->span = span;
 	return S_OK;
 }
 
@@ -97,7 +99,7 @@ HRESULT hm_heap_alloc_large(struct hm_heap *heap, const struct hm_block_wish *wi
 
 	if (wish->alignment >= HM_USER_END)
 		self.pages = HM_USER_END;
-	self.work.size = wish->size;
+	self.work.size = hm_max(wish->size, 1);
 	self.work.charge = self.pages;
 	hr = run(&self, NULL);
 	if (SUCCEEDED(hr))

@@ -3,7 +3,8 @@
  *
  * A span reserves a granule and has pages committed from its front as its blocks are
  * needed: one page first, then twice as many each time, up to whole granules.  So a heap of
- * a few blocks costs a few pages, and a large one a request for each 64 KiB.
+ * a few blocks costs a few pages, and a large one a request for each 64 KiB.  Where addresses
+ * are charged and pages are not, all of it is committed at once.
  *
  * A request for pages is made with nothing held, since callbacks may do anything meanwhile,
  * this heap's blocks included.  What is to be done with the pages is decided when they have
@@ -78,13 +79,6 @@ static bool fits(const struct hm_host *host, EMemoryCriticalLevel level, size_t 
 	       hm_budget_lacks(&host->budget, level, charge) == 0;
 }
 
-static size_t charge_of(const struct growth *self, uint32_t bytes)
-{
-	if (!hm_budget_charges_reserve(&self->heap->host->budget))
-		return bytes;
-	return self->span != NULL ? 0 : HM_SPAN_SIZE;
-}
-
 /* Which span is to grow, and by how much.  Between hm_calls_enter and hm_calls_leave. */
 static void plan(struct growth *self)
 {
@@ -102,20 +96,25 @@ static void plan(struct growth *self)
 	self->least = round_to_pages((self->from / size + 1) * size) - self->from;
 	self->bytes = (uint32_t)hm_min(hm_max(step, self->least),
 				       round_to_pages(whole) - self->from);
-	if (!fits(self->heap->host, self->wish->level, charge_of(self, self->bytes)))
+	/* Where addresses are charged pages cost nothing more. */
+	if (hm_budget_charges_reserve(&self->heap->host->budget))
+		self->bytes = self->least = HM_SPAN_SIZE;
+	else if (!fits(self->heap->host, self->wish->level, self->bytes))
 		self->bytes = self->least;
-	self->work.charge = charge_of(self, self->bytes);
+	self->work.charge = self->bytes;
 }
 
 /* ---- Growing ---- */
 
+/* What is pending is settled by what it is for: the pages. */
 static HRESULT reserve(struct hm_request *request, const struct growth *self,
 		       uintptr_t *base)
 {
-	struct hm_allocation want = {
+	bool whole = self->bytes == HM_SPAN_SIZE;
+	const struct hm_allocation want = {
 		.size = HM_SPAN_SIZE,
 		.alignment = HM_SPAN_SIZE,
-		.type = MEM_RESERVE | (self->bytes == HM_SPAN_SIZE ? MEM_COMMIT : 0U),
+		.type = MEM_RESERVE | (whole ? MEM_COMMIT : 0U),
 		.protect = self->heap->protect,
 		.level = self->wish->level,
 		.heap = true,
@@ -124,46 +123,47 @@ static HRESULT reserve(struct hm_request *request, const struct growth *self,
 	void *given = NULL;
 	HRESULT hr;
 
-	/* What is pending is settled by what it is for. */
-	if (!(want.type & MEM_COMMIT) &&
-	    !hm_budget_charges_reserve(&request->host->budget))
+	if (!whole)
 		request->pending = 0;
 	hr = hm_reserve_granted(request, &want, HM_SPAN_SIZE, &given);
-	*base = (uintptr_t)given;
-	if (request->pending == 0 && !(want.type & MEM_COMMIT) &&
-	    !hm_budget_charges_reserve(&request->host->budget))
+	if (!whole)
 		request->pending = pending;
+	*base = (uintptr_t)given;
 	return hr;
 }
 
-static void give_up(struct hm_host *host, uintptr_t base)
+/* Pages for a span; all or nothing. */
+static HRESULT obtain(struct hm_request *request, const struct growth *self,
+		      uintptr_t *base)
 {
+	HRESULT hr = reserve(request, self, base);
 	size_t freed = 0;
 
-	(void)hm_release_heaps(host, base, &freed);
+	if (FAILED(hr) || self->bytes == HM_SPAN_SIZE)
+		return hr;
+	hr = hm_commit_granted(request, *base, self->bytes, self->heap->protect);
+	if (FAILED(hr))
+		(void)hm_release_heaps(request->host, *base, &freed);
+	return hr;
 }
 
 static HRESULT make_span(struct growth *self, struct hm_request *request)
 {
 	struct hm_heap *heap = self->heap;
+	/* First, so that nothing was ever charged that could not be had. */
+	struct hm_span *span = hm_span_new(heap, hm_span_kind_of(self->class));
 	struct hm_cache *cache;
-	struct hm_span *span;
 	uintptr_t base;
-	HRESULT hr = reserve(request, self, &base);
+	HRESULT hr;
 
-	if (FAILED(hr))
-		return hr;
-	if (self->bytes < HM_SPAN_SIZE)
-		hr = hm_commit_granted(request, base, self->bytes, heap->protect);
-	if (FAILED(hr)) {
-		give_up(heap->host, base);
-		return hr;
-	}
-	span = hm_span_new(heap, hm_span_kind_of(self->class), base);
-	if (span == NULL) {
-		give_up(heap->host, base);
+	if (span == NULL)
 		return E_OUTOFMEMORY;
+	hr = obtain(request, self, &base);
+	if (FAILED(hr)) {
+		hm_span_delete(span);
+		return hr;
 	}
+	hm_span_place_at(span, base);
 	span->committed = self->bytes;
 	atomic_fetch_add(&heap->host->heap_pages, self->bytes);
 	atomic_fetch_add(&heap->spans, 1);
@@ -289,7 +289,7 @@ static bool economize(struct hm_work *work, struct hm_request *request)
 	if (self->bytes <= self->least)
 		return false;
 	self->bytes = self->least;
-	work->charge = charge_of(self, self->bytes);
+	work->charge = self->bytes;
 	return true;
 }
 
@@ -357,35 +357,61 @@ static void open_last(struct hm_request *request, struct hm_host *host)
 	hm_calls_enter();
 }
 
-size_t hm_heap_give_back(struct hm_host *host, struct hm_span *span)
+void hm_heap_doom(struct hm_host *host, struct hm_span *span)
+{
+	hm_lock_acquire(&host->doomed_lock, HM_RANK_DOOMED);
+	span->next = host->doomed;
+	atomic_store_explicit(&host->doomed, span, memory_order_relaxed);
+	hm_lock_release(&host->doomed_lock, HM_RANK_DOOMED);
+}
+
+/* Between hm_calls_enter and hm_calls_leave, as all that is done with it: in a fork's child a
+ * span is either in the list or gone. */
+static struct hm_span *pop_doomed(struct hm_host *host)
+{
+	struct hm_span *span;
+
+	hm_lock_acquire(&host->doomed_lock, HM_RANK_DOOMED);
+	span = host->doomed;
+	if (span != NULL)
+		atomic_store_explicit(&host->doomed, span->next, memory_order_relaxed);
+	hm_lock_release(&host->doomed_lock, HM_RANK_DOOMED);
+	return span;
+}
+
+static HRESULT give_back(struct hm_host *host, struct hm_span *span, size_t *freed)
 {
 	uintptr_t base = hm_span_base(span);
 	size_t pages = span->kind == HM_SPAN_WHOLE ? span->length : span->committed;
-	struct hm_request request;
-	size_t freed = 0;
-	HRESULT hr;
 
-	open_last(&request, host);
 	hm_span_delete(span);
 	atomic_fetch_sub(&host->heap_pages, pages);
-	hr = hm_release_heaps(host, base, &freed);
-	hm_calls_leave();
-	(void)hm_host_result(host, hr);
-	hm_announce_free(&request, HostMemHeap, (void *)base, freed);
-	hm_host_offer(host, HM_OFFER_MEMORY);
-	hm_request_close(&request);
-	return freed;
+	return hm_release_heaps(host, base, freed);
 }
 
-size_t hm_heap_give_all_back(struct hm_host *host, struct hm_span *chain)
+size_t hm_heap_give_back(struct hm_host *host)
 {
-	size_t freed = 0;
+	size_t sum = 0;
 
-	while (chain != NULL) {
-		struct hm_span *next = chain->next;
+	while (atomic_load_explicit(&host->doomed, memory_order_relaxed) != NULL) {
+		struct hm_request request;
+		struct hm_span *span;
+		uintptr_t base = 0;
+		size_t freed = 0;
+		HRESULT hr = S_OK;
 
-		freed += hm_heap_give_back(host, chain);
-		chain = next;
+		open_last(&request, host);
+		span = pop_doomed(host);
+		if (span != NULL) {
+			base = hm_span_base(span);
+			hr = give_back(host, span, &freed);
+		}
+		hm_calls_leave();
+		(void)hm_host_result(host, hr);
+		hm_announce_free(&request, HostMemHeap, (void *)base, freed);
+		hm_host_offer(host, HM_OFFER_MEMORY);
+		hm_request_close(&request);
+		sum += freed;
 	}
-	return freed;
+	return sum;
 }

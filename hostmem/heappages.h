@@ -20,10 +20,11 @@ HRESULT hm_heap_alloc_large(struct hm_heap *heap, const struct hm_block_wish *wi
 HRESULT hm_heap_resize_large(struct hm_heap *heap, struct hm_span *span, size_t size,
 			     EMemoryCriticalLevel level);
 
-/* Gives the pages of a span back that nobody can find any more; the bytes refunded.  Its
- * record goes, too. */
-size_t hm_heap_give_back(struct hm_host *host, struct hm_span *span);
-/* The same for a chain, by `next`. */
-size_t hm_heap_give_all_back(struct hm_host *host, struct hm_span *chain);
+/* A span that nobody can find any more is to be given back.  Any lock up to HM_RANK_QUICK
+ * may be held. */
+void hm_heap_doom(struct hm_host *host, struct hm_span *span);
+/* Gives the pages of all doomed spans of a host back; how many bytes were refunded.  Their
+ * records go, too.  Outside of hm_calls_enter, without a lock. */
+size_t hm_heap_give_back(struct hm_host *host);
 
 #endif

@@ -91,6 +91,9 @@ uint32_t hm_host_add_reference(struct hm_host *host)
 
 void hm_host_refresh(const struct hm_host *host)
 {
+	/* A heap that is being made is counted before it looks at the host. */
+	if (atomic_load(&host->heap_count) == 0)
+		return;
 	hm_calls_enter();
 	hm_caches_refresh(host);
 	hm_calls_leave();

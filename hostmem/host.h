@@ -35,6 +35,7 @@ enum hm_host_state {
 };
 
 struct hm_heap;
+struct hm_span;
 
 struct hm_gate {
 	_Atomic uint32_t owner;  /* number of the thread that has it; 0 = it is open */
@@ -70,7 +71,9 @@ struct hm_host {
 	struct hm_waiting waiting;
 
 	struct hm_figures figures;
-	struct hm_heap *heaps; /* HM_RANK_HEAPS */
+	struct hm_heap *heaps;            /* HM_RANK_HEAPS */
+	struct hm_lock doomed_lock;       /* HM_RANK_DOOMED */
+	_Atomic(struct hm_span *) doomed; /* of heaps: to be given back, by `next` */
 	_Atomic uint32_t heap_count;
 	_Atomic size_t heap_pages, leaked_bytes;
 	_Atomic uint64_t leaked_blocks;

@@ -32,6 +32,7 @@
 #include "notify.h"
 #include "calls.h"
 #include "gate.h"
+#include "heap.h"
 #include "host.h"
 #include "request.h"
 
@@ -215,6 +216,9 @@ void hm_notify_flush(struct hm_host *host)
 	push(&delivery, host);
 	while (begin_call(&delivery)) {
 		hm_lock_assert_none_held();
+		/* What is kept for speed goes before anybody is asked for his. */
+		if (delivery.value == eMemoryAvailableLow)
+			(void)hm_heaps_trim(host);
 		atomic_fetch_add_explicit(&host->notify.calls, 1, memory_order_relaxed);
 		(void)ICLRMemoryNotificationCallback_OnMemoryNotification(
 			delivery.running, delivery.value);

@@ -23,6 +23,7 @@
 #include "parked.h"
 #include "protection.h"
 #include "regions.h"
+#include "spans.h"
 
 #define NO_ROOM HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS)
 
@@ -122,7 +123,8 @@ static HRESULT enter(struct hm_request *request, const struct hm_allocation *wan
 	HRESULT hr;
 
 	/* First, so that nothing was ever counted that could not be had. */
-	if (!hm_regions_make_room(fields->base))
+	if (!hm_regions_make_room(fields->base) ||
+	    (want->heap && !hm_span_make_room(fields->base)))
 		return E_OUTOFMEMORY;
 	hm_figures_reserve(&host->figures, (ptrdiff_t)size, 1);
 	if (committed != 0)

@@ -81,18 +81,20 @@ static void clear_words(struct hm_span *span)
 	}
 }
 
-struct hm_span *hm_span_new(struct hm_heap *heap, enum hm_span_kind kind, uintptr_t base)
+bool hm_span_make_room(uintptr_t base)
 {
-	hm_span_slot *leaf = leaf_for(base);
-	struct hm_span *span = NULL;
+	return leaf_for(base) != NULL;
+}
 
-	if (leaf != NULL)
-		span = hm_metadata_take(metadata_kinds[kind], HM_NEED_NORMAL);
+struct hm_span *hm_span_new(struct hm_heap *heap, enum hm_span_kind kind)
+{
+	struct hm_span *span = hm_metadata_take(metadata_kinds[kind], HM_NEED_NORMAL);
+
 	if (span == NULL)
 		return NULL;
 	atomic_store_explicit(&span->owner, NULL, memory_order_relaxed);
 	atomic_store_explicit(&span->heap, heap, memory_order_relaxed);
-	atomic_store_explicit(&span->base, base, memory_order_relaxed);
+	atomic_store_explicit(&span->base, 0, memory_order_relaxed);
 	atomic_store_explicit(&span->size, 0, memory_order_relaxed);
 	atomic_store_explicit(&span->reciprocal, 0, memory_order_relaxed);
 	atomic_store_explicit(&span->queued, 0, memory_order_relaxed);
@@ -104,18 +106,25 @@ struct hm_span *hm_span_new(struct hm_heap *heap, enum hm_span_kind kind, uintpt
 	span->busy = span->tracked = false;
 	span->committed = 0;
 	span->length = span->room = 0;
-	span->address = base;
+	span->address = 0;
 	span->tracks = NULL;
 	clear_words(span);
-	set_leaf(leaf, base, span);
 	return span;
+}
+
+void hm_span_place_at(struct hm_span *span, uintptr_t base)
+{
+	atomic_store_explicit(&span->base, base, memory_order_relaxed);
+	span->address = base;
+	set_leaf(leaf_for(base), base, span);
 }
 
 void hm_span_delete(struct hm_span *span)
 {
 	enum hm_metadata_kind kind = metadata_kinds[span->kind];
 
-	set_leaf(leaf_for(hm_span_base(span)), hm_span_base(span), NULL);
+	if (hm_span_base(span) != 0)
+		set_leaf(leaf_for(hm_span_base(span)), hm_span_base(span), NULL);
 	atomic_store_explicit(&span->owner, NULL, memory_order_relaxed);
 	atomic_store_explicit(&span->heap, NULL, memory_order_relaxed);
 	clear_words(span);
@@ -207,9 +216,8 @@ unsigned hm_span_collect(struct hm_span *span)
 	return twice;
 }
 
-bool hm_span_is_empty(struct hm_span *span, unsigned *twice)
+bool hm_span_looks_empty(const struct hm_span *span)
 {
-	*twice = 0;
 	for (unsigned i = 0; i < words_of(span); i++) {
 		const struct hm_span_word *word = &span->words[i];
 
@@ -218,6 +226,14 @@ bool hm_span_is_empty(struct hm_span *span, unsigned *twice)
 		    UINT64_MAX)
 			return false;
 	}
+	return true;
+}
+
+bool hm_span_is_empty(struct hm_span *span, unsigned *twice)
+{
+	*twice = 0;
+	if (!hm_span_looks_empty(span))
+		return false;
 	*twice = hm_span_collect(span);
 	return true;
 }

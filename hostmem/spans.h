@@ -110,9 +110,15 @@ HM_QUICK struct hm_span *hm_span_find(uintptr_t address)
 		memory_order_acquire);
 }
 
-/* A record, in the map from now on; NULL = no memory.  Between hm_calls_enter and
- * hm_calls_leave; so is hm_span_delete, which takes it out of the map. */
-struct hm_span *hm_span_new(struct hm_heap *heap, enum hm_span_kind kind, uintptr_t base);
+/* Makes what is needed for spans at `base` to be found; false = no memory.  Like the
+ * following, between hm_calls_enter and hm_calls_leave. */
+bool hm_span_make_room(uintptr_t base);
+
+/* A record that nobody can find yet; NULL = no memory. */
+struct hm_span *hm_span_new(struct hm_heap *heap, enum hm_span_kind kind);
+/* It is at `base` from now on, for which there is room. */
+void hm_span_place_at(struct hm_span *span, uintptr_t base);
+/* The end of one, placed or not. */
 void hm_span_delete(struct hm_span *span);
 
 /* ---- Blocks ---- */
@@ -183,6 +189,9 @@ bool hm_span_advance(struct hm_span *span);
 unsigned hm_span_collect(struct hm_span *span);
 /* Whether no block is live; what others have freed has been taken over then. */
 bool hm_span_is_empty(struct hm_span *span, unsigned *twice);
+
+/* The same as far as anybody can tell; nothing is taken over. */
+bool hm_span_looks_empty(const struct hm_span *span);
 
 /* Whether a block is live, as far as anybody can tell. */
 static inline bool hm_span_is_live(const struct hm_span *span, uint64_t index)

@@ -191,9 +191,10 @@ static HRESULT HOSTMEM_CALL host_malloc_AllocAligned(IHostMalloc2 *iface, SIZE_T
 	hr = hm_host_check(heap->host);
 	if (FAILED(hr))
 		return hr;
-	alignment = hm_max(alignment, HM_BLOCK_ALIGNMENT);
-	if (!hm_is_power_of_two(alignment) || (flags & ~HOSTMEM_HEAP_ZERO))
+	if ((alignment != 0 && !hm_is_power_of_two(alignment)) ||
+	    (flags & ~HOSTMEM_HEAP_ZERO))
 		return E_INVALIDARG;
+	alignment = hm_max(alignment, HM_BLOCK_ALIGNMENT);
 	hr = alloc_slowly(heap, size, alignment, level, out);
 	if (SUCCEEDED(hr) && (flags & HOSTMEM_HEAP_ZERO))
 		zero(*out, size, alignment);

@@ -23,6 +23,7 @@ enum hm_rank {
 	HM_RANK_HEAPS = 1, /* the heaps of all hosts, process-wide */
 	HM_RANK_HEAP,      /* what the threads of one heap share */
 	HM_RANK_QUICK,     /* holding the quick calls of all threads up */
+	HM_RANK_DOOMED,    /* spans of the heaps of one host that are to be given back */
 	HM_RANK_REGION,    /* one region: its states, and the system calls on it */
 	HM_RANK_DIRECTORY, /* address -> region, process-wide; never across a system call */
 	HM_RANK_ARENA, /* who has which granule of one arena; never across a system call */

@@ -124,8 +124,8 @@ fi
 
 # -Wdocumentation does not look into macros, so the methods are written out for it.
 for header in $headers; do
-	sed -e 's/HOSTMEM_METHOD(I[A-Za-z]*, \([A-Z]*\), \([A-Za-z]*\),/virtual \1 \2(/' \
-		-e 's/HOSTMEM_METHOD_NONE(I[A-Za-z]*, \([A-Z]*\), \([A-Za-z]*\)/\1 \2(/' \
+	sed -e 's/HOSTMEM_METHOD(I[A-Za-z0-9]*, \([A-Z]*\), \([A-Za-z]*\),/virtual \1 \2(/' \
+		-e 's/HOSTMEM_METHOD_NONE(I[A-Za-z0-9]*, \([A-Z]*\), \([A-Za-z]*\)/\1 \2(/' \
 		"$abi/$header" >"$work/$header"
 done
 grep -n '^	HOSTMEM_METHOD' "$work"/*.h >"$work/log"

@@ -51,7 +51,7 @@ compare()
 # declared HEADER...: the names that they declare, sorted.
 declared()
 {
-	sed -n -e 's/^HOSTMEM_DECLARE_GUID(\([A-Za-z_]*\));.*/\1/p' \
+	sed -n -e 's/^HOSTMEM_DECLARE_GUID(\([A-Za-z0-9_]*\));.*/\1/p' \
 		-e 's/^HOSTMEM_API .*[ *]\(\(HostMem\|Js\)[A-Za-z]*\)(.*/\1/p' "$@" | sort -u
 }
 

@@ -35,7 +35,7 @@ enum { CALLS = 400 };
 #define SEED 81
 
 /* Of SEED.  A change of it is a change of what callers see: say so in NEWS. */
-#define DIGEST UINT64_C(0xB23DCA4B98702904)
+#define DIGEST UINT64_C(0x73101E6B702357DD)
 
 /* ---- The log ---- */
 

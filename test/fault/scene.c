@@ -377,6 +377,8 @@ static void check_arenas_left(const struct hm_arenas *set, bool stuck)
 
 void scene_close(struct scene *scene)
 {
+	void *room;
+
 	CHECK_SIZE(faces_release(&scene->faces), 0);
 	if (scene->cookie != 0)
 		CHECK_SIZE(scene->sum, 0);
@@ -384,6 +386,10 @@ void scene_close(struct scene *scene)
 	(void)hm_shelves_clear(&hm_arenas_with_guards);
 	(void)hm_shelves_clear(&hm_arenas_without_guards);
 	(void)hm_arenas_trim();
+	/* What it would not take back it is offered again with the next reservation. */
+	if (SUCCEEDED(hm_pages_posix.reserve(&hm_pages_posix, NULL, UNIT, UNIT, 0, 0,
+					     &room)))
+		hm_pages_posix.give_up(&hm_pages_posix, room, UNIT);
 	hm_calls_leave();
 	check_arenas_left(&hm_arenas_with_guards, scene->stuck);
 	check_arenas_left(&hm_arenas_without_guards, scene->stuck);
