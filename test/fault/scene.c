@@ -8,6 +8,7 @@
 #include "hostmem/arenas.h"
 #include "hostmem/calls.h"
 #include "hostmem/metadata.h"
+#include "hostmem/os/pages.h"
 #include "hostmem/regions.h"
 #include "hostmem/shelf.h"
 
