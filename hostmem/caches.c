@@ -87,15 +87,29 @@ static void make_idle(struct hm_cache *cache, struct hm_span *span)
 	hm_span_push(&cache->idle[span->kind], span, HM_SPAN_IDLE);
 }
 
+static void add(_Atomic size_t *sum, size_t bytes)
+{
+	atomic_store_explicit(sum,
+			      atomic_load_explicit(sum, memory_order_relaxed) + bytes,
+			      memory_order_relaxed);
+}
+
+static void note_collected(struct hm_cache *cache, const struct hm_span *span,
+			   struct hm_collected collected)
+{
+	add(&cache->collected, collected.blocks * hm_span_block_size(span));
+	/* Freed twice and counted twice, see spans.c. */
+	count(bin_of(cache, span), collected.twice);
+}
+
 bool hm_cache_is_empty(struct hm_cache *cache, struct hm_span *span)
 {
-	unsigned twice;
-	bool empty = !span->busy && hm_span_is_empty(span, &twice);
+	struct hm_collected collected;
 
-	/* Freed twice and counted twice, see spans.c. */
-	if (empty)
-		count(bin_of(cache, span), twice);
-	return empty;
+	if (span->busy || !hm_span_is_empty(span, &collected))
+		return false;
+	note_collected(cache, span, collected);
+	return true;
 }
 
 /* The first span of a class stays when nothing in it is live; the others do not. */
@@ -150,8 +164,7 @@ static bool use_idle(struct hm_cache *cache, unsigned class)
 /* Takes over what others have freed in one span. */
 static bool collect_span(struct hm_cache *cache, struct hm_span *span)
 {
-	/* Freed twice and counted twice, see spans.c. */
-	count(bin_of(cache, span), hm_span_collect(span));
+	note_collected(cache, span, hm_span_collect(span));
 	return hm_span_advance(span);
 }
 
@@ -244,6 +257,7 @@ bool hm_cache_put_away(struct hm_cache *cache, struct hm_span *span, uint64_t in
 	if (!hm_span_return(span, index))
 		return false;
 	count(&cache->bins[class], -1);
+	add(&cache->returned, hm_block_size(class));
 	if (atomic_load(&span->queued) != 0 || atomic_exchange(&span->queued, 1) != 0)
 		return true;
 	owner = atomic_load_explicit(&span->owner, memory_order_relaxed);
@@ -334,10 +348,14 @@ void hm_cache_clear(struct hm_cache *cache)
 		hm_bin_set_state(bin, 0);
 	}
 	atomic_store_explicit(&cache->queue, NULL, memory_order_relaxed);
+	cache->returned = cache->collected = 0;
 }
 
 void hm_cache_add_live(struct hm_cache *to, struct hm_cache *from)
 {
+	add(&to->returned, from->returned);
+	add(&to->collected, from->collected);
+	from->returned = from->collected = 0;
 	for (unsigned class = 0; class < HM_BLOCK_CLASSES; class ++) {
 		count(&to->bins[class], hm_bin_live(&from->bins[class]));
 		hm_bin_set_state(&from->bins[class], 0);

@@ -56,6 +56,9 @@ struct hm_cache {
 	bool common;               /* nobody's own */
 	bool frugal; /* does not keep the last span of a class when nothing in it is live */
 	size_t most_idle; /* more idle spans than this are too many */
+	/* Bytes of blocks of others' spans that its users have freed, and of its own that it
+	 * has taken over; the difference of the sums over all caches of a heap lies idle. */
+	_Atomic size_t returned, collected;
 	struct hm_span_list full;
 	struct hm_span_list idle[HM_SPAN_WHOLE];
 	_Alignas(64) struct hm_cache_bin bins[HM_BLOCK_CLASSES];

@@ -26,6 +26,10 @@
 #define IDLE_SHARE 8U
 #define IDLE_ANYWAY 16U
 
+/* So many bytes may wait for a thread that has no use for them now. */
+#define RETURNED_SHARE 16U
+#define RETURNED_ANYWAY ((size_t)256 << 10)
+
 static _Atomic uint64_t last_number;
 
 static void lock(struct hm_heap *heap)
@@ -89,14 +93,6 @@ bool hm_heap_is_unusual(const struct hm_heap *heap)
 
 /* ---- Spans that are not needed ---- */
 
-/* Nobody finds it from now on, and hm_heap_give_back will come by it. */
-static void doom(struct hm_heap *heap, struct hm_span *span)
-{
-	atomic_store_explicit(&span->heap, NULL, memory_order_relaxed);
-	atomic_store_explicit(&span->owner, NULL, memory_order_relaxed);
-	hm_heap_doom(heap->host, span);
-}
-
 /* All idle spans of a cache but `kept`. */
 static void doom_idle(struct hm_heap *heap, struct hm_cache *cache, size_t kept)
 {
@@ -107,7 +103,7 @@ static void doom_idle(struct hm_heap *heap, struct hm_cache *cache, size_t kept)
 			struct hm_span *span = idle->first;
 
 			hm_cache_remove_span(cache, span);
-			doom(heap, span);
+			hm_heap_doom(heap->host, span);
 		}
 		kept -= hm_min(kept, idle->count);
 	}
@@ -124,7 +120,7 @@ static void doom_empty(struct hm_heap *heap, struct hm_cache *cache)
 
 			if (hm_cache_is_empty(cache, span)) {
 				hm_cache_remove_span(cache, span);
-				doom(heap, span);
+				hm_heap_doom(heap->host, span);
 				atomic_fetch_sub(&heap->spans, 1);
 			}
 			span = next;
@@ -150,6 +146,7 @@ static void trim_locked(struct hm_heap *heap)
 	drain_stopped(heap, HM_MOVE_USEFUL);
 	doom_empty(heap, heap->common);
 	hm_quick_resume();
+	hm_heap_doom_kept_locked(heap);
 }
 
 HRESULT hm_heap_trim(struct hm_heap *heap, size_t *freed)
@@ -266,6 +263,37 @@ void *hm_heap_find(struct hm_heap *heap, unsigned class)
 			      : find_common_locked(heap, class);
 	unlock(heap);
 	return block;
+}
+
+/* Bytes that threads have freed and their owners have not taken over. */
+static size_t returned_bytes(const struct hm_heap *heap)
+{
+	size_t returned = 0, collected = 0;
+
+	for (struct hm_cache *cache = hm_caches_first(); cache != NULL;
+	     cache = cache->next_all) {
+		if (atomic_load_explicit(&cache->heap, memory_order_relaxed) != heap)
+			continue;
+		collected += atomic_load_explicit(&cache->collected,
+						  memory_order_relaxed);
+		returned += atomic_load_explicit(&cache->returned, memory_order_relaxed);
+	}
+	return returned > collected ? returned - collected : 0;
+}
+
+bool hm_heap_recall(struct hm_heap *heap)
+{
+	size_t pages = atomic_load(&heap->spans) * HM_SPAN_SIZE;
+
+	if (heap->only != NULL ||
+	    returned_bytes(heap) < hm_max(RETURNED_ANYWAY, pages / RETURNED_SHARE))
+		return false;
+	lock(heap);
+	hm_quick_stop();
+	drain_stopped(heap, HM_MOVE_USEFUL);
+	hm_quick_resume();
+	unlock(heap);
+	return true;
 }
 
 /* The block is taken before anybody else can go on: he would find it first. */
@@ -399,22 +427,19 @@ static HRESULT free_small(struct hm_heap *heap, struct hm_span *span, void *bloc
 	return hr;
 }
 
-/* Dooms a large block; false: it is none, or has just been freed. */
-static bool doom_large(struct hm_heap *heap, struct hm_span *span, const void *block)
+static HRESULT free_large(struct hm_heap *heap, struct hm_span *span, const void *block,
+			  bool *doomed)
 {
-	bool live;
+	HRESULT hr = HOST_E_INVALIDOPERATION;
 
 	lock(heap);
-	live = span->place == HM_SPAN_LARGE && span->address == (uintptr_t)block &&
-	       atomic_load(&span->heap) == heap;
-	if (live) {
-		hm_span_unlink(&heap->large, span);
-		atomic_fetch_sub(&heap->large_bytes, span->length);
-		atomic_fetch_sub(&heap->large_count, 1);
-		doom(heap, span);
+	if (span->place == HM_SPAN_LARGE && span->address == (uintptr_t)block &&
+	    atomic_load(&span->heap) == heap) {
+		*doomed = hm_heap_free_large_locked(heap, span);
+		hr = S_OK;
 	}
 	unlock(heap);
-	return live;
+	return hr;
 }
 
 /* A block of a span whose owner has to look at it, or of another thread's span: still a
@@ -446,7 +471,7 @@ static HRESULT free_slowly(struct hm_heap *heap, void *block)
 {
 	HRESULT hr = hm_gate_enter_calls(heap->host, HM_PATIENT);
 	struct hm_span *span;
-	bool large = false;
+	bool doomed = false;
 	bool too_many = false, empty = false;
 
 	if (FAILED(hr))
@@ -455,13 +480,12 @@ static HRESULT free_slowly(struct hm_heap *heap, void *block)
 	if (span == NULL || atomic_load(&span->heap) != heap) {
 		hr = HOST_E_INVALIDOPERATION;
 	} else if (span->kind == HM_SPAN_WHOLE) {
-		large = doom_large(heap, span, block);
-		hr = large ? S_OK : HOST_E_INVALIDOPERATION;
+		hr = free_large(heap, span, block, &doomed);
 	} else {
 		hr = free_small(heap, span, block, &too_many, &empty);
 	}
 	hm_calls_leave();
-	if (large)
+	if (doomed)
 		(void)hm_heap_give_back(heap->host);
 	/* Who waits for memory is not to wait for what is kept for later. */
 	if (empty && atomic_load(&heap->host->waiting.count) != 0)
@@ -536,12 +560,12 @@ static void take_all_locked(struct hm_heap *heap)
 	for (unsigned class = 0; class < HM_BLOCK_CLASSES; class ++) {
 		while ((span = common->bins[class].spans.first) != NULL) {
 			hm_cache_remove_span(common, span);
-			doom(heap, span);
+			hm_heap_doom(heap->host, span);
 		}
 	}
 	while ((span = common->full.first) != NULL) {
 		hm_cache_remove_span(common, span);
-		doom(heap, span);
+		hm_heap_doom(heap->host, span);
 	}
 	doom_idle(heap, common, 0);
 	hm_quick_resume();
@@ -552,9 +576,10 @@ static void take_all_locked(struct hm_heap *heap)
 		hm_cache_add_live(common, cache);
 		hm_cache_dismiss(cache);
 	}
+	hm_heap_doom_kept_locked(heap);
 	while ((span = heap->large.first) != NULL) {
 		hm_span_unlink(&heap->large, span);
-		doom(heap, span);
+		hm_heap_doom(heap->host, span);
 	}
 }
 

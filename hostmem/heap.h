@@ -16,6 +16,9 @@
  *
  * A heap that is for one thread at a time has the common cache only, and calls it `only`.
  */
+/* Large blocks of more pages are not kept for later. */
+#define HM_KEPT_PAGES 16U
+
 struct hm_heap {
 	struct hm_host *host;
 	struct hm_cache *only;
@@ -25,6 +28,10 @@ struct hm_heap {
 	struct hm_cache *common;
 	struct hm_lock lock; /* HM_RANK_HEAP: the common cache, the large blocks */
 	struct hm_span_list large;
+	struct hm_span_list
+		kept[HM_KEPT_PAGES + 1]; /* freed, by pages; see heaplarge.c */
+	size_t kept_bytes;
+	unsigned kept_next; /* the list from which something goes next */
 	_Atomic size_t large_bytes, large_count;
 	_Atomic size_t spans;     /* those of small blocks */
 	_Atomic uint32_t waiters; /* requests that wait for a block or for memory */
@@ -47,6 +54,7 @@ void hm_heap_destroy(struct hm_heap *heap);
 struct hm_block_wish {
 	size_t size, alignment; /* bytes; a power of two, at least HM_BLOCK_ALIGNMENT */
 	EMemoryCriticalLevel level;
+	bool zero; /* a large block is to read as zero; a small one is its caller's affair */
 };
 HRESULT hm_heap_alloc(struct hm_heap *heap, const struct hm_block_wish *wish, void **out);
 /* NULL is S_OK. */
@@ -63,6 +71,10 @@ HRESULT hm_heap_trim(struct hm_heap *heap, size_t *freed);
  * this thread's cache or the common one; and of it or a larger one, whoever has it. */
 void *hm_heap_find(struct hm_heap *heap, unsigned class);
 void *hm_heap_find_anywhere(struct hm_heap *heap, unsigned class, size_t alignment);
+
+/* Before it grows: where much of what threads have freed waits for owners who do not come by,
+ * it is everybody's from now on.  Whether anything has changed. */
+bool hm_heap_recall(struct hm_heap *heap);
 
 /* All heaps of a host do that; whether there was anything.  Outside of hm_calls_enter,
  * without a lock. */

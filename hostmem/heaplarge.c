@@ -5,7 +5,11 @@
  * it is.  One that has to grow beyond them moves; addresses in advance were not taken, since
  * a budget may charge them.
  *
- * Locks: HM_RANK_HEAP around the list.
+ * A few that were freed are kept for later, if they are small: sizes of a few pages come and
+ * go often, and pages cost more than all else about a block.  They are charged, like idle
+ * spans, and go where those go.
+ *
+ * Locks: HM_RANK_HEAP around the lists.
  */
 #include "announce.h"
 #include "attempt.h"
@@ -17,6 +21,12 @@
 #include "release.h"
 #include "reserve.h"
 
+#include <string.h>
+
+/* Of large blocks, this part may be kept; and so many bytes in any case. */
+#define KEPT_SHARE 64U
+#define KEPT_ANYWAY ((size_t)1 << 20)
+
 struct large {
 	struct hm_work work;
 	struct hm_heap *heap;
@@ -26,12 +36,17 @@ struct large {
 	struct hm_span *span; /* made, or to be extended */
 };
 
-static void enter(struct hm_heap *heap, struct hm_span *span)
+static void enter_locked(struct hm_heap *heap, struct hm_span *span)
 {
-	hm_lock_acquire(&heap->lock, HM_RANK_HEAP);
 	hm_span_push(&heap->large, span, HM_SPAN_LARGE);
 	atomic_fetch_add(&heap->large_bytes, span->length);
 	atomic_fetch_add(&heap->large_count, 1);
+}
+
+static void enter(struct hm_heap *heap, struct hm_span *span)
+{
+	hm_lock_acquire(&heap->lock, HM_RANK_HEAP);
+	enter_locked(heap, span);
 	hm_lock_release(&heap->lock, HM_RANK_HEAP);
 	atomic_fetch_add(&heap->host->heap_pages, span->length);
 }
@@ -84,6 +99,87 @@ static HRESULT run(struct large *self, void *address)
 	return hr;
 }
 
+/* ---- What is kept ---- */
+
+static size_t most_kept(const struct hm_heap *heap)
+{
+	return hm_max(KEPT_ANYWAY, atomic_load(&heap->large_bytes) / KEPT_SHARE);
+}
+
+static struct hm_span *take_kept_locked(struct hm_heap *heap, size_t pages)
+{
+	struct hm_span_list *list = &heap->kept[hm_pages(pages)];
+	struct hm_span *span = list->first;
+
+	if (span != NULL) {
+		hm_span_unlink(list, span);
+		heap->kept_bytes -= span->length;
+	}
+	return span;
+}
+
+/* One that is not the last to have been freed, as a rule: each list in turn. */
+static void doom_one_locked(struct hm_heap *heap)
+{
+	struct hm_span *span = NULL;
+
+	while (span == NULL) {
+		heap->kept_next = (heap->kept_next + 1) % (HM_KEPT_PAGES + 1);
+		span = take_kept_locked(heap, hm_bytes(heap->kept_next));
+	}
+	hm_heap_doom(heap->host, span);
+}
+
+void hm_heap_doom_kept_locked(struct hm_heap *heap)
+{
+	while (heap->kept_bytes != 0)
+		doom_one_locked(heap);
+}
+
+bool hm_heap_free_large_locked(struct hm_heap *heap, struct hm_span *span)
+{
+	size_t most = most_kept(heap);
+	bool doomed = false;
+
+	hm_span_unlink(&heap->large, span);
+	atomic_fetch_sub(&heap->large_bytes, span->length);
+	atomic_fetch_sub(&heap->large_count, 1);
+	if (hm_pages(span->length) > HM_KEPT_PAGES || span->length != span->room ||
+	    atomic_load(&heap->host->waiting.count) != 0) {
+		hm_heap_doom(heap->host, span);
+		return true;
+	}
+	for (; heap->kept_bytes + span->length > most; doomed = true)
+		doom_one_locked(heap);
+	hm_span_push(&heap->kept[hm_pages(span->length)], span, HM_SPAN_KEPT);
+	heap->kept_bytes += span->length;
+	return doomed;
+}
+
+/* A block that was freed before; false: there is none of that size. */
+static bool use_kept(struct hm_heap *heap, size_t pages, const struct hm_block_wish *wish,
+		     void **out)
+{
+	struct hm_span *span = NULL;
+
+	if (hm_pages(pages) > HM_KEPT_PAGES || wish->alignment > HM_GRANULE_SIZE ||
+	    hm_faults_any(&heap->host->faults))
+		return false;
+	hm_lock_acquire(&heap->lock, HM_RANK_HEAP);
+	span = take_kept_locked(heap, pages);
+	if (span != NULL)
+		enter_locked(heap, span);
+	hm_lock_release(&heap->lock, HM_RANK_HEAP);
+	if (span == NULL)
+		return false;
+	*out = (void *)span->address;
+	if (wish->zero)
+		memset(*out, 0, wish->size);
+	return true;
+}
+
+/* ---- A new one ---- */
+
 HRESULT hm_heap_alloc_large(struct hm_heap *heap, const struct hm_block_wish *wish,
 			    void **out)
 {
@@ -95,8 +191,15 @@ HRESULT hm_heap_alloc_large(struct hm_heap *heap, const struct hm_block_wish *wi
 		.alignment = wish->alignment,
 		.level = wish->level,
 	};
-	HRESULT hr;
+	HRESULT hr = hm_gate_enter_calls(heap->host, HM_IMPATIENT);
+	bool used;
 
+	if (FAILED(hr))
+		return hr;
+	used = use_kept(heap, self.pages, wish, out);
+	hm_calls_leave();
+	if (used)
+		return S_OK;
 	if (wish->alignment >= HM_USER_END)
 		self.pages = HM_USER_END;
 	self.work.size = hm_max(wish->size, 1);

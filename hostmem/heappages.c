@@ -301,7 +301,7 @@ static HRESULT prepare(struct growth *self)
 
 	if (FAILED(hr))
 		return hr;
-	if (hm_faults_any(&heap->host->faults))
+	if (hm_heap_recall(heap) || hm_faults_any(&heap->host->faults))
 		self->found = hm_heap_find(heap, self->class);
 	if (self->found == NULL)
 		plan(self);
@@ -359,6 +359,8 @@ static void open_last(struct hm_request *request, struct hm_host *host)
 
 void hm_heap_doom(struct hm_host *host, struct hm_span *span)
 {
+	atomic_store_explicit(&span->heap, NULL, memory_order_relaxed);
+	atomic_store_explicit(&span->owner, NULL, memory_order_relaxed);
 	hm_lock_acquire(&host->doomed_lock, HM_RANK_DOOMED);
 	span->next = host->doomed;
 	atomic_store_explicit(&host->doomed, span, memory_order_relaxed);

@@ -198,9 +198,9 @@ bool hm_span_advance(struct hm_span *span)
 	return false;
 }
 
-unsigned hm_span_collect(struct hm_span *span)
+struct hm_collected hm_span_collect(struct hm_span *span)
 {
-	unsigned twice = 0;
+	struct hm_collected collected = { 0, 0 };
 
 	for (unsigned i = 0; i < words_of(span); i++) {
 		struct hm_span_word *word = &span->words[i];
@@ -211,9 +211,10 @@ unsigned hm_span_collect(struct hm_span *span)
 			continue;
 		atomic_store_explicit(&word->free, free | bits, memory_order_relaxed);
 		atomic_fetch_and_explicit(&word->returned, ~bits, memory_order_acq_rel);
-		twice += (unsigned)__builtin_popcountll(bits & free);
+		collected.blocks += (unsigned)__builtin_popcountll(bits);
+		collected.twice += (unsigned)__builtin_popcountll(bits & free);
 	}
-	return twice;
+	return collected;
 }
 
 bool hm_span_looks_empty(const struct hm_span *span)
@@ -229,12 +230,11 @@ bool hm_span_looks_empty(const struct hm_span *span)
 	return true;
 }
 
-bool hm_span_is_empty(struct hm_span *span, unsigned *twice)
+bool hm_span_is_empty(struct hm_span *span, struct hm_collected *collected)
 {
-	*twice = 0;
 	if (!hm_span_looks_empty(span))
 		return false;
-	*twice = hm_span_collect(span);
+	*collected = hm_span_collect(span);
 	return true;
 }
 

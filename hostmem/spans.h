@@ -34,7 +34,8 @@ enum hm_span_place {
 	HM_SPAN_LISTED, /* in the list of its class: it has free blocks, or just had some */
 	HM_SPAN_FULL,   /* in the list of those without */
 	HM_SPAN_IDLE,   /* in that of those in which nothing is live, of any class */
-	HM_SPAN_LARGE, /* one large block; in no list */
+	HM_SPAN_LARGE, /* one large block, live */
+	HM_SPAN_KEPT,  /* one that is kept for later */
 };
 
 struct hm_span_word {
@@ -185,10 +186,13 @@ HM_QUICK void hm_span_take(hm_span_spot spot)
 
 /* Moves the cursor to a word with a free block; false = there is none. */
 bool hm_span_advance(struct hm_span *span);
-/* Takes over what others have freed; how many of these blocks had been freed twice. */
-unsigned hm_span_collect(struct hm_span *span);
+/* Takes over what others have freed: so many blocks, so many of them freed twice. */
+struct hm_collected {
+	unsigned blocks, twice;
+};
+struct hm_collected hm_span_collect(struct hm_span *span);
 /* Whether no block is live; what others have freed has been taken over then. */
-bool hm_span_is_empty(struct hm_span *span, unsigned *twice);
+bool hm_span_is_empty(struct hm_span *span, struct hm_collected *collected);
 
 /* The same as far as anybody can tell; nothing is taken over. */
 bool hm_span_looks_empty(const struct hm_span *span);

@@ -94,9 +94,10 @@ static ULONG HOSTMEM_CALL host_malloc_Release(IHostMalloc2 *iface)
 /* ---- IHostMalloc ---- */
 
 HM_SLOW HRESULT alloc_slowly(struct hm_heap *heap, SIZE_T size, SIZE_T alignment,
-			     EMemoryCriticalLevel level, void **out)
+			     EMemoryCriticalLevel level, DWORD flags, void **out)
 {
-	const struct hm_block_wish wish = { size, alignment, level };
+	const struct hm_block_wish wish = { size, alignment, level,
+					    (flags & HOSTMEM_HEAP_ZERO) != 0 };
 
 	*out = NULL;
 	return hm_heap_alloc(heap, &wish, out);
@@ -111,7 +112,7 @@ HM_QUICK HRESULT alloc(struct hm_heap *heap, struct hm_cache *cache, bool mine,
 	if (HM_LIKELY(mine) && HM_LIKELY((unsigned)level <= eProcessCritical) &&
 	    HM_LIKELY(hm_heap_alloc_quickly(cache, size, out)))
 		return S_OK;
-	return alloc_slowly(heap, size, HM_BLOCK_ALIGNMENT, level, out);
+	return alloc_slowly(heap, size, HM_BLOCK_ALIGNMENT, level, 0, out);
 }
 
 HM_QUICK HRESULT free_block(struct hm_heap *heap, struct hm_cache *cache, bool mine,
@@ -167,8 +168,7 @@ static HRESULT HOSTMEM_CALL host_malloc_DebugAlloc(IHostMalloc2 *iface, SIZE_T s
 
 /* ---- IHostMalloc2 ---- */
 
-/* Zero without touching what is zero already would need to know what was used before; a
- * large block is fresh from the system, and reads as zero. */
+/* Of a large block the heap knows which pages are zero already. */
 static void zero(void *block, SIZE_T size, SIZE_T alignment)
 {
 	unsigned class;
@@ -195,7 +195,7 @@ static HRESULT HOSTMEM_CALL host_malloc_AllocAligned(IHostMalloc2 *iface, SIZE_T
 	    (flags & ~HOSTMEM_HEAP_ZERO))
 		return E_INVALIDARG;
 	alignment = hm_max(alignment, HM_BLOCK_ALIGNMENT);
-	hr = alloc_slowly(heap, size, alignment, level, out);
+	hr = alloc_slowly(heap, size, alignment, level, flags, out);
 	if (SUCCEEDED(hr) && (flags & HOSTMEM_HEAP_ZERO))
 		zero(*out, size, alignment);
 	return hr;
@@ -205,7 +205,7 @@ static HRESULT HOSTMEM_CALL host_malloc_AllocAligned(IHostMalloc2 *iface, SIZE_T
 static HRESULT move(struct hm_heap *heap, void *block, SIZE_T old, SIZE_T size,
 		    EMemoryCriticalLevel level, void **out)
 {
-	HRESULT hr = alloc_slowly(heap, size, HM_BLOCK_ALIGNMENT, level, out);
+	HRESULT hr = alloc_slowly(heap, size, HM_BLOCK_ALIGNMENT, level, 0, out);
 
 	if (FAILED(hr))
 		return hr;
@@ -265,7 +265,7 @@ static HRESULT HOSTMEM_CALL host_malloc_Realloc(IHostMalloc2 *iface, void *block
 		return reallocate(heap, block, size, flags, level, out);
 	return flags & HOSTMEM_HEAP_IN_PLACE
 		       ? E_OUTOFMEMORY
-		       : alloc_slowly(heap, size, HM_BLOCK_ALIGNMENT, level, out);
+		       : alloc_slowly(heap, size, HM_BLOCK_ALIGNMENT, level, 0, out);
 }
 
 static HRESULT HOSTMEM_CALL host_malloc_GetSize(IHostMalloc2 *iface, void *block,

