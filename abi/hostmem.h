@@ -432,7 +432,8 @@ HOSTMEM_INTERFACE(IHostMemoryControl)
 	 *               to how many it has filled.
 	 *
 	 * Threads: any, also from callbacks, which see the request they are asked about
-	 *          not yet included.  Takes no lock that is held across a system call.
+	 *          not yet included.  Takes no lock that is held while the system maps
+	 *          memory, or takes it back.
 	 *          Works after Shutdown.
 	 * Errors:  E_POINTER     usage is NULL
 	 *          E_INVALIDARG  cbSize is below 16 or not a multiple of 8

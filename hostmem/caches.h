@@ -26,9 +26,9 @@ struct hm_ready {
 
 struct hm_cache_bin {
 	/*
-	 * Bytes of what is ready, in the lower 16 bits, and above how many blocks its users have
-	 * taken less those that they have put back: the sum of that over all caches of a
-	 * heap is what is live.  In one word, since both change with every call.
+	 * Bytes of what is ready, in the lower 16 bits, and above how many blocks its users
+	 * have taken less those that they have put back: the sum of that over all caches of
+	 * a heap is what is live.  In one word, since both change with every call.
 	 */
 	_Atomic uint64_t state;
 	uint32_t step;             /* bytes of pages to ask for next time */
@@ -82,12 +82,10 @@ HM_QUICK void hm_bin_set_state(struct hm_cache_bin *bin, uint64_t state)
 	atomic_store_explicit(&bin->state, state, memory_order_relaxed);
 }
 
+/* It may be below zero: who frees is not always who has allocated. */
 static inline int64_t hm_bin_live(const struct hm_cache_bin *bin)
 {
-	/* The part of a word that has a sign. */
-	return (int64_t)hm_bin_state(bin) / (int64_t)HM_BIN_LIVE -
-	       ((int64_t)hm_bin_state(bin) < 0 &&
-		(hm_bin_state(bin) & HM_BIN_READY) != 0);
+	return (int64_t)(hm_bin_state(bin) & ~HM_BIN_READY) / (int64_t)HM_BIN_LIVE;
 }
 
 HM_QUICK struct hm_ready *hm_bin_ready(struct hm_cache_bin *bin, uint64_t state)
