@@ -124,6 +124,8 @@ com_sources = \
 os_sources = \
 	%D%/os/check.h \
 	%D%/os/compiler.h \
+	%D%/os/console.h \
+	%D%/os/console_posix.c \
 	%D%/os/container.h \
 	%D%/os/fence.h \
 	%D%/os/fence_linux.c \
@@ -147,7 +149,9 @@ os_sources = \
 	%D%/os/system.h \
 	%D%/os/system_posix.c \
 	%D%/os/thread.h \
-	%D%/os/thread_posix.c
+	%D%/os/thread_posix.c \
+	%D%/os/tools.h \
+	%D%/os/tools_memory.c
 
 ## Everything with its symbols in sight, for the tests that reach inside.
 noinst_LTLIBRARIES += libhostmem-internal.la

@@ -1,0 +1,25 @@
+/*
+ * The standard error, by write and not by stdio: that has locks and buffers of the
+ * program's, and may call its malloc, which may be us.
+ */
+#include "console.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+void hm_console_write(const char *text, size_t length)
+{
+	int kept = errno;
+
+	while (length != 0) {
+		ssize_t written = write(STDERR_FILENO, text, length);
+
+		if (written < 0 && errno != EINTR)
+			break;
+		if (written > 0) {
+			text += written;
+			length -= (size_t)written;
+		}
+	}
+	errno = kept;
+}
