@@ -42,6 +42,8 @@ rules_sources = \
 	%D%/faults.h \
 	%D%/figures.c \
 	%D%/figures.h \
+	%D%/filenames.c \
+	%D%/filenames.h \
 	%D%/foreign.c \
 	%D%/foreign.h \
 	%D%/gate.c \
@@ -59,6 +61,8 @@ rules_sources = \
 	%D%/lending.h \
 	%D%/mapping.c \
 	%D%/mapping.h \
+	%D%/marks.c \
+	%D%/marks.h \
 	%D%/metadata.c \
 	%D%/metadata.h \
 	%D%/notify.c \
@@ -83,6 +87,8 @@ rules_sources = \
 	%D%/quick.h \
 	%D%/reclaimer.c \
 	%D%/reclaimer.h \
+	%D%/records.c \
+	%D%/records.h \
 	%D%/regions.c \
 	%D%/regions.h \
 	%D%/release.c \

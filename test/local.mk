@@ -30,6 +30,7 @@ unit_tests = \
 	%D%/unit/faults \
 	%D%/unit/faults_random \
 	%D%/unit/figures \
+	%D%/unit/filenames \
 	%D%/unit/foreign \
 	%D%/unit/gate \
 	%D%/unit/gate_asleep \
@@ -65,6 +66,7 @@ unit_tests = \
 	%D%/unit/protection \
 	%D%/unit/query \
 	%D%/unit/reclaimer \
+	%D%/unit/records \
 	%D%/unit/regions \
 	%D%/unit/regions_split \
 	%D%/unit/release \

@@ -21,6 +21,7 @@
  */
 enum hm_rank {
 	HM_RANK_HEAPS = 1, /* the heaps of all hosts, process-wide */
+	HM_RANK_RECORDS,   /* what is known of single blocks of one heap */
 	HM_RANK_HEAP,      /* what the threads of one heap share */
 	HM_RANK_QUICK,     /* holding the quick calls of all threads up */
 	HM_RANK_DOOMED,    /* spans of the heaps of one host that are to be given back */
