@@ -129,20 +129,22 @@ typedef enum HostMemReportKind {
 } HostMemReportKind;
 
 /**
- * One report of a heap of a host with HOSTMEM_DEBUG_HEAP.
+ * One report of a heap; see HOSTMEM_DEBUG_HEAP at HostMemConfig.
  *
  * Source: ours.
  */
 typedef struct HostMemReport {
 	uint32_t cbSize; /* sizeof(HostMemReport), of the library */
 	HostMemReportKind kind;
-	void *heap; /* which heap: its IUnknown; not a reference, and not to be used in a
-		       report of kind HostMemReportLeak */
+	void *heap; /* which heap: its IUnknown; not a reference.  It ends with a report of
+		       kind HostMemReportLeak, and perhaps with others: whoever holds no
+		       reference compares it and does not use it */
 	void *block; /* as Alloc gave it, or what was to be freed */
 	size_t size; /* bytes asked for; 0 if it is no block */
-	ptrdiff_t offset; /* of the first damaged byte, from the block; else 0 */
-	const char *file; /* as DebugAlloc was told, cut if very long; NULL if it was not;
-			     borrowed for the call */
+	ptrdiff_t offset; /* of the lowest damaged byte, from the block; else 0 */
+	const char *file; /* as DebugAlloc was told, the last 255 bytes if it was longer;
+			     NULL if it was not, or if there are more than 1024 such names
+			     in the heap; borrowed for the call */
 	int32_t line; /* the same; else 0 */
 } HostMemReport;
 
@@ -152,8 +154,11 @@ typedef struct HostMemReport {
  * @param state   HostMemConfig.reportState.
  * @param report  borrowed for the call.
  *
- * Called on the thread whose call found it, with no lock of the host held.  It may call
- * anything but the heap that reports its own end.  It must return: no exception, no
+ * Called on the thread whose call found it, with no lock of the host held, and for several
+ * threads at once if they find something.  That call need not be one of the same heap: a
+ * request that is short of memory looks at what all heaps keep.  The callback may call
+ * anything but the heap that reports its own end; a block that is reported as lost can
+ * still be read.  It must return: no exception, no
  * longjmp, no end of the thread; abort() is fine.
  */
 typedef void (HOSTMEM_CALL *HostMemReportCallback)(void *state, const HostMemReport *report);

@@ -132,13 +132,30 @@ struct uv_loop_s;
  * the kernel has them), as if HOSTMEM_NO_GUARD_PAGES was given, or with a mapping for each
  * reservation.  It is for finding faults: all three keep every promise made here.
  *
- * HOSTMEM_DEBUG_HEAP: each block of a heap lies between bytes that nobody should write,
- * and what is freed is filled and kept for a while.  A Free or Realloc that finds a block
- * damaged, freed before or not a block at all reports it and answers
- * HOST_E_INVALIDOPERATION; the block stays live.  What has been written to after its Free
- * is reported when its turn comes to be used again, and with the heap's end, like every
- * block that is live then.  Reports go to `report`, or, if that is NULL, to the standard
- * error, one line each.
+ * HOSTMEM_DEBUG_HEAP: each block of a heap lies between bytes that nobody should write, at
+ * least 16 on either side; fresh bytes are not zero; and what is freed is filled and kept
+ * for a while, in the order of Free, up to 1 MiB of such blocks for each heap.  A Free or
+ * Realloc that finds a block damaged, freed before or not a block at all reports it and
+ * answers HOST_E_INVALIDOPERATION; a damaged block stays live.  What has been written to
+ * after its Free is reported when it is kept no longer: when others take its turn, with
+ * Trim, before the host refuses a request for want of memory, and at the heap's end.  There
+ * each live block is reported, in the order in which they were made, after what is damaged
+ * about it.
+ *
+ * Such heaps count what was asked for and no more (GetSize, cbHeap); the pages of the bytes
+ * around blocks, and of blocks that are kept, are charged.  Realloc moves a block unless
+ * HOSTMEM_HEAP_IN_PLACE forbids it.  Whoever has made pages of a heap read-only makes them
+ * writable before he frees what is there.
+ *
+ * Reports go to `report`, or, if that is NULL, to the standard error, one line each.
+ * Without HOSTMEM_DEBUG_HEAP a heap's end reports those live blocks that DebugAlloc made,
+ * if `report` is set, and nothing else is reported.
+ *
+ * A program that runs under valgrind, or is built with AddressSanitizer, needs no such
+ * heaps: without HOSTMEM_DEBUG_HEAP these tools are told where blocks begin and end, and
+ * find overruns and uses after Free by themselves.  Heaps work as with it, but write
+ * nothing around blocks, and report nothing more than without it.  With HOSTMEM_DEBUG_HEAP
+ * the tools are told nothing, since they would end the program before it is reported.
  *
  * Not in this release: HOSTMEM_MONITOR_LOOP is E_NOTIMPL.
  * HOSTMEM_MONITOR_THREAD, the default, is accepted, and nobody watches yet.
@@ -156,8 +173,9 @@ typedef struct HostMemConfig {
 	struct uv_loop_s *loop; /* of HOSTMEM_MONITOR_LOOP: borrowed until the host is
 				   gone; create, Shutdown and last Release then belong
 				   on its thread.  Else not looked at */
-	HostMemReportCallback report; /* of HOSTMEM_DEBUG_HEAP: hears of damage and
-					 leaks; NULL = lines on the standard error */
+	HostMemReportCallback report; /* hears of damage and leaks, see above; NULL =
+					 lines on the standard error, and those of
+					 HOSTMEM_DEBUG_HEAP only */
 	void *reportState; /* passed to it */
 } HostMemConfig;
 

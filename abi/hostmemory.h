@@ -100,7 +100,10 @@ HOSTMEM_INTERFACE(IHostMalloc)
 	 * @param line   line in that file; any value.
 	 * @param ppMem  receives the block, aligned to 16 bytes, contents undefined.
 	 *
-	 * Reports, see HOSTMEM_DEBUG_HEAP, name file and line.  In all else this is Alloc.
+	 * Reports name file and line, see HOSTMEM_DEBUG_HEAP and HostMemConfig.report; and
+	 * GetSize tells the size that was asked for.  It takes longer than Alloc, and such
+	 * blocks have pages apart from others, which do not serve each other.  In all else
+	 * this is Alloc.
 	 *
 	 * Owner:   the caller, until Free on the same heap, or the heap's end.
 	 * Threads: as Alloc.

@@ -18,6 +18,7 @@
 #include "heap.h"
 #include "arguments.h"
 #include "calls.h"
+#include "debugheap.h"
 #include "heappages.h"
 #include "os/check.h"
 
@@ -165,8 +166,11 @@ HRESULT hm_heap_trim(struct hm_heap *heap, size_t *freed)
 
 bool hm_heaps_trim(struct hm_host *host)
 {
+	bool any;
+
 	if (atomic_load(&host->heap_count) == 0)
 		return false;
+	any = hm_debug_relieve(host);
 	hm_calls_enter();
 	if (hm_gate_passes(host)) {
 		hm_caches_lock();
@@ -179,7 +183,7 @@ bool hm_heaps_trim(struct hm_host *host)
 		hm_caches_unlock();
 	}
 	hm_calls_leave();
-	return hm_heap_give_back(host) != 0;
+	return hm_heap_give_back(host) != 0 || any;
 }
 
 /* Takes from this thread's cache, and then from the common one, what is too much. */
@@ -442,6 +446,25 @@ static HRESULT free_large(struct hm_heap *heap, struct hm_span *span, const void
 	return hr;
 }
 
+void hm_heap_take_back(struct hm_heap *heap, void *block)
+{
+	struct hm_span *span = hm_span_find((uintptr_t)block);
+	bool ignored;
+
+	/* What is too much goes with the trimming that follows. */
+	if (span->kind == HM_SPAN_WHOLE) {
+		(void)free_large(heap, span, block, &ignored);
+		return;
+	}
+	lock(heap);
+	if (!hand_over(heap, span, block)) {
+		hm_quick_stop();
+		(void)put_locked(heap, heap->common, span, block, &ignored);
+		hm_quick_resume();
+	}
+	unlock(heap);
+}
+
 /* A block of a span whose owner has to look at it, or of another thread's span: still a
  * quick call.  The common cache is not for those: it is somebody's under the lock only. */
 static bool free_quickly(struct hm_heap *heap, void *block, bool *too_many)
@@ -585,6 +608,10 @@ static void take_all_locked(struct hm_heap *heap)
 
 static void add_usage(const struct hm_heap *heap, int64_t *bytes, int64_t *blocks)
 {
+	if (heap->within != NULL) {
+		hm_debug_usage(heap->within, bytes, blocks);
+		return;
+	}
 	*bytes += (int64_t)atomic_load(&heap->large_bytes);
 	*blocks += (int64_t)atomic_load(&heap->large_count);
 	for (struct hm_cache *cache = hm_caches_first(); cache != NULL;

@@ -6,6 +6,8 @@
 
 #include "abi/hostmem.h"
 
+struct hm_debug_heap;
+
 /*
  * A heap: blocks on pages of a host.
  *
@@ -36,6 +38,13 @@ struct hm_heap {
 	_Atomic size_t spans;     /* those of small blocks */
 	_Atomic uint32_t waiters; /* requests that wait for a block or for memory */
 	struct hm_heap *next, *previous; /* of its host, under hm_caches_lock */
+
+	/* For debugheap.c: the heap of the blocks that have records, NULL if there is none
+	 * yet; whether all have; what it is itself the heap of; what reports call it. */
+	_Atomic(struct hm_debug_heap *) debug;
+	bool all_debug;
+	struct hm_debug_heap *within;
+	void *identity;
 };
 
 /* A zeroed heap of `type`, MALLOC_* bits that have been checked.  The host is held by the
@@ -55,9 +64,14 @@ struct hm_block_wish {
 	size_t size, alignment; /* bytes; a power of two, at least HM_BLOCK_ALIGNMENT */
 	EMemoryCriticalLevel level;
 	bool zero; /* a large block is to read as zero; a small one is its caller's affair */
+	size_t asked; /* what the program asked for, if `size` is more than that; else 0 */
 };
+/* Bytes that fault rules look at. */
+static inline size_t hm_block_asked(const struct hm_block_wish *wish)
+{
+	return hm_max(wish->asked != 0 ? wish->asked : wish->size, 1);
+}
 HRESULT hm_heap_alloc(struct hm_heap *heap, const struct hm_block_wish *wish, void **out);
-/* NULL is S_OK. */
 /* NULL is S_OK. */
 HRESULT hm_heap_free(struct hm_heap *heap, void *block);
 HRESULT hm_heap_size(struct hm_heap *heap, void *block, size_t *size);
@@ -75,6 +89,10 @@ void *hm_heap_find_anywhere(struct hm_heap *heap, unsigned class, size_t alignme
 /* Before it grows: where much of what threads have freed waits for owners who do not come by,
  * it is everybody's from now on.  Whether anything has changed. */
 bool hm_heap_recall(struct hm_heap *heap);
+
+/* Frees a block for another thread's request; what that dooms is for hm_heap_give_back.
+ * Between hm_calls_enter and hm_calls_leave. */
+void hm_heap_take_back(struct hm_heap *heap, void *block);
 
 /* All heaps of a host do that; whether there was anything.  Outside of hm_calls_enter,
  * without a lock. */

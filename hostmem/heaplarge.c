@@ -202,7 +202,7 @@ HRESULT hm_heap_alloc_large(struct hm_heap *heap, const struct hm_block_wish *wi
 		return S_OK;
 	if (wish->alignment >= HM_USER_END)
 		self.pages = HM_USER_END;
-	self.work.size = hm_max(wish->size, 1);
+	self.work.size = hm_block_asked(wish);
 	self.work.charge = self.pages;
 	hr = run(&self, NULL);
 	if (SUCCEEDED(hr))

@@ -313,7 +313,7 @@ HRESULT hm_heap_grow(struct hm_heap *heap, const struct hm_block_wish *wish,
 		     unsigned class, void **out)
 {
 	struct growth self = {
-		.work = { .size = hm_max(wish->size, 1),
+		.work = { .size = hm_block_asked(wish),
 			  .perform = perform,
 			  .reason = HostMemBySystem,
 			  .economize = economize,

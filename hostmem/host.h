@@ -49,7 +49,10 @@ struct hm_gate {
 struct hm_host {
 	const struct hm_page_source *pages; /* borrowed; lives as long as the process */
 	bool strict_execute;
-	bool huge_pages;                       /* are preferred, where whole ones fit */
+	bool huge_pages;              /* are preferred, where whole ones fit */
+	bool debug_heaps;             /* heaps look for damage */
+	HostMemReportCallback report; /* hears of it; NULL = lines */
+	void *report_state;
 	void (*destroy)(struct hm_host *host); /* frees the object around it */
 
 	_Atomic uint32_t references; /* of callers; stays at UINT32_MAX once there */

@@ -29,6 +29,11 @@ rules_sources = \
 	%D%/commit.h \
 	%D%/committing.c \
 	%D%/committing.h \
+	%D%/debugblocks.c \
+	%D%/debugblocks.h \
+	%D%/debugheap.c \
+	%D%/debugheap.h \
+	%D%/debugkept.c \
 	%D%/directory.c \
 	%D%/directory.h \
 	%D%/entering.c \
@@ -93,6 +98,8 @@ rules_sources = \
 	%D%/regions.h \
 	%D%/release.c \
 	%D%/release.h \
+	%D%/reports.c \
+	%D%/reports.h \
 	%D%/request.c \
 	%D%/request.h \
 	%D%/reserve.c \

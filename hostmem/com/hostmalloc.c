@@ -10,6 +10,7 @@
 #include "hostmalloc.h"
 #include "hostmem/arguments.h"
 #include "hostmem/calls.h"
+#include "hostmem/debugheap.h"
 #include "hostmem/heap.h"
 #include "hostmem/metadata.h"
 #include "hostmem/os/check.h"
@@ -67,6 +68,7 @@ static void destroy(struct heap_object *object)
 {
 	struct hm_host *host = object->heap.host;
 
+	hm_debug_end(&object->heap);
 	hm_heap_destroy(&object->heap);
 	hm_calls_enter();
 #ifdef HM_CHECKED
@@ -96,11 +98,27 @@ static ULONG HOSTMEM_CALL host_malloc_Release(IHostMalloc2 *iface)
 HM_SLOW HRESULT alloc_slowly(struct hm_heap *heap, SIZE_T size, SIZE_T alignment,
 			     EMemoryCriticalLevel level, DWORD flags, void **out)
 {
-	const struct hm_block_wish wish = { size, alignment, level,
-					    (flags & HOSTMEM_HEAP_ZERO) != 0 };
+	const struct hm_block_wish wish = { .size = size,
+					    .alignment = alignment,
+					    .level = level,
+					    .zero = (flags & HOSTMEM_HEAP_ZERO) != 0 };
+	const struct hm_debug_wish debug = {
+		.size = size, .alignment = alignment, .level = level, .zeroed = wish.zero
+	};
 
 	*out = NULL;
-	return hm_heap_alloc(heap, &wish, out);
+	return heap->all_debug ? hm_debug_alloc(heap, &debug, out)
+			       : hm_heap_alloc(heap, &wish, out);
+}
+
+/* What the heap itself has not may be among the blocks with records. */
+HM_SLOW HRESULT free_slowly(struct hm_heap *heap, void *block)
+{
+	HRESULT hr = HOST_E_INVALIDOPERATION;
+
+	if (!heap->all_debug)
+		hr = hm_heap_free(heap, block);
+	return hr == HOST_E_INVALIDOPERATION ? hm_debug_free(heap, block) : hr;
 }
 
 /* `mine`: the cache is this thread's, for this heap. */
@@ -120,7 +138,7 @@ HM_QUICK HRESULT free_block(struct hm_heap *heap, struct hm_cache *cache, bool m
 {
 	return HM_LIKELY(mine) && HM_LIKELY(hm_heap_free_quickly(cache, block))
 		       ? S_OK
-		       : hm_heap_free(heap, block);
+		       : free_slowly(heap, block);
 }
 
 /* Of a heap for several threads at once. */
@@ -162,8 +180,17 @@ static HRESULT HOSTMEM_CALL host_malloc_DebugAlloc(IHostMalloc2 *iface, SIZE_T s
 						   EMemoryCriticalLevel level, char *file,
 						   int line, void **out)
 {
-	(void)file, (void)line;
-	return IHostMalloc2_Alloc(iface, size, level, out);
+	const struct hm_debug_wish wish = { .size = size,
+					    .alignment = HM_BLOCK_ALIGNMENT,
+					    .level = level,
+					    .named = true,
+					    .file = file,
+					    .line = line };
+
+	if (out == NULL)
+		return E_POINTER;
+	*out = NULL;
+	return hm_debug_alloc(heap_of(iface), &wish, out);
 }
 
 /* ---- IHostMalloc2 ---- */
@@ -196,7 +223,7 @@ static HRESULT HOSTMEM_CALL host_malloc_AllocAligned(IHostMalloc2 *iface, SIZE_T
 		return E_INVALIDARG;
 	alignment = hm_max(alignment, HM_BLOCK_ALIGNMENT);
 	hr = alloc_slowly(heap, size, alignment, level, flags, out);
-	if (SUCCEEDED(hr) && (flags & HOSTMEM_HEAP_ZERO))
+	if (SUCCEEDED(hr) && (flags & HOSTMEM_HEAP_ZERO) && !heap->all_debug)
 		zero(*out, size, alignment);
 	return hr;
 }
@@ -221,11 +248,15 @@ static HRESULT move(struct hm_heap *heap, void *block, SIZE_T old, SIZE_T size,
 static HRESULT reallocate(struct hm_heap *heap, void *block, SIZE_T size, DWORD flags,
 			  EMemoryCriticalLevel level, void **out)
 {
+	const struct hm_debug_wish wish = { .size = size,
+					    .alignment = HM_BLOCK_ALIGNMENT,
+					    .level = level };
 	SIZE_T old;
 	HRESULT hr = hm_heap_size(heap, block, &old);
 
+	/* What the heap itself has not may be among the blocks with records. */
 	if (FAILED(hr))
-		return hr;
+		return hm_debug_realloc(heap, block, &wish, flags != 0, out);
 	hr = hm_heap_resize(heap, block, size, level);
 	if (hr == S_FALSE && (flags & HOSTMEM_HEAP_IN_PLACE))
 		hr = size <= old ? S_OK : E_OUTOFMEMORY;
@@ -278,7 +309,10 @@ static HRESULT HOSTMEM_CALL host_malloc_GetSize(IHostMalloc2 *iface, void *block
 		return E_POINTER;
 	*size = 0;
 	hr = hm_host_check(heap->host);
-	return SUCCEEDED(hr) ? hm_heap_size(heap, block, size) : hr;
+	if (FAILED(hr))
+		return hr;
+	hr = hm_heap_size(heap, block, size);
+	return SUCCEEDED(hr) ? hr : hm_debug_size(heap, block, size);
 }
 
 static HRESULT HOSTMEM_CALL host_malloc_Trim(IHostMalloc2 *iface, SIZE_T *freed)
@@ -290,7 +324,9 @@ static HRESULT HOSTMEM_CALL host_malloc_Trim(IHostMalloc2 *iface, SIZE_T *freed)
 		return E_POINTER;
 	*freed = 0;
 	hr = hm_host_check(heap->host);
-	return SUCCEEDED(hr) ? hm_heap_trim(heap, freed) : hr;
+	if (SUCCEEDED(hr))
+		hr = hm_heap_trim(heap, freed);
+	return SUCCEEDED(hr) ? hm_debug_trim(heap, freed) : hr;
 }
 
 #define VTABLE(alloc, free) \
@@ -326,6 +362,11 @@ HRESULT host_malloc_create(struct hm_host *host, DWORD type, IHostMalloc **out)
 						    : &host_malloc_alone_vtbl;
 	atomic_store(&object->references, 1);
 	hr = hm_heap_init(&object->heap, host, type);
+	if (SUCCEEDED(hr)) {
+		hr = hm_debug_begin(&object->heap, &object->IHostMalloc2_iface);
+		if (FAILED(hr))
+			hm_heap_destroy(&object->heap);
+	}
 	if (FAILED(hr)) {
 		hm_calls_enter();
 		hm_metadata_free(object, sizeof(*object));

@@ -86,7 +86,7 @@ static HRESULT read_config(const HostMemConfig *config, HostMemConfig *out,
 		if (FAILED(hr))
 			return hr;
 	}
-	if (out->dwFlags & (HOSTMEM_MONITOR_LOOP | HOSTMEM_DEBUG_HEAP))
+	if (out->dwFlags & HOSTMEM_MONITOR_LOOP)
 		return E_NOTIMPL;
 	return S_OK;
 }
@@ -134,6 +134,9 @@ static struct host_object *host_object_new(const HostMemConfig *config,
 	if (config->msGateTimeout != 0)
 		object->host.gate.patience = config->msGateTimeout;
 	object->host.strict_execute = (config->dwFlags & HOSTMEM_STRICT_EXECUTE) != 0;
+	object->host.debug_heaps = (config->dwFlags & HOSTMEM_DEBUG_HEAP) != 0;
+	object->host.report = config->report;
+	object->host.report_state = config->reportState;
 	object->host.huge_pages = (config->dwFlags & HOSTMEM_PREFER_HUGE_PAGES) != 0;
 	return object;
 }
