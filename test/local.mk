@@ -138,10 +138,13 @@ conformance_tests = \
 	%D%/conformance/gate \
 	%D%/conformance/guard \
 	%D%/conformance/heap \
+	%D%/conformance/heap_debug \
 	%D%/conformance/heap_events \
 	%D%/conformance/heap_faults \
+	%D%/conformance/heap_leaks \
 	%D%/conformance/heap_limit \
 	%D%/conformance/heap_malloc2 \
+	%D%/conformance/heap_reports \
 	%D%/conformance/heap_trim \
 	%D%/conformance/heap_waiting \
 	%D%/conformance/hosting \
@@ -209,10 +212,13 @@ test_conformance_foreign_protect_LDADD = libhostmem.la
 test_conformance_gate_LDADD = libhostmem.la
 test_conformance_guard_LDADD = libhostmem.la
 test_conformance_heap_LDADD = libhostmem.la
+test_conformance_heap_debug_LDADD = libhostmem.la
 test_conformance_heap_events_LDADD = libhostmem.la
 test_conformance_heap_faults_LDADD = libhostmem.la
+test_conformance_heap_leaks_LDADD = libhostmem.la
 test_conformance_heap_limit_LDADD = libhostmem.la
 test_conformance_heap_malloc2_LDADD = libhostmem.la
+test_conformance_heap_reports_LDADD = libhostmem.la
 test_conformance_heap_trim_LDADD = libhostmem.la
 test_conformance_heap_waiting_LDADD = libhostmem.la
 test_conformance_hosting_LDADD = libhostmem.la
@@ -305,6 +311,7 @@ e2e_tests = \
 	%D%/e2e/install.sh \
 	%D%/e2e/lua.sh \
 	%D%/e2e/readme.sh \
+	%D%/e2e/tools.sh \
 	%D%/e2e/valgrind.sh
 
 ## Run under the thread sanitizer, besides the stress tests.
@@ -412,6 +419,7 @@ noinst_HEADERS += \
 	%D%/conformance/com_rules.h \
 	%D%/conformance/faulted.h \
 	%D%/conformance/heap.h \
+	%D%/conformance/heap_debug.h \
 	%D%/conformance/host.h \
 	%D%/conformance/jsrt.h \
 	%D%/conformance/jsrt_workers.h \
