@@ -42,8 +42,10 @@ extern const struct scenario scenario_excess; /* of open granules */
 extern const struct scenario scenario_first;  /* reservation of the process */
 extern const struct scenario scenario_foreign;
 extern const struct scenario scenario_heap;
+extern const struct scenario scenario_heap_debug; /* of a host that looks for damage */
 extern const struct scenario scenario_heap_end;   /* with blocks live */
 extern const struct scenario scenario_heap_first; /* of the host */
+extern const struct scenario scenario_heap_named; /* a block by DebugAlloc */
 extern const struct scenario scenario_huge;
 extern const struct scenario scenario_lend; /* part of an arena, and all of the place */
 extern const struct scenario scenario_lend_all;

@@ -73,6 +73,24 @@ static HRESULT alloc_small(struct scene *s)
 	return take(0, SMALL);
 }
 
+/* The first block with a name takes more than the next. */
+static HRESULT alloc_named(struct scene *s)
+{
+	void *out;
+	HRESULT hr;
+
+	(void)s;
+	if (yard.heap == NULL || yard.blocks[0] != NULL)
+		return S_OK;
+	hr = heap_alloc_debug(yard.heap, SMALL, "scenarios_heap.c", 1, &out);
+	if (FAILED(hr))
+		return hr;
+	yard.blocks[0] = out;
+	yard.sizes[0] = SMALL;
+	heap_fill(out, SMALL, 0);
+	return hr;
+}
+
 static HRESULT alloc_medium(struct scene *s)
 {
 	(void)s;
@@ -197,6 +215,21 @@ static void use_a_heap(void)
 	CHECK_SIZE(faces_release(&faces), 0);
 }
 
+/* And those of the heap behind it. */
+static void use_a_named_block(void)
+{
+	struct faces faces;
+	IHostMalloc2 *heap;
+	void *block;
+
+	if (!CHECK_HR(faces_create(&faces), S_OK))
+		return;
+	heap = heap_new(faces.manager, MALLOC_THREADSAFE);
+	CHECK_HR(heap_alloc_debug(heap, SMALL, NULL, 1, &block), S_OK);
+	CHECK_SIZE(IHostMalloc2_Release(heap), 0);
+	CHECK_SIZE(faces_release(&faces), 0);
+}
+
 static void prepare_heap(struct scene *s)
 {
 	CHECK_HR(make_heap(s), S_OK);
@@ -255,4 +288,35 @@ const struct scenario scenario_heap_end = {
 	},
 	.finish = finish_heap,
 	.settle = use_a_heap,
+};
+
+const struct scenario scenario_heap_named = {
+	.prepare = prepare_heap,
+	.calls = {
+		{ GRANT, alloc_named },
+		{ GRANT, grow_small },
+		{ GIVE, free_and_trim },
+		{ GRANT, alloc_named },
+		{ GIVE, end_heap },
+	},
+	.finish = finish_heap,
+	.settle = use_a_named_block,
+};
+
+const struct scenario scenario_heap_debug = {
+	.flags = HOSTMEM_DEBUG_HEAP,
+	.prepare = prepare_heap,
+	.calls = {
+		{ GRANT, alloc_named },
+		{ GRANT, alloc_medium },
+		{ GRANT, alloc_large },
+		{ GRANT, grow_small },
+		{ GIVE, trim },
+		{ GRANT, grow_large },
+		{ GIVE, free_and_trim },
+		{ GRANT, alloc_zeroed },
+		{ GIVE, free_and_trim },
+	},
+	.finish = finish_heap,
+	.settle = use_a_named_block,
 };
