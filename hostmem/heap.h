@@ -47,6 +47,16 @@ struct hm_heap {
 	void *identity;
 };
 
+static inline void hm_heap_lock(struct hm_heap *heap)
+{
+	hm_lock_acquire(&heap->lock, HM_RANK_HEAP);
+}
+
+static inline void hm_heap_unlock(struct hm_heap *heap)
+{
+	hm_lock_release(&heap->lock, HM_RANK_HEAP);
+}
+
 /* A zeroed heap of `type`, MALLOC_* bits that have been checked.  The host is held by the
  * caller's reference.  E_OUTOFMEMORY. */
 HRESULT hm_heap_init(struct hm_heap *heap, struct hm_host *host, DWORD type);
@@ -100,6 +110,11 @@ bool hm_heaps_trim(struct hm_host *host);
 
 /* Bytes and number of what is live in all heaps of a host. */
 void hm_heaps_usage(const struct hm_host *host, size_t *bytes, uint64_t *blocks);
+
+/* Takes from this thread's cache, and then from the common one, what is too much. */
+void hm_heap_shed(struct hm_heap *heap);
+/* Everything, for its end. */
+void hm_heap_doom_all_locked(struct hm_heap *heap);
 
 /* The common cache takes over what a thread had that ends; `alone`: in a fork child.  Under
  * hm_caches_lock, or alone. */

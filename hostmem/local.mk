@@ -57,9 +57,11 @@ rules_sources = \
 	%D%/granules.h \
 	%D%/heap.c \
 	%D%/heap.h \
+	%D%/heapfree.c \
 	%D%/heaplarge.c \
 	%D%/heappages.c \
 	%D%/heappages.h \
+	%D%/heaptrim.c \
 	%D%/host.c \
 	%D%/host.h \
 	%D%/lending.c \

@@ -103,11 +103,10 @@ struct hm_span *hm_span_new(struct hm_heap *heap, enum hm_span_kind kind)
 	span->class = 0;
 	span->place = HM_SPAN_NOWHERE;
 	span->kind = (uint8_t)kind;
-	span->busy = span->tracked = false;
+	span->busy = false;
 	span->committed = 0;
 	span->length = span->room = 0;
 	span->address = 0;
-	span->tracks = NULL;
 	clear_words(span);
 	return span;
 }

@@ -56,7 +56,6 @@ struct hm_span {
 	uint8_t place;
 	uint8_t kind; /* enum hm_span_kind */
 	bool busy;    /* its owner is committing pages of it */
-	bool tracked; /* there is a record for each block */
 
 	_Alignas(64) uint32_t committed; /* bytes */
 	_Atomic uint32_t queued;         /* in its owner's queue of returns */
@@ -64,7 +63,6 @@ struct hm_span {
 	size_t length;     /* of a large block: bytes of its pages */
 	size_t room;       /* of it: bytes of its reservation */
 	uintptr_t address; /* of it: where the program's block begins */
-	void *tracks;
 	struct hm_span *next, *previous;
 
 	_Alignas(64) struct hm_span_word words[];
