@@ -160,6 +160,13 @@ static bool economize(struct hm_request *request, struct hm_work *work)
 	return any;
 }
 
+/* Whether it could be granted if nothing else was charged, in this way or another. */
+static bool is_possible(const struct hm_request *request, const struct hm_work *work)
+{
+	return work->want != NULL || hm_budget_could_admit(&request->host->budget,
+							   request->level, work->charge);
+}
+
 /* Everything before the system. */
 static HRESULT ask(struct hm_request *request, struct hm_work *work,
 		   HostMemReason *reason)
@@ -173,7 +180,8 @@ static HRESULT ask(struct hm_request *request, struct hm_work *work,
 	if (FAILED(hr))
 		return hr;
 	hr = claim(request, work->charge, reason);
-	if (FAILED(hr) && *reason == HostMemByBudget && economize(request, work))
+	if (FAILED(hr) && *reason == HostMemByBudget && is_possible(request, work) &&
+	    economize(request, work))
 		hr = claim(request, work->charge, reason);
 	if (FAILED(hr))
 		return hr;
@@ -281,20 +289,24 @@ static bool reclaim(struct hm_request *request, size_t wanted, HRESULT *hr,
 }
 
 /*
- * Takes its place.  Who frees something keeps nothing for later while somebody waits, and
- * looks whether somebody does; who waits takes his place and then looks for what was kept.
- * So nothing is missed.
+ * Takes its place.  Who frees something keeps nothing for later while somebody is expected
+ * to wait; who waits says so, then has what was kept given back, which calls out, and only
+ * then is in the list.  Blocks he looks for after that, and calls nobody any more.  So
+ * nothing is missed, and a fork in a callback finds no waiter of its own.
  */
 static void begin_waiting(struct hm_request *request, struct hm_work *work,
 			  struct hm_waiter *waiter)
 {
 	struct hm_host *host = request->host;
 
+	request->expected = true;
+	atomic_fetch_add(&host->waiting.expected, 1);
+	hm_host_refresh(host);
+	(void)hm_heaps_trim(host);
 	if (work->want != NULL)
 		atomic_fetch_add(work->want->waiters, 1);
 	hm_waiting_begin(&host->waiting, &host->budget, waiter);
-	hm_host_refresh(host);
-	if (economize(request, work) && work->charge != waiter->charge)
+	if (work->want != NULL && work->economize(work, request))
 		hm_waiting_cancel(&host->waiting, waiter);
 }
 
@@ -306,6 +318,8 @@ static enum hm_wake sleep_waiting(struct hm_request *request, struct hm_work *wo
 
 	if (work->want != NULL)
 		atomic_fetch_sub(work->want->waiters, 1);
+	request->expected = false;
+	atomic_fetch_sub(&host->waiting.expected, 1);
 	hm_host_refresh(host);
 	return wake;
 }

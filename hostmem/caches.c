@@ -205,7 +205,9 @@ bool hm_cache_put(struct hm_cache *cache, struct hm_span *span, uint64_t index,
 static void make_ready(struct hm_cache_bin *bin, struct hm_span *span)
 {
 	struct hm_span_word *word = &span->words[span->cursor];
-	uint64_t bits = atomic_load_explicit(&word->free, memory_order_relaxed);
+	/* One that is marked twice was freed twice; it is not to be taken in between. */
+	uint64_t bits = atomic_load_explicit(&word->free, memory_order_relaxed) &
+			~atomic_load_explicit(&word->returned, memory_order_relaxed);
 	size_t size = hm_span_block_size(span);
 	char *first = hm_span_block(span, (size_t)span->cursor * 64);
 	unsigned found = (unsigned)__builtin_popcountll(bits);

@@ -171,25 +171,33 @@ static HRESULT perform(struct hm_work *work, struct hm_request *request)
 	return hr;
 }
 
-/*
- * Whether all of the range is committed with this protection already.  A commit that
- * changes nothing is the most frequent one there is (runtimes do not keep count), so it
- * takes no lock: what is read here stood so at one moment, and that is when the call took
- * place.
- */
-static bool is_done(const struct hm_host *host, const struct hm_allocation *want,
-		    uintptr_t address, size_t size)
+bool hm_committed_as(const struct hm_host *host, uintptr_t address, size_t size,
+		     DWORD protect)
 {
 	struct hm_region_view view;
 	unsigned code;
 
 	if (!hm_regions_find(address, &view) || view.host != host ||
-	    view.phase != HM_REGION_LIVE || hm_region_is_heaps(view.region) ||
-	    size > view.end - address)
+	    view.phase != HM_REGION_LIVE || size > view.end - address)
 		return false;
 	return hm_states_run(&view.states, hm_pages(address - view.base), hm_pages(size),
 			     &code) == hm_pages(size) &&
-	       code == hm_code_from_protection(want->protect) && !is_too_lax(host, want);
+	       code == hm_code_from_protection(protect);
+}
+
+/*
+ * A commit that changes nothing is the most frequent one there is (runtimes do not keep
+ * count), so it takes no lock: what is read here stood so at one moment, and that is when
+ * the call took place.
+ */
+static bool is_done(const struct hm_host *host, const struct hm_allocation *want,
+		    uintptr_t address, size_t size)
+{
+	struct hm_region_view view;
+
+	return hm_committed_as(host, address, size, want->protect) &&
+	       !is_too_lax(host, want) && hm_regions_find(address, &view) &&
+	       !hm_region_is_heaps(view.region);
 }
 
 HRESULT hm_commit(struct hm_host *host, const struct hm_allocation *want, void **out)

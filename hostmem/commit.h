@@ -23,6 +23,10 @@ HRESULT hm_commit(struct hm_host *host, const struct hm_allocation *want, void *
 HRESULT hm_commit_granted(struct hm_request *request, uintptr_t address, size_t size,
 			  DWORD protect);
 
+/* Whether all of a range is committed with that protection; at one moment, without a lock. */
+bool hm_committed_as(const struct hm_host *host, uintptr_t address, size_t size,
+		     DWORD protect);
+
 /*
  * MEM_RESET and MEM_RESET_UNDO.
  *

@@ -46,7 +46,9 @@ static bool hand_over(struct hm_heap *heap, struct hm_span *span, void *block)
 	bool handed = false;
 	uint64_t index;
 
-	if (atomic_load(&heap->waiters) == 0)
+	if (atomic_load(&heap->waiters) == 0 ||
+	    !hm_waiting_wants(&heap->host->waiting, heap, block,
+			      hm_span_block_size(span)))
 		return false;
 	/* So that two who free it do not both hand it over. */
 	hm_quick_stop();
@@ -158,7 +160,7 @@ static HRESULT free_slowly(struct hm_heap *heap, void *block)
 	if (doomed)
 		(void)hm_heap_give_back(heap->host);
 	/* Who waits for memory is not to wait for what is kept for later. */
-	if (empty && atomic_load(&heap->host->waiting.count) != 0)
+	if (empty && atomic_load(&heap->host->waiting.expected) != 0)
 		(void)hm_heaps_trim(heap->host);
 	else if (too_many)
 		hm_heap_shed(heap);

@@ -145,7 +145,9 @@ bool hm_heap_free_large_locked(struct hm_heap *heap, struct hm_span *span)
 	atomic_fetch_sub(&heap->large_bytes, span->length);
 	atomic_fetch_sub(&heap->large_count, 1);
 	if (hm_pages(span->length) > HM_KEPT_PAGES || span->length != span->room ||
-	    atomic_load(&heap->host->waiting.count) != 0) {
+	    !hm_committed_as(heap->host, hm_span_base(span), span->length,
+			     heap->protect) ||
+	    atomic_load(&heap->host->waiting.expected) != 0) {
 		hm_heap_doom(heap->host, span);
 		return true;
 	}

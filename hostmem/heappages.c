@@ -35,14 +35,22 @@ struct growth {
 	struct hm_heap *heap;
 	const struct hm_block_wish *wish;
 	unsigned class;
-	void *found;          /* a free block */
-	struct hm_span *span; /* to which pages are to be added; NULL: to a new one */
-	uint32_t from;        /* bytes that it has */
-	uint32_t bytes;       /* that are to be added */
-	uint32_t least;       /* that would do for one block */
+	void *found;            /* a free block */
+	struct hm_cache *owner; /* of the span to which pages are being added */
+	struct hm_span *span;   /* to which pages are to be added; NULL: to a new one */
+	uint32_t from;          /* bytes that it has */
+	uint32_t bytes;         /* that are to be added */
+	uint32_t least;         /* that would do for one block */
 };
 
 /* ---- The cache that grows ---- */
+
+static void enter_cache(struct hm_heap *heap, struct hm_cache *cache)
+{
+	if (cache == heap->common && heap->only == NULL)
+		hm_heap_lock(heap);
+	hm_quick_enter(&cache->quick);
+}
 
 /* The thread's own, or the common one under the lock. */
 static struct hm_cache *open_cache(struct hm_heap *heap)
@@ -51,11 +59,9 @@ static struct hm_cache *open_cache(struct hm_heap *heap)
 
 	if (cache == NULL)
 		cache = hm_cache_of_thread(heap, heap->number);
-	if (cache == NULL) {
+	if (cache == NULL)
 		cache = heap->common;
-		hm_lock_acquire(&heap->lock, HM_RANK_HEAP);
-	}
-	hm_quick_enter(&cache->quick);
+	enter_cache(heap, cache);
 	return cache;
 }
 
@@ -184,6 +190,7 @@ static bool begin_extending(struct growth *self)
 
 	if (same) {
 		self->span->busy = true;
+		self->owner = cache;
 		bin->growing = NULL;
 	}
 	close_cache(self->heap, cache);
@@ -192,18 +199,20 @@ static bool begin_extending(struct growth *self)
 
 static void end_extending(struct growth *self, bool done)
 {
-	struct hm_cache *cache = open_cache(self->heap);
+	struct hm_cache *cache = self->owner;
 	struct hm_cache_bin *bin = &cache->bins[self->class];
 	struct hm_span *span = self->span;
 
+	enter_cache(self->heap, cache);
 	span->busy = false;
-	if (done) {
+	if (done)
 		hm_span_grow(span, self->from + self->bytes);
-		(void)hm_cache_rearrange(cache, span);
-		self->found = hm_cache_find(cache, self->class);
-	}
+	/* First: what is done next may find that nothing in it is live. */
 	if (bin->growing == NULL && span->count < span->capacity)
 		bin->growing = span;
+	(void)hm_cache_rearrange(cache, span);
+	if (done)
+		self->found = hm_cache_find(cache, self->class);
 	close_cache(self->heap, cache);
 }
 
@@ -265,8 +274,11 @@ static HRESULT perform(struct hm_work *work, struct hm_request *request)
 		plan(self);
 		return S_FALSE;
 	}
-	if (SUCCEEDED(hr))
+	if (SUCCEEDED(hr)) {
 		take_longer_step(self);
+		if (atomic_load(&self->heap->waiters) != 0)
+			hm_waiting_look_again(&request->host->waiting, self->heap);
+	}
 	hm_assert(FAILED(hr) || self->found != NULL);
 	return hr;
 }

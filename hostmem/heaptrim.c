@@ -44,6 +44,17 @@ static void doom_idle(struct hm_heap *heap, struct hm_cache *cache, size_t kept)
 	}
 }
 
+/* What is idle in the common cache beyond its share. */
+static void doom_excess(struct hm_heap *heap)
+{
+	struct hm_cache *common = heap->common;
+
+	common->most_idle = hm_max(IDLE_ANYWAY, atomic_load(&heap->spans) / IDLE_SHARE);
+	if (common->idle[HM_SPAN_COARSE].count + common->idle[HM_SPAN_FINE].count >
+	    common->most_idle)
+		doom_idle(heap, common, common->most_idle / 2);
+}
+
 /* The last span of each class as well, where nothing in it is live. */
 static void doom_empty(struct hm_heap *heap, struct hm_cache *cache)
 {
@@ -102,7 +113,9 @@ bool hm_heaps_trim(struct hm_host *host)
 {
 	bool any;
 
-	if (atomic_load(&host->heap_count) == 0)
+	/* A thread that a collector has suspended may be in a quick call. */
+	if (atomic_load(&host->heap_count) == 0 ||
+	    atomic_load(&host->notify.suspensions) != 0)
 		return false;
 	any = hm_debug_relieve(host);
 	hm_calls_enter();
@@ -129,14 +142,12 @@ void hm_heap_shed(struct hm_heap *heap)
 	hm_calls_enter();
 	hm_heap_lock(heap);
 	cache = heap->only != NULL ? NULL : hm_heap_cache(heap);
-	common->most_idle = hm_max(IDLE_ANYWAY, atomic_load(&heap->spans) / IDLE_SHARE);
-	hm_quick_enter(cache != NULL ? &cache->quick : &common->quick);
+	/* Who is freeing a block of another thread's span is through with it then. */
+	hm_quick_stop();
 	if (cache != NULL)
 		hm_cache_move_idle(cache, common, cache->most_idle / 2);
-	if (common->idle[HM_SPAN_COARSE].count + common->idle[HM_SPAN_FINE].count >
-	    common->most_idle)
-		doom_idle(heap, common, common->most_idle / 2);
-	hm_quick_leave(cache != NULL ? &cache->quick : &common->quick);
+	doom_excess(heap);
+	hm_quick_resume();
 	hm_heap_unlock(heap);
 	hm_calls_leave();
 	(void)hm_heap_give_back(heap->host);
@@ -150,6 +161,7 @@ void hm_heap_inherit(struct hm_heap *heap, struct hm_cache *cache, bool alone)
 	}
 	hm_cache_move(cache, heap->common, HM_MOVE_ALL);
 	hm_cache_add_live(heap->common, cache);
+	doom_excess(heap);
 	if (!alone) {
 		hm_quick_resume();
 		hm_heap_unlock(heap);
@@ -182,6 +194,7 @@ bool hm_heap_recall(struct hm_heap *heap)
 	hm_heap_lock(heap);
 	hm_quick_stop();
 	drain_stopped(heap, HM_MOVE_USEFUL);
+	doom_excess(heap);
 	hm_quick_resume();
 	hm_heap_unlock(heap);
 	return true;
@@ -192,6 +205,8 @@ void *hm_heap_find_anywhere(struct hm_heap *heap, unsigned class, size_t alignme
 {
 	void *block = NULL;
 
+	if (atomic_load(&heap->host->notify.suspensions) != 0)
+		return NULL;
 	hm_heap_lock(heap);
 	hm_quick_stop();
 	drain_stopped(heap, HM_MOVE_USEFUL);

@@ -227,7 +227,7 @@ void hm_requests_after_fork(struct hm_host *host)
 {
 	struct hm_reclaimer *current = atomic_load(&host->reclaimers.current);
 	size_t pending = 0;
-	uint32_t reclaiming = 0;
+	uint32_t reclaiming = 0, expected = 0;
 
 	for (struct hm_subscriber *s = atomic_load(&host->events.first); s != NULL;
 	     s = atomic_load(&s->next))
@@ -236,10 +236,12 @@ void hm_requests_after_fork(struct hm_host *host)
 		if (r->host != host)
 			continue;
 		pending += r->pending;
+		expected += r->expected;
 		if (r->running != NULL)
 			atomic_fetch_add(&r->running->running, 1);
 		reclaiming += current != NULL && r->reclaiming == current;
 	}
 	hm_budget_after_fork(&host->budget, pending);
+	atomic_store(&host->waiting.expected, expected);
 	hm_reclaimers_after_fork(&host->reclaimers, reclaiming);
 }

@@ -37,6 +37,7 @@ struct hm_request {
 	HostMemReason shortage; /* what was short first */
 	uint32_t faulted;       /* bit p: the fault rules of place p have seen it */
 	bool reclaimed;         /* the reclaimer has had its turn */
+	bool expected;          /* to wait, from before that until after it */
 	bool economized;        /* since then the system's refusal has been answered so */
 	bool waits;             /* until `deadline`, by the host's clock */
 	uint64_t deadline;

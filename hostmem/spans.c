@@ -6,21 +6,25 @@
  * so that spans become empty, and pages that were never needed stay untouched.
  *
  * A block that somebody else frees is marked `returned` first and `free` later, by the
- * owner, who sets the one before it clears the other: at every moment a freed block has one
- * of the two marks at least, so a second Free finds it.  Two Frees of one block that miss
- * each other may leave both marks; the owner finds that when it takes over, and the block
- * is freed once.
+ * owner: at every moment a freed block has one of the two marks at least, and who looks for
+ * them does so while nobody moves one to the other, so a second Free finds it.  Only the
+ * owner's own Free looks without that: one that misses another thread's at the same moment
+ * leaves both marks.  The owner finds that when he takes over, and the block is freed once.
  *
  * The table has a leaf for each 4 GiB in which there are spans.  It is one for the process:
  * a pointer may be anybody's, and only the table can be asked without trusting it.
  *
- * Locks: HM_RANK_LEAVES where a leaf is made.  A record belongs to its owner, who is alone
+ * Locks: HM_RANK_LEAVES where a leaf is made; the latch of a span.  A record belongs to its owner, who is alone
  * with it by the rules of caches.h.
  */
 #include "spans.h"
 #include "metadata.h"
 #include "os/check.h"
 #include "os/lock.h"
+#include "os/thread.h"
+
+/* Looks at a latch before the processor is given away. */
+#define SPINS 100U
 
 _Atomic(hm_span_slot *) hm_span_leaves[HM_SPAN_LEAVES];
 
@@ -75,9 +79,10 @@ static unsigned words_of(const struct hm_span *span)
 static void clear_words(struct hm_span *span)
 {
 	for (unsigned word = 0; word < words_of(span); word++) {
-		atomic_store_explicit(&span->words[word].free, 0, memory_order_relaxed);
+		/* In this order: at no moment does a block look live. */
 		atomic_store_explicit(&span->words[word].returned, UINT64_MAX,
-				      memory_order_relaxed);
+				      memory_order_release);
+		atomic_store_explicit(&span->words[word].free, 0, memory_order_release);
 	}
 }
 
@@ -98,6 +103,7 @@ struct hm_span *hm_span_new(struct hm_heap *heap, enum hm_span_kind kind)
 	atomic_store_explicit(&span->size, 0, memory_order_relaxed);
 	atomic_store_explicit(&span->reciprocal, 0, memory_order_relaxed);
 	atomic_store_explicit(&span->queued, 0, memory_order_relaxed);
+	atomic_store_explicit(&span->latch, 0, memory_order_relaxed);
 	span->bin = NULL;
 	span->count = span->capacity = span->cursor = 0;
 	span->class = 0;
@@ -131,6 +137,25 @@ void hm_span_delete(struct hm_span *span)
 }
 
 /* ---- Blocks ---- */
+
+/* Held for a few instructions, in a quick call, by who frees from outside and by the owner
+ * while he takes over: what one of them sees of the two marks is true until he is done. */
+static void latch(struct hm_span *span)
+{
+	unsigned spins = 0;
+
+	while (atomic_exchange_explicit(&span->latch, 1, memory_order_acquire) != 0) {
+		if (++spins < SPINS)
+			hm_thread_relax();
+		else
+			hm_thread_yield();
+	}
+}
+
+static void unlatch(struct hm_span *span)
+{
+	atomic_store_explicit(&span->latch, 0, memory_order_release);
+}
 
 void hm_span_format(struct hm_span *span, unsigned class)
 {
@@ -166,19 +191,25 @@ void hm_span_grow(struct hm_span *span, uint32_t committed)
 	unsigned word = span->count / 64;
 
 	span->committed = committed;
+	latch(span);
 	for (; (size_t)word * 64 < count; word++) {
 		struct hm_span_word *bits = &span->words[word];
 		uint64_t before = valid_bits(span, word), fresh;
 
 		span->count = (uint16_t)hm_min(count, ((size_t)word + 1) * 64);
 		fresh = valid_bits(span, word) & ~before;
-		atomic_fetch_and(&bits->returned, ~fresh);
+		atomic_store_explicit(&bits->returned,
+				      atomic_load_explicit(&bits->returned,
+							   memory_order_relaxed) &
+					      ~fresh,
+				      memory_order_relaxed);
 		atomic_store_explicit(&bits->free,
 				      atomic_load_explicit(&bits->free,
 							   memory_order_relaxed) |
 					      fresh,
 				      memory_order_relaxed);
 	}
+	unlatch(span);
 }
 
 bool hm_span_advance(struct hm_span *span)
@@ -201,18 +232,23 @@ struct hm_collected hm_span_collect(struct hm_span *span)
 {
 	struct hm_collected collected = { 0, 0 };
 
+	latch(span);
 	for (unsigned i = 0; i < words_of(span); i++) {
 		struct hm_span_word *word = &span->words[i];
-		uint64_t bits = atomic_load(&word->returned) & valid_bits(span, i);
+		uint64_t returned = atomic_load_explicit(&word->returned,
+							 memory_order_relaxed);
+		uint64_t bits = returned & valid_bits(span, i);
 		uint64_t free = atomic_load_explicit(&word->free, memory_order_relaxed);
 
 		if (bits == 0)
 			continue;
 		atomic_store_explicit(&word->free, free | bits, memory_order_relaxed);
-		atomic_fetch_and_explicit(&word->returned, ~bits, memory_order_acq_rel);
+		atomic_store_explicit(&word->returned, returned & ~bits,
+				      memory_order_release);
 		collected.blocks += (unsigned)__builtin_popcountll(bits);
 		collected.twice += (unsigned)__builtin_popcountll(bits & free);
 	}
+	unlatch(span);
 	return collected;
 }
 
@@ -241,11 +277,15 @@ bool hm_span_return(struct hm_span *span, uint64_t index)
 {
 	struct hm_span_word *word = &span->words[index / 64];
 	uint64_t bit = UINT64_C(1) << (index % 64);
+	uint64_t returned, free;
 
-	/* First: once it is marked, its owner may take it over at any moment. */
-	if (atomic_load_explicit(&word->free, memory_order_relaxed) & bit)
-		return false;
-	return (atomic_fetch_or(&word->returned, bit) & bit) == 0;
+	latch(span);
+	returned = atomic_load_explicit(&word->returned, memory_order_relaxed);
+	free = atomic_load_explicit(&word->free, memory_order_relaxed);
+	if (((returned | free) & bit) == 0)
+		atomic_store(&word->returned, returned | bit);
+	unlatch(span);
+	return ((returned | free) & bit) == 0;
 }
 
 const char *hm_span_check(const struct hm_span *span)

@@ -59,6 +59,7 @@ struct hm_span {
 
 	_Alignas(64) uint32_t committed; /* bytes */
 	_Atomic uint32_t queued;         /* in its owner's queue of returns */
+	_Atomic uint32_t latch;          /* who frees in it, or takes over */
 	_Atomic(struct hm_span *) next_queued;
 	size_t length;     /* of a large block: bytes of its pages */
 	size_t room;       /* of it: bytes of its reservation */

@@ -185,21 +185,54 @@ static bool is_content(const struct hm_block_want *want, const struct hm_heap *h
 	       want->size <= size && block % want->alignment == 0;
 }
 
+static struct hm_waiter *find_content_locked(struct hm_waiting *waiting,
+					     const struct hm_heap *heap,
+					     const void *block, size_t size)
+{
+	struct hm_waiter *waiter = waiting->first;
+
+	while (waiter != NULL && !is_content(waiter->want, heap, (uintptr_t)block, size))
+		waiter = waiter->next;
+	return waiter;
+}
+
+bool hm_waiting_wants(struct hm_waiting *waiting, const struct hm_heap *heap,
+		      const void *block, size_t size)
+{
+	bool found;
+
+	hm_lock_acquire(&waiting->lock, HM_RANK_WAITING);
+	found = find_content_locked(waiting, heap, block, size) != NULL;
+	hm_lock_release(&waiting->lock, HM_RANK_WAITING);
+	return found;
+}
+
 bool hm_waiting_hand_over(struct hm_waiting *waiting, const struct hm_heap *heap,
 			  void *block, size_t size)
 {
 	struct hm_waiter *waiter;
 
 	hm_lock_acquire(&waiting->lock, HM_RANK_WAITING);
-	waiter = waiting->first;
-	while (waiter != NULL && !is_content(waiter->want, heap, (uintptr_t)block, size))
-		waiter = waiter->next;
+	waiter = find_content_locked(waiting, heap, block, size);
 	if (waiter != NULL) {
 		waiter->want->block = block;
 		wake_locked(waiting, waiter, HM_WAKE_AGAIN);
 	}
 	hm_lock_release(&waiting->lock, HM_RANK_WAITING);
 	return waiter != NULL;
+}
+
+void hm_waiting_look_again(struct hm_waiting *waiting, const struct hm_heap *heap)
+{
+	struct hm_waiter *next;
+
+	hm_lock_acquire(&waiting->lock, HM_RANK_WAITING);
+	for (struct hm_waiter *waiter = waiting->first; waiter != NULL; waiter = next) {
+		next = waiter->next;
+		if (waiter->want != NULL && waiter->want->heap == heap)
+			wake_locked(waiting, waiter, HM_WAKE_AGAIN);
+	}
+	hm_lock_release(&waiting->lock, HM_RANK_WAITING);
 }
 
 void hm_waiting_judge(struct hm_waiting *waiting, struct hm_budget *budget, bool offer)

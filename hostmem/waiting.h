@@ -42,7 +42,8 @@ struct hm_waiting {
 	struct hm_lock lock; /* HM_RANK_WAITING */
 	struct hm_waiter *first;
 	_Atomic uint32_t count;
-	uint32_t uncharged; /* of these: who want no charge */
+	_Atomic uint32_t expected; /* who is about to wait, or waits */
+	uint32_t uncharged;        /* of these: who want no charge */
 	bool ended;
 };
 
@@ -67,6 +68,11 @@ void hm_waiting_judge(struct hm_waiting *waiting, struct hm_budget *budget, bool
  * false: there is none. */
 bool hm_waiting_hand_over(struct hm_waiting *waiting, const struct hm_heap *heap,
 			  void *block, size_t size);
+/* Whether somebody would take it; he may be gone by the time it is handed over. */
+bool hm_waiting_wants(struct hm_waiting *waiting, const struct hm_heap *heap,
+		      const void *block, size_t size);
+/* There are more blocks in a heap: who waits for one looks again. */
+void hm_waiting_look_again(struct hm_waiting *waiting, const struct hm_heap *heap);
 /* The time is another one: everybody looks again. */
 void hm_waiting_wake_all(struct hm_waiting *waiting);
 /* Nobody waits any more, from now on. */

@@ -95,6 +95,24 @@ static ULONG HOSTMEM_CALL host_malloc_Release(IHostMalloc2 *iface)
 
 /* ---- IHostMalloc ---- */
 
+/* A callback may give up the last reference of its caller's. */
+static IHostMalloc2 *hold(struct hm_heap *heap)
+{
+	struct heap_object *object = hm_container_of(heap, struct heap_object, heap);
+
+	IHostMalloc2_AddRef(&object->IHostMalloc2_iface);
+	return &object->IHostMalloc2_iface;
+}
+
+/* The result of an allocation, unless the heap ends with this. */
+static HRESULT let_go(IHostMalloc2 *held, HRESULT hr, void **out)
+{
+	if (IHostMalloc2_Release(held) != 0)
+		return hr;
+	*out = NULL;
+	return HOST_E_ABANDONED;
+}
+
 HM_SLOW HRESULT alloc_slowly(struct hm_heap *heap, SIZE_T size, SIZE_T alignment,
 			     EMemoryCriticalLevel level, DWORD flags, void **out)
 {
@@ -105,10 +123,13 @@ HM_SLOW HRESULT alloc_slowly(struct hm_heap *heap, SIZE_T size, SIZE_T alignment
 	const struct hm_debug_wish debug = {
 		.size = size, .alignment = alignment, .level = level, .zeroed = wish.zero
 	};
+	IHostMalloc2 *held = hold(heap);
+	HRESULT hr;
 
 	*out = NULL;
-	return heap->all_debug ? hm_debug_alloc(heap, &debug, out)
-			       : hm_heap_alloc(heap, &wish, out);
+	hr = heap->all_debug ? hm_debug_alloc(heap, &debug, out)
+			     : hm_heap_alloc(heap, &wish, out);
+	return let_go(held, hr, out);
 }
 
 /* What the heap itself has not may be among the blocks with records. */
@@ -186,21 +207,23 @@ static HRESULT HOSTMEM_CALL host_malloc_DebugAlloc(IHostMalloc2 *iface, SIZE_T s
 					    .named = true,
 					    .file = file,
 					    .line = line };
+	IHostMalloc2 *held;
 
 	if (out == NULL)
 		return E_POINTER;
 	*out = NULL;
-	return hm_debug_alloc(heap_of(iface), &wish, out);
+	held = hold(heap_of(iface));
+	return let_go(held, hm_debug_alloc(heap_of(iface), &wish, out), out);
 }
 
 /* ---- IHostMalloc2 ---- */
 
 /* Of a large block the heap knows which pages are zero already. */
-static void zero(void *block, SIZE_T size, SIZE_T alignment)
+static void zero(const struct hm_heap *heap, void *block, SIZE_T size, SIZE_T alignment)
 {
 	unsigned class;
 
-	if (hm_block_aligned_class(size, alignment, &class))
+	if (hm_heap_class(heap, size, alignment, &class))
 		memset(block, 0, size);
 }
 
@@ -224,7 +247,7 @@ static HRESULT HOSTMEM_CALL host_malloc_AllocAligned(IHostMalloc2 *iface, SIZE_T
 	alignment = hm_max(alignment, HM_BLOCK_ALIGNMENT);
 	hr = alloc_slowly(heap, size, alignment, level, flags, out);
 	if (SUCCEEDED(hr) && (flags & HOSTMEM_HEAP_ZERO) && !heap->all_debug)
-		zero(*out, size, alignment);
+		zero(heap, *out, size, alignment);
 	return hr;
 }
 
@@ -232,9 +255,13 @@ static HRESULT HOSTMEM_CALL host_malloc_AllocAligned(IHostMalloc2 *iface, SIZE_T
 static HRESULT move(struct hm_heap *heap, void *block, SIZE_T old, SIZE_T size,
 		    EMemoryCriticalLevel level, void **out)
 {
-	HRESULT hr = alloc_slowly(heap, size, HM_BLOCK_ALIGNMENT, level, 0, out);
+	HRESULT hr = S_OK;
 
-	if (FAILED(hr))
+	if (size > old)
+		hr = alloc_slowly(heap, size, HM_BLOCK_ALIGNMENT, level, 0, out);
+	else
+		*out = hm_heap_find_ready(heap, size);
+	if (FAILED(hr) || *out == NULL)
 		return hr;
 	memcpy(*out, block, hm_min(old, size));
 	hr = hm_heap_free(heap, block);
@@ -262,8 +289,10 @@ static HRESULT reallocate(struct hm_heap *heap, void *block, SIZE_T size, DWORD 
 		hr = size <= old ? S_OK : E_OUTOFMEMORY;
 	if (hr == S_FALSE) {
 		hr = move(heap, block, old, size, level, out);
-		/* Becoming smaller never fails. */
-		if (SUCCEEDED(hr) || size > old || hr != E_OUTOFMEMORY)
+		/* Becoming smaller asks nobody, and never fails. */
+		if (SUCCEEDED(hr) && *out != NULL)
+			return hr;
+		if (size > old)
 			return hr;
 		hr = S_OK;
 	}

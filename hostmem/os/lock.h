@@ -70,8 +70,15 @@ static inline void hm_lock_assert_none_held(void)
 }
 #endif
 
+/* Held while everybody is stopped, so that hundreds may come to wait: who waits sleeps until
+ * he is woken, and does not look from time to time. */
+static inline bool hm_rank_is_long_held(enum hm_rank rank)
+{
+	return rank <= HM_RANK_QUICK;
+}
+
 /* When the lock is not to be had at once, or somebody may sleep. */
-void hm_lock_acquire_slowly(struct hm_lock *lock);
+void hm_lock_acquire_slowly(struct hm_lock *lock, bool long_held);
 void hm_lock_wake_one(struct hm_lock *lock);
 
 static inline bool hm_lock_try(struct hm_lock *lock, enum hm_rank rank)
@@ -94,16 +101,19 @@ static inline void hm_lock_acquire(struct hm_lock *lock, enum hm_rank rank)
 	if (!atomic_compare_exchange_strong_explicit(&lock->word, &expected, 1,
 						     memory_order_acquire,
 						     memory_order_relaxed))
-		hm_lock_acquire_slowly(lock);
+		hm_lock_acquire_slowly(lock, hm_rank_is_long_held(rank));
 }
 
-/* A plain store; see lock_linux.c for why that will do. */
+/* A plain store, as a rule; see lock_linux.c for why that will do. */
 static inline void hm_lock_release(struct hm_lock *lock, enum hm_rank rank)
 {
 	uint32_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
 
 	hm_lock_pop_rank(rank);
-	atomic_store_explicit(&lock->word, 0, memory_order_release);
+	if (hm_rank_is_long_held(rank))
+		word = atomic_exchange_explicit(&lock->word, 0, memory_order_release);
+	else
+		atomic_store_explicit(&lock->word, 0, memory_order_release);
 	if (word == 2)
 		hm_lock_wake_one(lock);
 }

@@ -8,7 +8,8 @@
  * Giving a lock back is a plain store, and not the exchange that is usual, because that
  * costs as much as taking it, and most locks here are held for a few dozen instructions.
  * The price: who comes to sleep just between our look at the word and our store is not
- * woken.  So nobody sleeps longer than a millisecond without looking again.
+ * woken.  So nobody sleeps longer than a millisecond without looking again.  Where hundreds
+ * may wait that would be all that the machine does: those few locks do exchange.
  *
  * pthread_mutex_t was the alternative: ten times the size, and a fork child may not
  * even re-initialise one that another thread held.
@@ -87,7 +88,7 @@ static bool wait_awake(const struct hm_lock *lock)
 	return false;
 }
 
-void hm_lock_acquire_slowly(struct hm_lock *lock)
+void hm_lock_acquire_slowly(struct hm_lock *lock, bool long_held)
 {
 	static const struct timespec a_while = { .tv_nsec = 1000000 };
 	uint32_t expected = 0;
@@ -98,7 +99,7 @@ void hm_lock_acquire_slowly(struct hm_lock *lock)
 						    memory_order_relaxed))
 		return;
 	while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0)
-		futex(&lock->word, FUTEX_WAIT, 2, &a_while);
+		futex(&lock->word, FUTEX_WAIT, 2, long_held ? NULL : &a_while);
 }
 
 void hm_lock_wake_one(struct hm_lock *lock)
