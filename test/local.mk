@@ -15,8 +15,12 @@ unit_tests = \
 	%D%/unit/attempt \
 	%D%/unit/availability \
 	%D%/unit/bitmap \
+	%D%/unit/blocksizes \
 	%D%/unit/budget \
 	%D%/unit/budget_threads \
+	%D%/unit/caches \
+	%D%/unit/caches_move \
+	%D%/unit/caches_random \
 	%D%/unit/calls \
 	%D%/unit/clock \
 	%D%/unit/commit \
@@ -29,6 +33,7 @@ unit_tests = \
 	%D%/unit/external \
 	%D%/unit/faults \
 	%D%/unit/faults_random \
+	%D%/unit/fence \
 	%D%/unit/figures \
 	%D%/unit/filenames \
 	%D%/unit/foreign \
@@ -65,6 +70,7 @@ unit_tests = \
 	%D%/unit/protect \
 	%D%/unit/protection \
 	%D%/unit/query \
+	%D%/unit/quick \
 	%D%/unit/reclaimer \
 	%D%/unit/records \
 	%D%/unit/regions \
@@ -79,6 +85,8 @@ unit_tests = \
 	%D%/unit/retained_random \
 	%D%/unit/shelf \
 	%D%/unit/slot \
+	%D%/unit/spans \
+	%D%/unit/spans_random \
 	%D%/unit/spare \
 	%D%/unit/tidy \
 	%D%/unit/tidy_threads \
@@ -361,10 +369,12 @@ threaded_tests = \
 	%D%/unit/places_threads \
 	%D%/unit/protect \
 	%D%/unit/query \
+	%D%/unit/quick \
 	%D%/unit/reclaimer \
 	%D%/unit/regions_split \
 	%D%/unit/shelf \
 	%D%/unit/slot \
+	%D%/unit/spans_random \
 	%D%/unit/tidy_threads \
 	%D%/unit/waiting \
 	%D%/unit/waiting_random
@@ -448,12 +458,14 @@ noinst_HEADERS += \
 	%D%/stress/traffic.h \
 	%D%/tap.h \
 	%D%/unit/arena.h \
+	%D%/unit/caches.h \
 	%D%/unit/fake.h \
 	%D%/unit/kernel.h \
 	%D%/unit/map.h \
 	%D%/unit/other.h \
 	%D%/unit/plot.h \
 	%D%/unit/rules.h \
+	%D%/unit/spans.h \
 	%D%/unit/stubborn.h \
 	%D%/unit/tree.h
 EXTRA_DIST += \

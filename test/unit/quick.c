@@ -1,0 +1,333 @@
+/*
+ * Quick calls, and stopping them: nobody is inside meanwhile, and nothing that was done
+ * inside is lost; where the system has the fence for it, where it has none, and where it
+ * changes its mind.
+ */
+#include "hostmem/quick.h"
+#include "fake.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { THREADS = 4, CALLS = 60000, STOPS = 300, LEAST_STOPS = 20, WATCHDOG = 300 };
+
+/* Registered for good, so none of them is on a stack. */
+static struct hm_quick quick[16];
+static unsigned used;
+
+static struct hm_quick *new_quick(bool unusual)
+{
+	struct hm_quick *fresh = &quick[used++];
+
+	hm_calls_enter();
+	hm_quick_register(fresh);
+	hm_quick_lock();
+	hm_quick_set_unusual(fresh, unusual);
+	hm_quick_unlock();
+	hm_calls_leave();
+	return fresh;
+}
+
+static bool try_quickly(struct hm_quick *self)
+{
+	bool may = hm_quick_begin(self);
+
+	CHECK_U32(self->inside, 1);
+	hm_quick_leave(self);
+	CHECK_U32(self->inside, 0);
+	return may;
+}
+
+static void stop(void)
+{
+	hm_calls_enter();
+	hm_quick_stop();
+}
+
+static void resume(void)
+{
+	hm_quick_resume();
+	hm_calls_leave();
+}
+
+/* ---- The system's part ---- */
+
+static struct hm_system_calls real;
+static unsigned refusals;
+static bool has_fence; /* until it is refused */
+
+static int refuse_barrier(int command)
+{
+	(void)command;
+	refusals++;
+	errno = EPERM;
+	return -1;
+}
+
+/* ---- A crowd ---- */
+
+/* All of it plain: whoever is inside, or has stopped everybody, is alone with it. */
+struct worker {
+	struct hm_quick *quick;
+	size_t begun, done;
+	size_t by_stopper;
+	_Atomic size_t calls;
+	pthread_t thread;
+};
+
+static struct worker workers[THREADS];
+static _Atomic unsigned working, looks;
+
+static void do_something(struct worker *self)
+{
+	self->begun++;
+	atomic_signal_fence(memory_order_seq_cst);
+	self->done++;
+}
+
+static void *work(void *argument)
+{
+	struct worker *self = argument;
+
+	for (unsigned i = 0; i < CALLS || atomic_load(&looks) < LEAST_STOPS; i++) {
+		bool may = hm_quick_begin(self->quick);
+
+		if (may)
+			do_something(self);
+		hm_quick_leave(self->quick);
+		self->calls++;
+		if (may)
+			continue;
+		hm_quick_enter(self->quick);
+		do_something(self);
+		hm_quick_leave(self->quick);
+	}
+	atomic_fetch_sub(&working, 1);
+	return NULL;
+}
+
+/* While everybody is stopped: nobody is in the middle, and nobody moves. */
+static void look(void)
+{
+	size_t sum = 0, again = 0;
+
+	stop();
+	for (size_t i = 0; i < THREADS; i++) {
+		CHECK_SIZE(workers[i].begun, workers[i].done);
+		workers[i].by_stopper++;
+		sum += workers[i].begun;
+	}
+	for (unsigned i = 0; i < 50; i++)
+		(void)sched_yield();
+	for (size_t i = 0; i < THREADS; i++)
+		again += workers[i].begun;
+	CHECK_SIZE(again, sum);
+	resume();
+}
+
+/* The fence is refused from the stop with that number on. */
+static void run_crowd(unsigned refused_at)
+{
+	atomic_store(&looks, 0);
+	atomic_store(&working, THREADS);
+	for (size_t i = 0; i < THREADS; i++) {
+		workers[i] = (struct worker){ .quick = workers[i].quick };
+		if (workers[i].quick == NULL)
+			workers[i].quick = new_quick(false);
+		if (pthread_create(&workers[i].thread, NULL, work, &workers[i]) != 0)
+			abort();
+	}
+	for (unsigned i = 0; i < STOPS && atomic_load(&working) != 0; i++) {
+		if (i == refused_at)
+			hm_system.barrier = refuse_barrier;
+		look();
+		atomic_store(&looks, i + 1);
+	}
+	for (size_t i = 0; i < THREADS; i++) {
+		(void)pthread_join(workers[i].thread, NULL);
+		CHECK_SIZE(workers[i].begun, workers[i].calls);
+		CHECK_SIZE(workers[i].done, workers[i].calls);
+		CHECK_SIZE(workers[i].by_stopper, looks);
+	}
+}
+
+/* ---- Tests ---- */
+
+/* Before anybody has a thread: a process in which the fence was never to be had. */
+static void without_a_fence_from_the_start_each_brings_his_own(void)
+{
+	struct hm_quick *self;
+	int status = -1;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		(void)alarm(WATCHDOG);
+		hm_system.barrier = refuse_barrier;
+		hm_quick_prepare();
+		CHECK_U32(refusals, 1);
+		self = new_quick(false);
+		CHECK_U32(self->attention, HM_QUICK_FENCE);
+		CHECK(!try_quickly(self));
+		run_crowd(UINT32_MAX);
+		/* It is not asked again. */
+		CHECK_U32(refusals, 1);
+		_exit(tap_failed());
+	}
+	CHECK_INT(waitpid(pid, &status, 0), pid);
+	CHECK_INT(status, 0);
+}
+
+static void quick_calls_are_for_the_usual(void)
+{
+	struct hm_quick *self;
+
+	hm_calls_enter();
+	hm_quick_register(&quick[used]);
+	hm_calls_leave();
+	self = &quick[used++];
+	CHECK(!try_quickly(self)); /* nobody has said yet that it is usual */
+	hm_quick_set_unusual(self, false);
+	CHECK(try_quickly(self) == has_fence);
+	hm_quick_set_unusual(self, true);
+	CHECK(!try_quickly(self));
+	/* Whoever has to may enter all the same. */
+	hm_quick_enter(self);
+	CHECK_U32(self->inside, 1);
+	hm_quick_leave(self);
+	hm_quick_set_unusual(self, true);
+	hm_quick_set_unusual(self, false);
+	CHECK(try_quickly(self) == has_fence);
+}
+
+static void while_stopped_nobody_begins(void)
+{
+	struct hm_quick *usual = new_quick(false), *unusual = new_quick(true);
+
+	stop();
+	CHECK(!try_quickly(usual));
+	CHECK(!try_quickly(unusual));
+	CHECK(usual->attention & HM_QUICK_CLOSED);
+	CHECK(unusual->attention & HM_QUICK_CLOSED);
+	/* May be decided anew meanwhile, and does not let anybody in. */
+	hm_quick_set_unusual(usual, false);
+	CHECK(!try_quickly(usual));
+	resume();
+	CHECK(try_quickly(usual) == has_fence);
+	CHECK_U32(usual->attention, has_fence ? 0 : HM_QUICK_FENCE);
+	CHECK(!try_quickly(unusual));
+	CHECK(unusual->attention & HM_QUICK_UNUSUAL);
+}
+
+static _Atomic bool is_inside, is_leaving, is_going_on;
+
+static void *stay_inside(void *argument)
+{
+	hm_quick_enter(argument);
+	atomic_store(&is_inside, true);
+	for (unsigned i = 0; i < 500; i++)
+		(void)sched_yield();
+	atomic_store(&is_leaving, true);
+	hm_quick_leave(argument);
+	return NULL;
+}
+
+static void stopping_waits_for_who_is_inside(void)
+{
+	struct hm_quick *self = new_quick(false);
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, stay_inside, self) != 0)
+		abort();
+	while (!atomic_load(&is_inside))
+		(void)sched_yield();
+	stop();
+	CHECK(atomic_load(&is_leaving));
+	CHECK_U32(self->inside, 0);
+	resume();
+	(void)pthread_join(thread, NULL);
+}
+
+static void *come_in(void *argument)
+{
+	atomic_store(&is_inside, false);
+	hm_quick_enter(argument);
+	CHECK(atomic_load(&is_going_on));
+	hm_quick_leave(argument);
+	return NULL;
+}
+
+static void who_comes_meanwhile_sleeps_until_it_goes_on(void)
+{
+	struct hm_quick *self = new_quick(false);
+	pthread_t thread;
+
+	atomic_store(&is_inside, true);
+	stop();
+	if (pthread_create(&thread, NULL, come_in, self) != 0)
+		abort();
+	while (atomic_load(&is_inside))
+		(void)sched_yield();
+	for (unsigned i = 0; i < 500; i++)
+		(void)sched_yield();
+	atomic_store(&is_going_on, true);
+	resume();
+	(void)pthread_join(thread, NULL);
+}
+
+static void with_the_fence_nothing_is_lost(void)
+{
+	if (!has_fence)
+		tap_skip("no membarrier here");
+	run_crowd(UINT32_MAX);
+}
+
+/* In a fork's child, where nobody but one is there any more. */
+static void after_a_fork_nobody_is_waited_for(void)
+{
+	struct hm_quick *self = new_quick(false);
+
+	atomic_store(&self->inside, 1);
+	hm_quick_after_fork();
+	hm_quick_stop_alone();
+	CHECK(!try_quickly(self));
+	hm_quick_resume_alone();
+	CHECK_U32(self->attention & HM_QUICK_CLOSED, 0);
+}
+
+/* From here on there is none, so this comes last. */
+static void where_the_fence_is_refused_later_each_brings_his_own(void)
+{
+	struct hm_quick *before = new_quick(false), *after;
+
+	refusals = 0;
+	run_crowd(LEAST_STOPS / 2);
+	CHECK_U32(refusals, has_fence);
+	CHECK_U32(before->attention, HM_QUICK_FENCE);
+	CHECK(!try_quickly(before));
+	after = new_quick(false);
+	CHECK_U32(after->attention, HM_QUICK_FENCE);
+	run_crowd(0);
+	CHECK_U32(refusals, has_fence);
+}
+
+int main(void)
+{
+	(void)alarm(WATCHDOG);
+	real = hm_system;
+	TAP_RUN(without_a_fence_from_the_start_each_brings_his_own);
+	hm_quick_prepare();
+	has_fence = !(new_quick(false)->attention & HM_QUICK_FENCE);
+	TAP_RUN(quick_calls_are_for_the_usual);
+	TAP_RUN(while_stopped_nobody_begins);
+	TAP_RUN(stopping_waits_for_who_is_inside);
+	TAP_RUN(who_comes_meanwhile_sleeps_until_it_goes_on);
+	TAP_RUN(with_the_fence_nothing_is_lost);
+	TAP_RUN(after_a_fork_nobody_is_waited_for);
+	TAP_RUN(where_the_fence_is_refused_later_each_brings_his_own);
+	hm_system = real;
+	return tap_done();
+}

@@ -1,0 +1,389 @@
+/*
+ * Spans: which block an address is, which blocks are free, and where spans are found.
+ */
+#include "hostmem/spans.h"
+#include "spans.h"
+
+#define WHOLE ((uint32_t)HM_SPAN_SIZE)
+
+static struct hm_heap *some_heap(void)
+{
+	static char heap;
+
+	return (struct hm_heap *)(void *)&heap;
+}
+
+/* ---- Which block an address is ---- */
+
+static void every_address_of_a_granule_is_a_block_or_is_none(void)
+{
+	spans_begin();
+	for (unsigned class = 0; class < HM_BLOCK_CLASSES; class ++) {
+		struct hm_span *span = span_of(class, WHOLE);
+		size_t size = hm_block_size(class);
+		uint64_t index = 0;
+
+		CHECK_SIZE(hm_span_block_size(span), size);
+		CHECK_SIZE(span->capacity, HM_SPAN_SIZE / size);
+		CHECK_SIZE(span->count, span->capacity);
+		for (size_t offset = 0; offset < HM_SPAN_SIZE; offset++) {
+			uintptr_t address = hm_span_base(span) + offset;
+			bool begins = hm_span_index(span, address, &index);
+
+			tap_row("class %u, byte %zu", class, offset);
+			CHECK(begins == (offset % size == 0));
+			if (!begins)
+				continue;
+			CHECK_SIZE(index, offset / size);
+			CHECK_SIZE((uintptr_t)hm_span_block(span, index), address);
+			/* Behind the last one there may be room for a part of one. */
+			CHECK(is_free(span, index) == (index < span->capacity));
+			CHECK(!hm_span_is_live(span, index));
+		}
+		hm_span_delete(span);
+	}
+	spans_end();
+}
+
+/* ---- Where spans are found ---- */
+
+static void a_span_is_found_from_its_granule_and_from_nowhere_else(void)
+{
+	struct hm_span *span;
+	uintptr_t base;
+
+	spans_begin();
+	span = hm_span_new(some_heap(), HM_SPAN_COARSE);
+	base = fresh_granule();
+	CHECK(hm_span_find(base) == NULL);
+	hm_span_place_at(span, base);
+	CHECK_POINTER(hm_span_find(base), span);
+	CHECK_POINTER(hm_span_find(base + 1), span);
+	CHECK_POINTER(hm_span_find(base + HM_SPAN_SIZE - 1), span);
+	CHECK(hm_span_find(base - 1) == NULL);
+	CHECK(hm_span_find(base + HM_SPAN_SIZE) == NULL);
+	CHECK(hm_span_find(base + ((uintptr_t)1 << HM_SPAN_LEAF_SHIFT)) == NULL);
+	CHECK_SIZE(span->address, base);
+	hm_span_delete(span);
+	CHECK(hm_span_find(base) == NULL);
+	/* What still has a pointer to it finds nothing there. */
+	CHECK(span->heap == NULL);
+	CHECK(span->owner == NULL);
+	for (uint64_t i = 0; i < 64 * HM_SPAN_COARSE_WORDS; i++)
+		CHECK(!hm_span_is_live(span, i));
+	spans_end();
+}
+
+static void no_address_is_too_strange_to_be_looked_for(void)
+{
+	static const uintptr_t strange[] = {
+		0,
+		1,
+		UINTPTR_MAX,
+		(uintptr_t)1 << 47,
+		((uintptr_t)1 << 47) - 1,
+		(uintptr_t)1 << 63,
+		(uintptr_t)&strange,
+	};
+
+	for (size_t i = 0; i < ROWS(strange); i++) {
+		tap_row("row %zu", i);
+		CHECK(hm_span_find(strange[i]) == NULL);
+	}
+}
+
+static void neighbours_on_both_sides_of_4_gib_have_leaves_of_their_own(void)
+{
+	const uintptr_t border = FAKE_BASE + ((uintptr_t)1 << HM_SPAN_LEAF_SHIFT);
+	struct hm_span *low, *high;
+
+	spans_begin();
+	low = hm_span_new(NULL, HM_SPAN_WHOLE);
+	high = hm_span_new(NULL, HM_SPAN_WHOLE);
+	CHECK(hm_span_make_room(border - HM_SPAN_SIZE));
+	CHECK(hm_span_make_room(border));
+	hm_span_place_at(low, border - HM_SPAN_SIZE);
+	hm_span_place_at(high, border);
+	CHECK_POINTER(hm_span_find(border - 1), low);
+	CHECK_POINTER(hm_span_find(border), high);
+	hm_span_delete(low);
+	CHECK(hm_span_find(border - 1) == NULL);
+	CHECK_POINTER(hm_span_find(border), high);
+	hm_span_delete(high);
+	spans_end();
+}
+
+static void without_memory_there_is_neither_room_nor_a_record(void)
+{
+	/* Where no other test has made room. */
+	const uintptr_t far = FAKE_BASE - ((uintptr_t)8 << HM_SPAN_LEAF_SHIFT);
+	static const enum hm_metadata_kind kinds[] = { HM_METADATA_SPAN_COARSE,
+						       HM_METADATA_SPAN_FINE,
+						       HM_METADATA_SPAN_WHOLE };
+	struct hoard hoard;
+
+	spans_begin();
+	memory_refuse();
+	CHECK(!hm_span_make_room(far));
+	CHECK(hm_span_find(far) == NULL);
+	memory_allow();
+	CHECK(hm_span_make_room(far));
+	for (unsigned kind = 0; kind < HM_SPAN_KINDS; kind++) {
+		tap_row("kind %u", kind);
+		hoard_kind(&hoard, kinds[kind], HM_NEED_NORMAL);
+		CHECK(hm_span_new(NULL, (enum hm_span_kind)kind) == NULL);
+		hoard_end(&hoard, kinds[kind]);
+	}
+	spans_end();
+}
+
+/* ---- Which blocks are free ---- */
+
+#define CHECK_COLLECTED(span, blocks, twice) \
+	check_collected((span), (blocks), (twice), __FILE__, __LINE__)
+
+static void check_collected(struct hm_span *span, unsigned blocks, unsigned twice,
+			    const char *file, int line)
+{
+	struct hm_collected collected = hm_span_collect(span);
+
+	tap_check_u32(collected.blocks, blocks, "collected.blocks", file, line);
+	tap_check_u32(collected.twice, twice, "collected.twice", file, line);
+}
+
+static void what_has_no_pages_is_neither_free_nor_live(void)
+{
+	struct hm_span *span;
+	uint32_t committed = (uint32_t)PAGE;
+
+	spans_begin();
+	for (unsigned class = 0; class < HM_BLOCK_CLASSES; class ++) {
+		span = span_of(class, committed);
+		for (; committed <= HM_SPAN_SIZE; committed += (uint32_t)PAGE) {
+			size_t count = committed / hm_block_size(class);
+
+			tap_row("class %u, %u bytes", class, committed);
+			hm_span_grow(span, committed);
+			CHECK_SIZE(span->count, count);
+			CHECK_SIZE(count_free(span), count);
+			CHECK_STR(hm_span_check(span), NULL);
+			if (count == span->capacity)
+				continue;
+			CHECK(!hm_span_is_live(span, count));
+			CHECK(!hm_span_return(span, count));
+		}
+		committed = (uint32_t)PAGE;
+		hm_span_delete(span);
+	}
+	spans_end();
+}
+
+static void growing_changes_nothing_about_blocks_that_were_there(void)
+{
+	struct hm_span *span;
+
+	spans_begin();
+	span = span_of(4, (uint32_t)PAGE); /* 51 blocks of 80 bytes */
+	for (unsigned i = 0; i < 51; i++)
+		CHECK_SIZE(take_first(span), i);
+	CHECK(hm_span_return(span, 7));
+	hm_span_grow(span, 2 * (uint32_t)PAGE);
+	CHECK_SIZE(span->count, 102);
+	CHECK_SIZE(count_free(span), 51);
+	CHECK(hm_span_is_live(span, 50));
+	CHECK(!hm_span_is_live(span, 7));
+	CHECK(!is_free(span, 7));
+	CHECK(is_free(span, 51));
+	CHECK_COLLECTED(span, 1, 0);
+	CHECK(is_free(span, 7));
+	CHECK_SIZE(count_free(span), 52);
+	hm_span_delete(span);
+	spans_end();
+}
+
+static void a_block_is_freed_once_whoever_frees_it(void)
+{
+	struct hm_span *span;
+
+	spans_begin();
+	span = span_of(0, WHOLE);
+	CHECK(!hm_span_return(span, 0)); /* free already */
+	CHECK_SIZE(take_first(span), 0);
+	CHECK(hm_span_is_live(span, 0));
+	CHECK(hm_span_return(span, 0));
+	CHECK(!hm_span_is_live(span, 0));
+	CHECK(!hm_span_return(span, 0)); /* waits to be taken over */
+	CHECK_SIZE(count_free(span), span->capacity - 1U);
+	CHECK_COLLECTED(span, 1, 0);
+	CHECK_SIZE(count_free(span), span->capacity);
+	CHECK(!hm_span_return(span, 0)); /* has been */
+	CHECK_SIZE(take_first(span), 0);
+	CHECK(hm_span_return(span, 0));
+	hm_span_delete(span);
+	spans_end();
+}
+
+/* What two who miss each other leave behind. */
+static void both_marks_count_as_freed_twice_and_are_one_free_block(void)
+{
+	struct hm_span *span;
+
+	spans_begin();
+	span = span_of(0, WHOLE);
+	for (unsigned i = 0; i < 200; i++)
+		(void)take_first(span);
+	CHECK(hm_span_return(span, 3));
+	CHECK(hm_span_return(span, 70));
+	CHECK(hm_span_return(span, 130));
+	span->words[0].free |= UINT64_C(1) << 3;
+	span->words[2].free |= UINT64_C(1) << 2;
+	CHECK_COLLECTED(span, 3, 2);
+	CHECK_SIZE(count_free(span), span->capacity - 197U);
+	CHECK_COLLECTED(span, 0, 0);
+	CHECK_STR(hm_span_check(span), NULL);
+	hm_span_delete(span);
+	spans_end();
+}
+
+static void empty_is_what_has_no_live_block(void)
+{
+	struct hm_span *span;
+	struct hm_collected collected = { 77, 77 };
+
+	spans_begin();
+	for (unsigned class = 0; class < HM_BLOCK_CLASSES; class += 13) {
+		tap_row("class %u", class);
+		span = span_of(class, WHOLE / 2);
+		CHECK(hm_span_looks_empty(span));
+		CHECK_SIZE(take_first(span), 0);
+		CHECK(!hm_span_looks_empty(span));
+		CHECK(!hm_span_is_empty(span, &collected));
+		CHECK(hm_span_return(span, 0));
+		CHECK(hm_span_looks_empty(span));
+		CHECK(!is_free(span, 0));
+		CHECK(hm_span_is_empty(span, &collected));
+		CHECK_U32(collected.blocks, 1);
+		CHECK_U32(collected.twice, 0);
+		/* Which takes over what has been returned. */
+		CHECK(is_free(span, 0));
+		hm_span_delete(span);
+	}
+	spans_end();
+}
+
+static void the_cursor_goes_round_and_stays_where_something_is_free(void)
+{
+	struct hm_span *span;
+
+	spans_begin();
+	span = span_of(3, WHOLE); /* 16 words */
+	for (uint64_t i = 0; i < 1024; i++)
+		CHECK_SIZE(take_first(span), i);
+	CHECK(!hm_span_advance(span));
+	span->words[2].free = 1;
+	CHECK_SIZE(take_first(span), 128);
+	CHECK_U32(span->cursor, 2);
+	span->words[1].free = 2;
+	CHECK_SIZE(take_first(span), 65);
+	CHECK(!hm_span_advance(span));
+	hm_span_delete(span);
+	spans_end();
+}
+
+static void a_span_of_another_class_begins_anew(void)
+{
+	struct hm_span *span;
+
+	spans_begin();
+	span = span_of(HM_BLOCK_CLASSES - 1, WHOLE / 2 + (uint32_t)PAGE);
+	CHECK_SIZE(span->count, 9);
+	hm_span_format(span, 8);
+	CHECK_U32(span->class, 8);
+	CHECK_SIZE(span->count, (WHOLE / 2 + PAGE) / 160);
+	CHECK_SIZE(count_free(span), span->count);
+	CHECK_U32(span->cursor, 0);
+	CHECK_STR(hm_span_check(span), NULL);
+	hm_span_delete(span);
+	spans_end();
+}
+
+/* ---- The checker ---- */
+
+static void each_broken_rule_of_a_record_is_found(void)
+{
+	struct hm_span *span;
+	uintptr_t base;
+
+	spans_begin();
+	span = span_of(0, (uint32_t)PAGE); /* 256 blocks */
+	base = hm_span_base(span);
+	CHECK_STR(hm_span_check(span), NULL);
+	span->base = base + HM_SPAN_SIZE;
+	CHECK_STR(hm_span_check(span), "a span is not where the table says");
+	span->base = base;
+	span->count = 257;
+	CHECK_STR(hm_span_check(span), "a span has blocks without pages");
+	span->count = 256;
+	span->words[4].free |= 1;
+	CHECK_STR(hm_span_check(span), "a free block has no pages");
+	span->words[4].free = 0;
+	span->words[63].returned &= ~UINT64_C(1);
+	CHECK_STR(hm_span_check(span), "a block without pages may be freed");
+	span->words[63].returned |= 1;
+	CHECK_STR(hm_span_check(span), NULL);
+	hm_span_delete(span);
+	spans_end();
+}
+
+/* ---- Lists ---- */
+
+static void a_list_gives_up_any_of_its_spans(void)
+{
+	spans_begin();
+	for (unsigned removed = 0; removed < 3; removed++) {
+		struct hm_span_list list = { NULL, 0 };
+		struct hm_span *spans[3];
+		size_t seen = 0;
+
+		for (unsigned i = 0; i < 3; i++) {
+			spans[i] = span_of(0, WHOLE);
+			hm_span_push(&list, spans[i], HM_SPAN_FULL);
+			CHECK_POINTER(list.first, spans[i]);
+			CHECK_U32(spans[i]->place, HM_SPAN_FULL);
+		}
+		hm_span_unlink(&list, spans[removed]);
+		CHECK_U32(spans[removed]->place, HM_SPAN_NOWHERE);
+		CHECK_SIZE(list.count, 2);
+		for (struct hm_span *span = list.first; span != NULL; span = span->next) {
+			CHECK(span != spans[removed]);
+			CHECK(span->next == NULL || span->next->previous == span);
+			seen++;
+		}
+		CHECK_SIZE(seen, 2);
+		hm_span_unlink(&list, list.first);
+		hm_span_unlink(&list, list.first);
+		CHECK(list.first == NULL);
+		for (unsigned i = 0; i < 3; i++)
+			hm_span_delete(spans[i]);
+	}
+	spans_end();
+}
+
+int main(void)
+{
+	TAP_RUN(every_address_of_a_granule_is_a_block_or_is_none);
+	TAP_RUN(a_span_is_found_from_its_granule_and_from_nowhere_else);
+	TAP_RUN(no_address_is_too_strange_to_be_looked_for);
+	TAP_RUN(neighbours_on_both_sides_of_4_gib_have_leaves_of_their_own);
+	TAP_RUN(without_memory_there_is_neither_room_nor_a_record);
+	TAP_RUN(what_has_no_pages_is_neither_free_nor_live);
+	TAP_RUN(growing_changes_nothing_about_blocks_that_were_there);
+	TAP_RUN(a_block_is_freed_once_whoever_frees_it);
+	TAP_RUN(both_marks_count_as_freed_twice_and_are_one_free_block);
+	TAP_RUN(empty_is_what_has_no_live_block);
+	TAP_RUN(the_cursor_goes_round_and_stays_where_something_is_free);
+	TAP_RUN(a_span_of_another_class_begins_anew);
+	TAP_RUN(each_broken_rule_of_a_record_is_found);
+	TAP_RUN(a_list_gives_up_any_of_its_spans);
+	return tap_done();
+}
