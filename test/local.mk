@@ -13,6 +13,7 @@ unit_tests = \
 	%D%/unit/arenas_seen \
 	%D%/unit/arguments \
 	%D%/unit/attempt \
+	%D%/unit/attempt_economize \
 	%D%/unit/availability \
 	%D%/unit/bitmap \
 	%D%/unit/blocksizes \
@@ -40,6 +41,10 @@ unit_tests = \
 	%D%/unit/gate \
 	%D%/unit/gate_asleep \
 	%D%/unit/granules \
+	%D%/unit/heap \
+	%D%/unit/heap_threads \
+	%D%/unit/heaplarge \
+	%D%/unit/heappages \
 	%D%/unit/host \
 	%D%/unit/largepages \
 	%D%/unit/lending \
@@ -88,9 +93,11 @@ unit_tests = \
 	%D%/unit/spans \
 	%D%/unit/spans_random \
 	%D%/unit/spare \
+	%D%/unit/threadcaches \
 	%D%/unit/tidy \
 	%D%/unit/tidy_threads \
 	%D%/unit/waiting \
+	%D%/unit/waiting_blocks \
 	%D%/unit/waiting_random
 test_unit_slot_LDADD = libhostmem-jsrt-internal.la
 
@@ -356,10 +363,13 @@ threaded_tests = \
 	%D%/unit/directory \
 	%D%/unit/events \
 	%D%/unit/faults_random \
+	%D%/unit/fence \
 	%D%/unit/figures \
 	%D%/unit/gate \
 	%D%/unit/gate_asleep \
 	%D%/unit/granules \
+	%D%/unit/heap \
+	%D%/unit/heap_threads \
 	%D%/unit/host \
 	%D%/unit/lock \
 	%D%/unit/mappings \
@@ -375,6 +385,7 @@ threaded_tests = \
 	%D%/unit/shelf \
 	%D%/unit/slot \
 	%D%/unit/spans_random \
+	%D%/unit/threadcaches \
 	%D%/unit/tidy_threads \
 	%D%/unit/waiting \
 	%D%/unit/waiting_random
@@ -460,6 +471,7 @@ noinst_HEADERS += \
 	%D%/unit/arena.h \
 	%D%/unit/caches.h \
 	%D%/unit/fake.h \
+	%D%/unit/heaps.h \
 	%D%/unit/kernel.h \
 	%D%/unit/map.h \
 	%D%/unit/other.h \

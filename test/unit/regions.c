@@ -156,6 +156,37 @@ static void only_a_live_region_of_the_host_is_locked(void)
 	check_empty();
 }
 
+/* Callers may look at it and protect it, but neither commit nor free it. */
+static void a_heaps_region_is_not_locked_for_callers(void)
+{
+	struct hm_region_fields fields = fields_of(FAKE_BASE, FAKE_BASE + UNIT,
+						   HM_REGION_LIVE);
+	struct hm_region_ticket ticket;
+	struct hm_region *region;
+	bool busy;
+
+	enter(FAKE_BASE + UNIT, UNIT);
+	region = hm_regions_lock_callers(host(0), FAKE_BASE + UNIT);
+	CHECK_POINTER(region, record_at(FAKE_BASE + UNIT));
+	CHECK(!hm_region_is_heaps(region));
+	hm_regions_unlock(region);
+	CHECK_POINTER(hm_regions_lock_callers(host(1), FAKE_BASE + UNIT), NULL);
+	CHECK_POINTER(hm_regions_lock_callers(host(0), FAKE_BASE), NULL);
+	fields.traits = HM_REGION_HEAP | HM_REGION_RESET;
+	CHECK_HR(hm_regions_enter(&fields, false, &ticket), S_OK);
+	CHECK_POINTER(hm_regions_lock_callers(host(0), FAKE_BASE), NULL);
+	/* And it is not left locked. */
+	region = hm_regions_try_lock(FAKE_BASE, &busy);
+	CHECK_POINTER(region, ticket.region);
+	CHECK(hm_region_is_heaps(region));
+	hm_regions_unlock(region);
+	CHECK_POINTER(hm_regions_lock(host(0), FAKE_BASE), region);
+	hm_regions_unlock(region);
+	drop(FAKE_BASE);
+	drop(FAKE_BASE + UNIT);
+	check_empty();
+}
+
 static void units_are_in_use_where_a_live_region_touches_them(void)
 {
 	static const struct {
@@ -352,6 +383,7 @@ int main(void)
 	TAP_RUN(neighbours_far_apart_are_found_across_the_void);
 	TAP_RUN(a_view_tells_what_was_entered);
 	TAP_RUN(only_a_live_region_of_the_host_is_locked);
+	TAP_RUN(a_heaps_region_is_not_locked_for_callers);
 	TAP_RUN(units_are_in_use_where_a_live_region_touches_them);
 	TAP_RUN(an_exact_place_conflicts_by_whole_units);
 	TAP_RUN(regions_that_are_leaving_make_room);
