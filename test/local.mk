@@ -22,6 +22,7 @@ unit_tests = \
 	%D%/unit/caches \
 	%D%/unit/caches_move \
 	%D%/unit/caches_random \
+	%D%/unit/caches_threads \
 	%D%/unit/calls \
 	%D%/unit/clock \
 	%D%/unit/commit \
@@ -359,6 +360,7 @@ threaded_tests = \
 	%D%/unit/bitmap \
 	%D%/unit/budget \
 	%D%/unit/budget_threads \
+	%D%/unit/caches_threads \
 	%D%/unit/calls \
 	%D%/unit/directory \
 	%D%/unit/events \

@@ -5,7 +5,7 @@
 #include "hostmem/heappages.h"
 #include "heaps.h"
 
-static struct hm_heap heap;
+static struct hm_heap heap, second;
 static struct listener ear;
 
 static void begin(void)
@@ -115,6 +115,38 @@ static void near_the_limit_a_page_will_do(void)
 	CHECK_SIZE(fake_usage(&fake).cRefusedBudget, 2);
 	CHECK_HR(heap_free(&heap, blocks[5]), S_OK);
 	CHECK_POINTER(heap_take(&heap, 1024), blocks[5]);
+	end();
+}
+
+/* And nobody has to give up for it what he keeps. */
+static void a_shorter_step_comes_before_what_is_kept(void)
+{
+	begin();
+	heap_make(&second, MALLOC_THREADSAFE);
+	CHECK_HR(heap_free(&second, heap_take(&second, 64)), S_OK);
+	(void)heap_take(&heap, PAGE);
+	fake_limit(host, 3 * PAGE);
+	(void)heap_take(&heap, PAGE);
+	CHECK_HEAPS(2 * PAGE, 2, 3 * PAGE);
+	hm_heap_destroy(&second);
+	end();
+}
+
+static void refuse_more_than_a_page(void *unused)
+{
+	(void)unused;
+	fake.pages.answer[COMMIT] = fake.pages.size > PAGE ? E_OUTOFMEMORY : S_OK;
+}
+
+static void where_the_system_is_short_a_page_will_do(void)
+{
+	begin();
+	(void)heap_take(&heap, PAGE);
+	fake.pages.hook = refuse_more_than_a_page;
+	(void)heap_take(&heap, PAGE);
+	CHECK_HEAPS(2 * PAGE, 2, 2 * PAGE);
+	CHECK_CALLS(1, 3, 0);
+	fake.pages.hook = NULL;
 	end();
 }
 
@@ -339,6 +371,8 @@ int main(void)
 	TAP_RUN(each_class_has_steps_of_its_own);
 	TAP_RUN(where_addresses_are_charged_a_span_is_committed_at_once);
 	TAP_RUN(near_the_limit_a_page_will_do);
+	TAP_RUN(a_shorter_step_comes_before_what_is_kept);
+	TAP_RUN(where_the_system_is_short_a_page_will_do);
 	TAP_RUN(a_block_that_crosses_a_page_has_as_many_as_it_needs);
 	TAP_RUN(a_larger_free_block_is_taken_before_anything_is_refused);
 	TAP_RUN(pages_that_nobody_uses_are_used_before_anything_is_refused);

@@ -247,21 +247,39 @@ static void a_thread_may_end_after_its_heap(void)
 	end(1);
 }
 
+static void take_and_stay(struct heap_task *task)
+{
+	heap_take_many(task);
+	reach(1);
+	wait_for_stage(2);
+	heap_free_many(task);
+}
+
 /* ---- Destructors that run after ours ---- */
 
 static void *late;
 
-/* Ours was made first, so it runs first. */
+/* Ours was made first, so it runs first.  Meanwhile somebody else gets the record. */
 static void free_and_take_late(void *unused)
 {
+	struct heap_task task = { take_and_stay, &heaps[0], blocks, 8, 64 };
+	pthread_t thread;
+
 	(void)unused;
+	reach(0);
+	if (pthread_create(&thread, NULL, heap_run_task, &task) != 0)
+		abort();
+	wait_for_stage(1);
+	CHECK_SIZE(count_serving(&heaps[0]), 1);
 	CHECK(hm_heap_cache(&heaps[0]) == NULL);
 	CHECK(cache_here(&heaps[0]) == NULL);
 	CHECK_HR(heap_free(&heaps[0], late), S_OK);
 	CHECK_HR(heap_free(&heaps[0], late), HOST_E_INVALIDOPERATION);
 	late = heap_take(&heaps[0], 64);
 	CHECK_HR(heap_free(&heaps[0], heap_take(&heaps[0], 2000)), S_OK);
-	CHECK_SIZE(count_serving(&heaps[0]), 0);
+	CHECK_SIZE(count_serving(&heaps[0]), 1);
+	reach(2);
+	(void)pthread_join(thread, NULL);
 }
 
 static pthread_key_t late_key;
@@ -288,14 +306,6 @@ static void a_thread_that_is_ending_works_without_a_cache(void)
 }
 
 /* ---- Fork ---- */
-
-static void take_and_stay(struct heap_task *task)
-{
-	heap_take_many(task);
-	reach(1);
-	wait_for_stage(2);
-	heap_free_many(task);
-}
 
 static void look_in_the_child(void)
 {

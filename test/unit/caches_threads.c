@@ -1,0 +1,90 @@
+/*
+ * One owner, and other threads that free its blocks: none of them is forgotten, whenever
+ * the owner takes them over.
+ */
+#include "hostmem/caches.h"
+#include "caches.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
+
+enum { THREADS = 3, SPANS = 6, ROUNDS = 40, WATCHDOG = 300 };
+
+static struct hm_cache own, others[THREADS];
+static struct hm_span *spans[SPANS];
+static _Atomic unsigned working, refused;
+
+/* Every third block of each span is for one of them. */
+static void *put_away(void *argument)
+{
+	size_t self = (size_t)(uintptr_t)argument;
+
+	for (uint64_t i = self; i < KIB_BLOCKS; i += THREADS) {
+		for (size_t span = 0; span < SPANS; span++) {
+			if (!hm_cache_put_away(&others[self], spans[span], i))
+				atomic_fetch_add(&refused, 1);
+		}
+	}
+	atomic_fetch_sub(&working, 1);
+	return NULL;
+}
+
+static void take_all_blocks(void)
+{
+	for (size_t i = 0; i < SPANS * KIB_BLOCKS; i++)
+		CHECK(cache_take(&own, KIB_CLASS) != NULL);
+	CHECK(cache_take(&own, KIB_CLASS) == NULL);
+	CHECK_SIZE(own.full.count, SPANS);
+}
+
+static void free_all_blocks_elsewhere(void)
+{
+	pthread_t threads[THREADS];
+
+	atomic_store(&working, THREADS);
+	for (size_t i = 0; i < THREADS; i++) {
+		if (pthread_create(&threads[i], NULL, put_away, (void *)i) != 0)
+			abort();
+	}
+	while (atomic_load(&working) != 0)
+		hm_cache_collect(&own);
+	for (size_t i = 0; i < THREADS; i++)
+		(void)pthread_join(threads[i], NULL);
+	hm_cache_collect(&own);
+}
+
+static void every_returned_block_comes_back(void)
+{
+	spans_begin();
+	cache_begin(&own);
+	for (size_t i = 0; i < SPANS; i++)
+		spans[i] = cache_span(&own, KIB_CLASS, WHOLE);
+	for (size_t i = 0; i < THREADS; i++)
+		cache_begin(&others[i]);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		tap_row("round %u", round);
+		take_all_blocks();
+		free_all_blocks_elsewhere();
+		CHECK(own.queue == NULL);
+		for (size_t i = 0; i < SPANS; i++) {
+			CHECK_SIZE(spans[i]->words[0].free, UINT64_MAX);
+			CHECK_U32(spans[i]->queued, 0);
+		}
+		CHECK_STR(hm_cache_check(&own), NULL);
+	}
+	for (size_t i = 0; i < THREADS; i++)
+		hm_cache_add_live(&own, &others[i]);
+	CHECK_INT(cache_live(&own, KIB_CLASS), 0);
+	CHECK_SIZE(own.returned, own.collected);
+	CHECK_U32(refused, 0);
+	cache_end(&own);
+	spans_end();
+}
+
+int main(void)
+{
+	(void)alarm(WATCHDOG);
+	TAP_RUN(every_returned_block_comes_back);
+	return tap_done();
+}
