@@ -11,7 +11,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { THREADS = 4, CALLS = 60000, STOPS = 300, LEAST_STOPS = 20, WATCHDOG = 300 };
+enum {
+	THREADS = 4,
+	CALLS = 60000,
+	STOPS = 300,
+	LEAST_STOPS = 20,
+	DUELS = 20000,
+	WATCHDOG = 300
+};
 
 /* Registered for good, so none of them is on a stack. */
 static struct hm_quick quick[16];
@@ -153,6 +160,41 @@ static void run_crowd(unsigned refused_at)
 	}
 }
 
+/* Two that do nothing else, so that they meet. */
+static void *enter_again_and_again(void *argument)
+{
+	struct worker *self = argument;
+
+	while (atomic_load_explicit(&working, memory_order_relaxed) != 0) {
+		hm_quick_enter(self->quick);
+		do_something(self);
+		hm_quick_leave(self->quick);
+	}
+	return NULL;
+}
+
+static void run_duel(void)
+{
+	struct worker *self = &workers[0];
+	unsigned torn = 0;
+
+	*self = (struct worker){ .quick = new_quick(false) };
+	atomic_store(&working, 1);
+	if (pthread_create(&self->thread, NULL, enter_again_and_again, self) != 0)
+		abort();
+	for (unsigned i = 0; i < DUELS; i++) {
+		stop();
+		for (unsigned spins = 0; spins < i % 32; spins++)
+			torn += self->begun != *(volatile size_t *)&self->done;
+		torn += self->begun++ != self->done++;
+		resume();
+	}
+	atomic_store(&working, 0);
+	(void)pthread_join(self->thread, NULL);
+	CHECK_U32(torn, 0);
+	CHECK_SIZE(self->begun, self->done);
+}
+
 /* ---- Tests ---- */
 
 /* Before anybody has a thread: a process in which the fence was never to be had. */
@@ -173,6 +215,7 @@ static void without_a_fence_from_the_start_each_brings_his_own(void)
 		CHECK_U32(self->attention, HM_QUICK_FENCE);
 		CHECK(!try_quickly(self));
 		run_crowd(UINT32_MAX);
+		run_duel();
 		/* It is not asked again. */
 		CHECK_U32(refusals, 1);
 		_exit(tap_failed());
@@ -283,6 +326,7 @@ static void with_the_fence_nothing_is_lost(void)
 	if (!has_fence)
 		tap_skip("no membarrier here");
 	run_crowd(UINT32_MAX);
+	run_duel();
 }
 
 /* In a fork's child, where nobody but one is there any more. */
