@@ -28,6 +28,9 @@ static void *put_away(void *argument)
 		continue;
 	for (uint64_t i = self; i < BLOCKS; i += THREADS) {
 		for (size_t span = 0; span < SPANS; span++) {
+			/* So that they find it out of the queue together. */
+			while (i % 2 == 0 && atomic_load(&spans[span]->queued) != 0)
+				(void)sched_yield();
 			if (!hm_cache_put_away(&others[self], spans[span], i))
 				atomic_fetch_add(&refused, 1);
 		}
