@@ -50,8 +50,8 @@ static void a_large_block_is_a_reservation_of_whole_pages(void)
 	};
 
 	for (size_t i = 0; i < ROWS(rows); i++) {
-		const struct hm_block_wish wish = { rows[i].size, rows[i].alignment,
-						    eTaskCritical, false };
+		const struct hm_block_wish wish = { .size = rows[i].size,
+						    .alignment = rows[i].alignment };
 		void *block = NULL;
 
 		tap_row("row %zu", i);
@@ -70,10 +70,10 @@ static void a_large_block_is_a_reservation_of_whole_pages(void)
 static void what_is_more_than_all_addresses_is_refused_and_counted(void)
 {
 	static const struct hm_block_wish wishes[] = {
-		{ SIZE_MAX, 16, eTaskCritical, false },
-		{ SIZE_MAX - 4095, 16, eTaskCritical, false },
-		{ 1, (SIZE_MAX >> 1) + 1, eTaskCritical, false },
-		{ (size_t)1 << 47, 16, eTaskCritical, false },
+		{ .size = SIZE_MAX, .alignment = 16 },
+		{ .size = SIZE_MAX - 4095, .alignment = 16 },
+		{ .size = 1, .alignment = (SIZE_MAX >> 1) + 1 },
+		{ .size = (size_t)1 << 47, .alignment = 16 },
 	};
 	void *block = NULL;
 
@@ -249,7 +249,9 @@ static void fault_rules_see_every_large_block(void)
 /* On pages that exist. */
 static void a_kept_block_reads_as_zero_where_that_is_wanted(void)
 {
-	struct hm_block_wish wish = { 2 * PAGE - 9, 16, eTaskCritical, true };
+	struct hm_block_wish wish = { .size = 2 * PAGE - 9,
+				      .alignment = 16,
+				      .zero = true };
 	unsigned char *block;
 	void *again = NULL;
 	size_t sum = 0;
