@@ -9,7 +9,7 @@
 #include <sched.h>
 #include <unistd.h>
 
-enum { THREADS = 3, SPANS = 2, ROUNDS = 40, WATCHDOG = 300 };
+enum { THREADS = 3, SPANS = 2, ROUNDS = 10, WATCHDOG = 300 };
 
 /* Of 16 bytes, so that there are many. */
 #define BLOCKS (HM_SPAN_SIZE / 16)
@@ -25,11 +25,11 @@ static void *put_away(void *argument)
 
 	atomic_fetch_add(&ready, 1);
 	while (atomic_load(&ready) != THREADS)
-		continue;
+		(void)sched_yield();
 	for (uint64_t i = self; i < BLOCKS; i += THREADS) {
 		for (size_t span = 0; span < SPANS; span++) {
 			/* So that they find it out of the queue together. */
-			while (i % 2 == 0 && atomic_load(&spans[span]->queued) != 0)
+			while (i % 16 == 0 && atomic_load(&spans[span]->queued) != 0)
 				(void)sched_yield();
 			if (!hm_cache_put_away(&others[self], spans[span], i))
 				atomic_fetch_add(&refused, 1);
