@@ -57,6 +57,10 @@ typedef enum MALLOC_TYPE {
  * if blocks are live; cbHeap and cBlocks of the usage drop with it, and cLeakedBlocks
  * tells how many there were.
  *
+ * The last Release of a heap comes when no other call of it is under way, in a callback
+ * of such a call neither.  What is done to the protection of its pages is undone before the
+ * block is freed.
+ *
  * A heap takes its pages from the host, as a request of operation HostMemHeap at the level
  * of the call that needs them.  Most calls need none.  VirtualQuery and WalkRegions show
  * those pages; VirtualProtect changes them; to VirtualAlloc their addresses are taken, and

@@ -2,17 +2,17 @@
  * Block sizes: two tables, and the rule that made them.
  *
  * More sizes would leave less in excess in each block, and more spans with a few blocks
- * only; a quarter of a doubling is where mature allocators have ended up, too.
+ * only; a quarter of a doubling is where mature allocators have ended up, too.  Beyond a page
+ * a block has pages of its own: a span with a handful of blocks is seldom empty, so what is
+ * freed there would serve no other size.
  *
  * No locks.
  */
 #include "blocksizes.h"
 
 const uint16_t hm_block_sizes[HM_BLOCK_CLASSES] = {
-	16,   32,   48,    64,    80,    96,    112,   128,   160,   192,
-	224,  256,  320,   384,   448,   512,   640,   768,   896,   1024,
-	1280, 1536, 1792,  2048,  2560,  3072,  3584,  4096,  5120,  6144,
-	7168, 8192, 10240, 12288, 14336, 16384, 20480, 24576, 28672, 32768,
+	16,  32,  48,  64,  80,  96,   112,  128,  160,  192,  224,  256,  320,  384,
+	448, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096,
 };
 
 const uint8_t hm_block_near[HM_BLOCK_NEAR / 16 + 1] = {

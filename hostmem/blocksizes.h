@@ -15,8 +15,8 @@
  * A class is the number of a size.
  */
 #define HM_BLOCK_ALIGNMENT ((size_t)16)
-#define HM_BLOCK_LARGEST ((size_t)32 << 10)
-#define HM_BLOCK_CLASSES 40U
+#define HM_BLOCK_LARGEST ((size_t)4 << 10)
+#define HM_BLOCK_CLASSES 28U
 
 extern HM_HIDDEN const uint16_t hm_block_sizes[HM_BLOCK_CLASSES];
 /* The class of (size + 15) / 16, up to 1024 bytes. */

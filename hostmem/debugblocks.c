@@ -71,7 +71,7 @@ static void *enter_record(struct hm_debug_heap *debug, struct hm_record *record,
 	hm_records_add(&debug->records, record, &record_wish);
 	/* Large places are zero by now. */
 	hm_marks_give(debug->marks, record, wish->zeroed,
-		      record->length > debug->heap.largest);
+		      record->length > HM_BLOCK_LARGEST);
 	hm_calls_leave();
 	return record_wish.block;
 }

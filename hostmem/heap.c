@@ -9,7 +9,6 @@
  * the other way round.  hm_caches_lock where there is more than one heap to look at.
  */
 #include "heap.h"
-#include "arenapages.h"
 #include "arguments.h"
 #include "calls.h"
 #include "debugheap.h"
@@ -20,17 +19,6 @@ static _Atomic uint64_t last_number;
 
 /* ---- Life ---- */
 
-/*
- * A span with a handful of blocks is seldom empty, so what is freed there would serve no
- * other size; beyond a page a block has pages of its own.  But where pages that are not
- * committed cost mappings, of which there are some ten thousands only, blocks share spans as
- * long as two fit.
- */
-static size_t largest_of(const struct hm_host *host)
-{
-	return host->pages == hm_pages_with_guards ? HM_PAGE_SIZE : HM_BLOCK_LARGEST;
-}
-
 HRESULT hm_heap_init(struct hm_heap *heap, struct hm_host *host, DWORD type)
 {
 	heap->host = host;
@@ -38,7 +26,6 @@ HRESULT hm_heap_init(struct hm_heap *heap, struct hm_host *host, DWORD type)
 	hm_calls_enter();
 	heap->common = hm_cache_new(heap);
 	if (heap->common != NULL) {
-		heap->largest = largest_of(host);
 		heap->number = 1 + atomic_fetch_add(&last_number, 1);
 		heap->slot = heap->number % HM_CACHE_SLOTS;
 		heap->protect = type & MALLOC_EXECUTABLE ? PAGE_EXECUTE_READWRITE
@@ -137,19 +124,12 @@ static void *find_quickly(struct hm_heap *heap, unsigned class)
 	return block;
 }
 
-bool hm_heap_class(const struct hm_heap *heap, size_t size, size_t alignment,
-		   unsigned *class)
-{
-	return size <= heap->largest && hm_block_aligned_class(size, alignment, class) &&
-	       hm_block_size(*class) <= heap->largest;
-}
-
 void *hm_heap_find_ready(struct hm_heap *heap, size_t size)
 {
 	unsigned class;
 	void *block;
 
-	if (!hm_heap_class(heap, size, HM_BLOCK_ALIGNMENT, &class) ||
+	if (!hm_block_aligned_class(size, HM_BLOCK_ALIGNMENT, &class) ||
 	    FAILED(hm_gate_enter_calls(heap->host, HM_IMPATIENT)))
 		return NULL;
 	block = hm_heap_find(heap, class);
@@ -182,7 +162,7 @@ HRESULT hm_heap_alloc(struct hm_heap *heap, const struct hm_block_wish *wish, vo
 	HRESULT hr;
 
 	if ((unsigned)wish->level <= eProcessCritical &&
-	    hm_heap_class(heap, wish->size, wish->alignment, &class)) {
+	    hm_block_aligned_class(wish->size, wish->alignment, &class)) {
 		*out = find_quickly(heap, class);
 		if (*out != NULL)
 			return S_OK;

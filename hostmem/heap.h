@@ -27,7 +27,6 @@ struct hm_heap {
 	uint64_t number; /* of no other heap of the process, ever; not 0 */
 	uint32_t slot;   /* of a thread's caches, in which the one for it is looked for */
 	DWORD protect;   /* of its pages */
-	size_t largest; /* bytes of a block in a span; larger ones have pages of their own */
 	struct hm_cache *common;
 	struct hm_lock lock; /* HM_RANK_HEAP: the common cache, the large blocks */
 	struct hm_span_list large;
@@ -91,10 +90,6 @@ HRESULT hm_heap_resize(struct hm_heap *heap, void *block, size_t size,
 		       EMemoryCriticalLevel level);
 /* Gives back what it keeps for later; *freed receives bytes of pages. */
 HRESULT hm_heap_trim(struct hm_heap *heap, size_t *freed);
-
-/* The class of a block in a span; false: it gets pages of its own. */
-bool hm_heap_class(const struct hm_heap *heap, size_t size, size_t alignment,
-		   unsigned *class);
 
 /* A block that needs no pages, of a small size; NULL = there is none at hand. */
 void *hm_heap_find_ready(struct hm_heap *heap, size_t size);

@@ -5,6 +5,11 @@
  * it is.  One that has to grow beyond them moves; addresses in advance were not taken, since
  * a budget may charge them.
  *
+ * Without guard pages each of them costs the kernel two mappings, so there can be some
+ * 32,000.  Sharing spans as far as two blocks fit was rejected: two thirds of a heap could
+ * be free there and serve no other size; and doing so only without guard pages, because the
+ * same calls are to have the same events on every machine.
+ *
  * A few that were freed are kept for later, if they are small: sizes of a few pages come and
  * go often, and pages cost more than all else about a block.  They are charged, like idle
  * spans, and go where those go.

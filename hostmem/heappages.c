@@ -210,9 +210,10 @@ static void end_extending(struct growth *self, bool done)
 	/* First: what is done next may find that nothing in it is live. */
 	if (bin->growing == NULL && span->count < span->capacity)
 		bin->growing = span;
-	(void)hm_cache_rearrange(cache, span);
-	if (done)
+	if (done) {
+		(void)hm_cache_rearrange(cache, span);
 		self->found = hm_cache_find(cache, self->class);
+	}
 	close_cache(self->heap, cache);
 }
 

@@ -155,19 +155,18 @@ void hm_cache_retire(struct hm_cache *cache)
 
 static struct hm_cache *find_own(uint64_t number)
 {
-	struct hm_cache **link = &own;
+	struct hm_cache **link = &own, *found;
 
 	while (*link != NULL && atomic_load(&(*link)->serves) != number)
 		link = &(*link)->next;
-	if (*link != NULL) {
-		struct hm_cache *found = *link;
-
-		/* To the front: it is likely to be wanted again. */
-		*link = found->next;
-		found->next = own;
-		own = found;
-	}
-	return *link != NULL ? own : NULL;
+	if (*link == NULL)
+		return NULL;
+	found = *link;
+	/* To the front: it is likely to be wanted again. */
+	*link = found->next;
+	found->next = own;
+	own = found;
+	return own;
 }
 
 struct hm_cache *hm_cache_of_thread(struct hm_heap *heap, uint64_t number)

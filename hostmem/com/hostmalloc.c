@@ -95,24 +95,6 @@ static ULONG HOSTMEM_CALL host_malloc_Release(IHostMalloc2 *iface)
 
 /* ---- IHostMalloc ---- */
 
-/* A callback may give up the last reference of its caller's. */
-static IHostMalloc2 *hold(struct hm_heap *heap)
-{
-	struct heap_object *object = hm_container_of(heap, struct heap_object, heap);
-
-	IHostMalloc2_AddRef(&object->IHostMalloc2_iface);
-	return &object->IHostMalloc2_iface;
-}
-
-/* The result of an allocation, unless the heap ends with this. */
-static HRESULT let_go(IHostMalloc2 *held, HRESULT hr, void **out)
-{
-	if (IHostMalloc2_Release(held) != 0)
-		return hr;
-	*out = NULL;
-	return HOST_E_ABANDONED;
-}
-
 HM_SLOW HRESULT alloc_slowly(struct hm_heap *heap, SIZE_T size, SIZE_T alignment,
 			     EMemoryCriticalLevel level, DWORD flags, void **out)
 {
@@ -123,13 +105,10 @@ HM_SLOW HRESULT alloc_slowly(struct hm_heap *heap, SIZE_T size, SIZE_T alignment
 	const struct hm_debug_wish debug = {
 		.size = size, .alignment = alignment, .level = level, .zeroed = wish.zero
 	};
-	IHostMalloc2 *held = hold(heap);
-	HRESULT hr;
 
 	*out = NULL;
-	hr = heap->all_debug ? hm_debug_alloc(heap, &debug, out)
-			     : hm_heap_alloc(heap, &wish, out);
-	return let_go(held, hr, out);
+	return heap->all_debug ? hm_debug_alloc(heap, &debug, out)
+			       : hm_heap_alloc(heap, &wish, out);
 }
 
 /* What the heap itself has not may be among the blocks with records. */
@@ -207,23 +186,21 @@ static HRESULT HOSTMEM_CALL host_malloc_DebugAlloc(IHostMalloc2 *iface, SIZE_T s
 					    .named = true,
 					    .file = file,
 					    .line = line };
-	IHostMalloc2 *held;
 
 	if (out == NULL)
 		return E_POINTER;
 	*out = NULL;
-	held = hold(heap_of(iface));
-	return let_go(held, hm_debug_alloc(heap_of(iface), &wish, out), out);
+	return hm_debug_alloc(heap_of(iface), &wish, out);
 }
 
 /* ---- IHostMalloc2 ---- */
 
 /* Of a large block the heap knows which pages are zero already. */
-static void zero(const struct hm_heap *heap, void *block, SIZE_T size, SIZE_T alignment)
+static void zero(void *block, SIZE_T size, SIZE_T alignment)
 {
 	unsigned class;
 
-	if (hm_heap_class(heap, size, alignment, &class))
+	if (hm_block_aligned_class(size, alignment, &class))
 		memset(block, 0, size);
 }
 
@@ -247,7 +224,7 @@ static HRESULT HOSTMEM_CALL host_malloc_AllocAligned(IHostMalloc2 *iface, SIZE_T
 	alignment = hm_max(alignment, HM_BLOCK_ALIGNMENT);
 	hr = alloc_slowly(heap, size, alignment, level, flags, out);
 	if (SUCCEEDED(hr) && (flags & HOSTMEM_HEAP_ZERO) && !heap->all_debug)
-		zero(heap, *out, size, alignment);
+		zero(*out, size, alignment);
 	return hr;
 }
 

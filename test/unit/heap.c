@@ -171,11 +171,13 @@ static void make_unusual(unsigned what, bool unusual)
 	} else if (what == 1) {
 		CHECK_HR(hm_faults_remove(&host->faults, cookie), S_OK);
 	} else if (what == 2 && unusual) {
+		atomic_fetch_add(&host->waiting.expected, 1);
 		memset(&waiter, 0, sizeof(waiter));
 		waiter.for_any_free = true;
 		hm_waiting_begin(&host->waiting, &host->budget, &waiter);
 	} else if (what == 2) {
 		hm_waiting_cancel(&host->waiting, &waiter);
+		atomic_fetch_sub(&host->waiting.expected, 1);
 	}
 	hm_host_refresh(host);
 }
@@ -356,6 +358,7 @@ static void a_freed_block_goes_to_who_waits_for_one(void)
 	for (size_t i = 0; i < 5; i++)
 		blocks[i] = heap_take(&heap, i == 0 || i == 4 ? 48 : 64);
 	atomic_fetch_add(&heap.waiters, 1);
+	atomic_fetch_add(&host->waiting.expected, 1);
 	hm_waiting_begin(&host->waiting, &host->budget, &waiter);
 	hm_host_refresh(host);
 	CHECK_HR(heap_free(&heap, blocks[0]), S_OK);
@@ -370,6 +373,7 @@ static void a_freed_block_goes_to_who_waits_for_one(void)
 	CHECK_SIZE(fake_usage(&fake).cBlocks, 3);
 	CHECK_HR(heap_free(&heap, want.block), S_OK);
 	CHECK_HR(heap_free(&heap, want.block), HOST_E_INVALIDOPERATION);
+	atomic_fetch_sub(&host->waiting.expected, 1);
 	hm_heaps_after_fork(host);
 	CHECK_U32(heap.waiters, 0);
 	hm_host_refresh(host);
