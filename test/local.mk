@@ -157,6 +157,7 @@ conformance_tests = \
 	%D%/conformance/heap_debug \
 	%D%/conformance/heap_events \
 	%D%/conformance/heap_faults \
+	%D%/conformance/heap_kept \
 	%D%/conformance/heap_leaks \
 	%D%/conformance/heap_limit \
 	%D%/conformance/heap_malloc2 \
@@ -231,6 +232,7 @@ test_conformance_heap_LDADD = libhostmem.la
 test_conformance_heap_debug_LDADD = libhostmem.la
 test_conformance_heap_events_LDADD = libhostmem.la
 test_conformance_heap_faults_LDADD = libhostmem.la
+test_conformance_heap_kept_LDADD = libhostmem.la
 test_conformance_heap_leaks_LDADD = libhostmem.la
 test_conformance_heap_limit_LDADD = libhostmem.la
 test_conformance_heap_malloc2_LDADD = libhostmem.la
@@ -343,6 +345,7 @@ threaded_tests = \
 	%D%/conformance/events_nested \
 	%D%/conformance/gate \
 	%D%/conformance/guard \
+	%D%/conformance/heap_kept \
 	%D%/conformance/heap_limit \
 	%D%/conformance/heap_trim \
 	%D%/conformance/heap_waiting \
