@@ -9,7 +9,7 @@
 
 /*
  * The sizes in which a heap has blocks: each 16 bytes up to 128, then four sizes to a
- * doubling, so that at most a fifth of a block is in excess.  What is larger than the last
+ * doubling, so that beyond 128 bytes at most a fifth of a block is in excess.  What is larger than the last
  * one gets pages of its own.
  *
  * A class is the number of a size.

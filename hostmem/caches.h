@@ -15,7 +15,9 @@
  *   - a thread's own cache: that thread, in a quick call; whoever has stopped quick calls;
  *   - the common cache: under the lock of its heap; of a heap for one thread at a time:
  *     its caller, in a quick call, and who has stopped those;
- *   - a span: who may touch its owner.  It changes its owner where both may be touched.
+ *   - a span: who may touch its owner.  It leaves the common cache under the lock; it leaves
+ *     a thread's, and is given back, only while quick calls are stopped, because another
+ *     thread that has freed a block in it is about to enter it in its owner's queue.
  */
 struct hm_ready {
 	void *block;
@@ -174,7 +176,7 @@ void hm_cache_remove_span(struct hm_cache *cache, struct hm_span *span);
  * one; false = there is none. */
 bool hm_cache_adopt(struct hm_cache *cache, struct hm_cache *common, unsigned class);
 
-/* The same for idle spans, but for `kept` of them. */
+/* Hands over idle spans, but for `kept` of them. */
 void hm_cache_move_idle(struct hm_cache *from, struct hm_cache *to, size_t kept);
 /* Counts what the users of one cache have taken and put back to another one. */
 void hm_cache_add_live(struct hm_cache *to, struct hm_cache *from);

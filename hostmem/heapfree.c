@@ -86,7 +86,7 @@ static HRESULT free_large(struct hm_heap *heap, struct hm_span *span, const void
 	HRESULT hr = HOST_E_INVALIDOPERATION;
 
 	hm_heap_lock(heap);
-	if (span->place == HM_SPAN_LARGE && span->address == (uintptr_t)block &&
+	if (span->place == HM_SPAN_LARGE && hm_span_base(span) == (uintptr_t)block &&
 	    atomic_load(&span->heap) == heap) {
 		*doomed = hm_heap_free_large_locked(heap, span);
 		hr = S_OK;
@@ -192,7 +192,7 @@ HRESULT hm_heap_size(struct hm_heap *heap, void *block, size_t *size)
 	if (span != NULL && atomic_load(&span->heap) == heap) {
 		hm_heap_lock(heap);
 		if (span->kind == HM_SPAN_WHOLE && span->place == HM_SPAN_LARGE &&
-		    span->address == (uintptr_t)block) {
+		    hm_span_base(span) == (uintptr_t)block) {
 			*size = span->length;
 			hr = S_OK;
 		} else if (hm_span_index(span, (uintptr_t)block, &index) &&

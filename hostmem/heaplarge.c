@@ -179,7 +179,7 @@ static bool use_kept(struct hm_heap *heap, size_t pages, const struct hm_block_w
 	hm_lock_release(&heap->lock, HM_RANK_HEAP);
 	if (span == NULL)
 		return false;
-	*out = (void *)span->address;
+	*out = (void *)hm_span_base(span);
 	if (wish->zero)
 		memset(*out, 0, wish->size);
 	return true;
@@ -213,7 +213,7 @@ HRESULT hm_heap_alloc_large(struct hm_heap *heap, const struct hm_block_wish *wi
 	self.work.charge = self.pages;
 	hr = run(&self, NULL);
 	if (SUCCEEDED(hr))
-		*out = (void *)self.span->address;
+		*out = (void *)hm_span_base(self.span);
 	return hr;
 }
 
@@ -284,12 +284,11 @@ static HRESULT shrink(struct hm_heap *heap, struct hm_span *span, size_t pages)
 HRESULT hm_heap_resize_large(struct hm_heap *heap, struct hm_span *span, size_t size,
 			     EMemoryCriticalLevel level)
 {
-	size_t offset = span->address - hm_span_base(span);
 	size_t pages;
 
-	if (size > span->room - offset)
+	if (size > span->room)
 		return S_FALSE;
-	pages = hm_round_up(offset + hm_max(size, 1), HM_PAGE_SIZE);
+	pages = hm_round_up(hm_max(size, 1), HM_PAGE_SIZE);
 	if (pages == span->length)
 		return S_OK;
 	return pages > span->length ? grow(heap, span, pages, level)

@@ -38,6 +38,7 @@ struct growth {
 	void *found;            /* a free block */
 	struct hm_cache *owner; /* of the span to which pages are being added */
 	struct hm_span *span;   /* to which pages are to be added; NULL: to a new one */
+	uintptr_t place;        /* of the pages to come; 0 = not known */
 	uint32_t from;          /* bytes that it has */
 	uint32_t bytes;         /* that are to be added */
 	uint32_t least;         /* that would do for one block */
@@ -89,19 +90,18 @@ static bool fits(const struct hm_host *host, EMemoryCriticalLevel level, size_t 
 static void plan(struct growth *self)
 {
 	size_t size = hm_block_size(self->class);
-	size_t whole = HM_SPAN_SIZE / size *
-		       size; /* behind that is no room for a block */
 	struct hm_cache *cache;
 	uint32_t step;
 
 	cache = open_cache(self->heap);
 	self->span = cache->bins[self->class].growing;
 	self->from = self->span != NULL ? self->span->committed : 0;
+	self->place = self->span != NULL ? hm_span_base(self->span) + self->from : 0;
 	step = cache->bins[self->class].step;
 	close_cache(self->heap, cache);
 	self->least = round_to_pages((self->from / size + 1) * size) - self->from;
 	self->bytes = (uint32_t)hm_min(hm_max(step, self->least),
-				       round_to_pages(whole) - self->from);
+				       HM_SPAN_SIZE - self->from);
 	/* Where addresses are charged pages cost nothing more. */
 	if (hm_budget_charges_reserve(&self->heap->host->budget))
 		self->bytes = self->least = HM_SPAN_SIZE;
@@ -347,7 +347,7 @@ HRESULT hm_heap_grow(struct hm_heap *heap, const struct hm_block_wish *wish,
 		return hr;
 	hr = prepare(&self);
 	if (self.found == NULL && self.span != NULL)
-		request.address = (void *)(hm_span_base(self.span) + self.from);
+		request.address = (void *)self.place;
 	if (SUCCEEDED(hr))
 		hr = hm_request_run(&request, &self.work);
 	if (SUCCEEDED(hr))

@@ -19,7 +19,7 @@
  * pass, and waits for those who are inside.  So the price of the rare meeting is paid by
  * the rare party.  Whatever else is out of the ordinary is said in the same word.
  *
- * Who is inside holds no lock, enters nothing else and leaves at once.  A lock may be held
+ * Who is inside takes no lock, enters nothing else and leaves at once.  A lock may be held
  * when entering; the one who stops needs none of those that may.
  */
 struct hm_quick {

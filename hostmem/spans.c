@@ -112,7 +112,6 @@ struct hm_span *hm_span_new(struct hm_heap *heap, enum hm_span_kind kind)
 	span->busy = false;
 	span->committed = 0;
 	span->length = span->room = 0;
-	span->address = 0;
 	clear_words(span);
 	return span;
 }
@@ -120,7 +119,6 @@ struct hm_span *hm_span_new(struct hm_heap *heap, enum hm_span_kind kind)
 void hm_span_place_at(struct hm_span *span, uintptr_t base)
 {
 	atomic_store_explicit(&span->base, base, memory_order_relaxed);
-	span->address = base;
 	set_leaf(leaf_for(base), base, span);
 }
 

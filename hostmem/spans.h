@@ -61,9 +61,8 @@ struct hm_span {
 	_Atomic uint32_t queued;         /* in its owner's queue of returns */
 	_Atomic uint32_t latch;          /* who frees in it, or takes over */
 	_Atomic(struct hm_span *) next_queued;
-	size_t length;     /* of a large block: bytes of its pages */
-	size_t room;       /* of it: bytes of its reservation */
-	uintptr_t address; /* of it: where the program's block begins */
+	size_t length; /* of a large block: bytes of its pages */
+	size_t room;   /* of it: bytes of its reservation */
 	struct hm_span *next, *previous;
 
 	_Alignas(64) struct hm_span_word words[];
