@@ -235,6 +235,9 @@ void *hm_cache_find(struct hm_cache *cache, unsigned class)
 		if (span != NULL) {
 			if (hm_span_advance(span) || collect_span(cache, span)) {
 				make_ready(bin, span);
+				/* All of them freed twice: the second mark goes. */
+				if ((hm_bin_state(bin) & HM_BIN_READY) == 0)
+					(void)collect_span(cache, span);
 			} else {
 				hm_span_unlink(&bin->spans, span);
 				hm_span_push(&cache->full, span, HM_SPAN_FULL);

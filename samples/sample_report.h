@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #define SAMPLE_FORMAT __attribute__((format(printf, 2, 3)))
 
@@ -272,6 +273,24 @@ static inline bool sample_verify(struct sample *s)
 	return good;
 }
 
+/*
+ * Returns when this is the only thread, or after some seconds.  A runtime that has ended may
+ * have threads that are on their way out: their last calls free what they had.
+ */
+static inline void sample_wait_alone(void)
+{
+	const struct timespec moment = { .tv_nsec = 1000000 };
+
+	for (unsigned i = 0; i < 5000; i++) {
+		struct stat tasks;
+
+		/* A directory for each thread, and two more links. */
+		if (stat("/proc/self/task", &tasks) != 0 || tasks.st_nlink <= 3)
+			return;
+		nanosleep(&moment, NULL);
+	}
+}
+
 /* Gives up the heap; false if it does not take all of its pages and blocks along. */
 static inline bool sample_close_heap(struct sample *s)
 {
@@ -293,9 +312,12 @@ static inline bool sample_close_heap(struct sample *s)
 /* Gives up the host and what the runtime has kept; false if something is left. */
 static inline bool sample_close(struct sample *s)
 {
-	bool good = sample_close_heap(s);
-	size_t kept = s->committed;
-	bool gone;
+	bool gone, good;
+	size_t kept;
+
+	sample_wait_alone();
+	good = sample_close_heap(s);
+	kept = s->committed;
 
 	s->run_count = 0;
 	IHostMemoryControl_WalkRegions(s->control, sample_walked, s);
