@@ -64,6 +64,7 @@ bool hm_heap_is_unusual(const struct hm_heap *heap)
 	return FAILED(hm_host_check(host)) || !hm_gate_is_open(host) ||
 	       hm_faults_any(&host->faults) || atomic_load(&host->waiting.expected) != 0;
 }
+
 /* ---- Blocks ---- */
 
 /* In the common cache, for a thread that has no other. */
@@ -110,6 +111,7 @@ void *hm_heap_find(struct hm_heap *heap, unsigned class)
 	hm_heap_unlock(heap);
 	return block;
 }
+
 /* A block for which the thread's cache has to look further: still a quick call. */
 static void *find_quickly(struct hm_heap *heap, unsigned class)
 {
@@ -174,7 +176,9 @@ HRESULT hm_heap_alloc(struct hm_heap *heap, const struct hm_block_wish *wish, vo
 		hr = hm_check_level(wish->level);
 	return FAILED(hr) ? hr : hm_heap_alloc_large(heap, wish, out);
 }
+
 /* ---- The end ---- */
+
 static void add_usage(const struct hm_heap *heap, int64_t *bytes, int64_t *blocks)
 {
 	if (heap->within != NULL) {

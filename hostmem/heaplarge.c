@@ -50,9 +50,9 @@ static void enter_locked(struct hm_heap *heap, struct hm_span *span)
 
 static void enter(struct hm_heap *heap, struct hm_span *span)
 {
-	hm_lock_acquire(&heap->lock, HM_RANK_HEAP);
+	hm_heap_lock(heap);
 	enter_locked(heap, span);
-	hm_lock_release(&heap->lock, HM_RANK_HEAP);
+	hm_heap_unlock(heap);
 	atomic_fetch_add(&heap->host->heap_pages, span->length);
 }
 
@@ -172,11 +172,11 @@ static bool use_kept(struct hm_heap *heap, size_t pages, const struct hm_block_w
 	if (hm_pages(pages) > HM_KEPT_PAGES || wish->alignment > HM_GRANULE_SIZE ||
 	    hm_faults_any(&heap->host->faults))
 		return false;
-	hm_lock_acquire(&heap->lock, HM_RANK_HEAP);
+	hm_heap_lock(heap);
 	span = take_kept_locked(heap, pages);
 	if (span != NULL)
 		enter_locked(heap, span);
-	hm_lock_release(&heap->lock, HM_RANK_HEAP);
+	hm_heap_unlock(heap);
 	if (span == NULL)
 		return false;
 	*out = (void *)hm_span_base(span);
@@ -221,11 +221,11 @@ HRESULT hm_heap_alloc_large(struct hm_heap *heap, const struct hm_block_wish *wi
 
 static void set_length(struct hm_heap *heap, struct hm_span *span, size_t length)
 {
-	hm_lock_acquire(&heap->lock, HM_RANK_HEAP);
+	hm_heap_lock(heap);
 	atomic_fetch_add(&heap->large_bytes, length - span->length);
 	atomic_fetch_add(&heap->host->heap_pages, length - span->length);
 	span->length = length;
-	hm_lock_release(&heap->lock, HM_RANK_HEAP);
+	hm_heap_unlock(heap);
 }
 
 static HRESULT extend(struct hm_work *work, struct hm_request *request)

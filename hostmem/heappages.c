@@ -70,7 +70,7 @@ static void close_cache(struct hm_heap *heap, struct hm_cache *cache)
 {
 	hm_quick_leave(&cache->quick);
 	if (cache == heap->common && heap->only == NULL)
-		hm_lock_release(&heap->lock, HM_RANK_HEAP);
+		hm_heap_unlock(heap);
 }
 
 /* ---- How much ---- */

@@ -14,8 +14,8 @@
  * The table has a leaf for each 4 GiB in which there are spans.  It is one for the process:
  * a pointer may be anybody's, and only the table can be asked without trusting it.
  *
- * Locks: HM_RANK_LEAVES where a leaf is made; the latch of a span.  A record belongs to its owner, who is alone
- * with it by the rules of caches.h.
+ * Locks: HM_RANK_LEAVES where a leaf is made; the latch of a span.  A record belongs to its
+ * owner, who is alone with it by the rules of caches.h.
  */
 #include "spans.h"
 #include "metadata.h"

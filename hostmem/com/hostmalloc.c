@@ -335,23 +335,38 @@ static HRESULT HOSTMEM_CALL host_malloc_Trim(IHostMalloc2 *iface, SIZE_T *freed)
 	return SUCCEEDED(hr) ? hm_debug_trim(heap, freed) : hr;
 }
 
-#define VTABLE(alloc, free) \
-	{ \
-		/* IUnknown */ \
-		.QueryInterface = host_malloc_QueryInterface, \
-		.AddRef = host_malloc_AddRef, \
-		.Release = host_malloc_Release, /* IHostMalloc */ \
-			.Alloc = (alloc), .DebugAlloc = host_malloc_DebugAlloc, \
-		.Free = (free), /* IHostMalloc2 */ \
-			.AllocAligned = host_malloc_AllocAligned, \
-		.Realloc = host_malloc_Realloc, .GetSize = host_malloc_GetSize, \
-		.Trim = host_malloc_Trim, \
-	}
+static const IHostMalloc2Vtbl host_malloc_vtbl = {
+	/* IUnknown */
+	.QueryInterface = host_malloc_QueryInterface,
+	.AddRef = host_malloc_AddRef,
+	.Release = host_malloc_Release,
+	/* IHostMalloc */
+	.Alloc = host_malloc_Alloc,
+	.DebugAlloc = host_malloc_DebugAlloc,
+	.Free = host_malloc_Free,
+	/* IHostMalloc2 */
+	.AllocAligned = host_malloc_AllocAligned,
+	.Realloc = host_malloc_Realloc,
+	.GetSize = host_malloc_GetSize,
+	.Trim = host_malloc_Trim,
+};
 
-static const IHostMalloc2Vtbl host_malloc_vtbl = VTABLE(host_malloc_Alloc,
-							host_malloc_Free);
-static const IHostMalloc2Vtbl host_malloc_alone_vtbl = VTABLE(host_malloc_Alloc_alone,
-							      host_malloc_Free_alone);
+/* Of a heap that one thread at a time uses. */
+static const IHostMalloc2Vtbl host_malloc_alone_vtbl = {
+	/* IUnknown */
+	.QueryInterface = host_malloc_QueryInterface,
+	.AddRef = host_malloc_AddRef,
+	.Release = host_malloc_Release,
+	/* IHostMalloc */
+	.Alloc = host_malloc_Alloc_alone,
+	.DebugAlloc = host_malloc_DebugAlloc,
+	.Free = host_malloc_Free_alone,
+	/* IHostMalloc2 */
+	.AllocAligned = host_malloc_AllocAligned,
+	.Realloc = host_malloc_Realloc,
+	.GetSize = host_malloc_GetSize,
+	.Trim = host_malloc_Trim,
+};
 
 HRESULT host_malloc_create(struct hm_host *host, DWORD type, IHostMalloc **out)
 {
