@@ -107,6 +107,19 @@ static void raw_free(void *context, void *block)
 		free(block);
 }
 
+/*
+ * CPython says that a thread has ended before that has freed all it had, without its lock;
+ * and when CPython ends it puts its own RAW allocator in our place for moments, for all
+ * threads: a block of ours that is freed then goes to the C library, which aborts.
+ */
+static void wait_for_threads(void)
+{
+	PyThreadState *state = PyEval_SaveThread();
+
+	sample_wait_alone();
+	PyEval_RestoreThread(state);
+}
+
 /* CPython calls it at its exit, the script's objects still in place. */
 static PyObject *report(PyObject *module, PyObject *nothing)
 {
@@ -114,6 +127,7 @@ static PyObject *report(PyObject *module, PyObject *nothing)
 	bool good;
 
 	(void)module, (void)nothing;
+	wait_for_threads();
 	adapter.up = false; /* it is about to end */
 	if (getpid() != adapter.process)
 		Py_RETURN_NONE;

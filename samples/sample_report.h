@@ -274,8 +274,9 @@ static inline bool sample_verify(struct sample *s)
 }
 
 /*
- * Returns when this is the only thread, or after some seconds.  A runtime that has ended may
- * have threads that are on their way out: their last calls free what they had.
+ * Returns when this is the only thread, or after some seconds: there may be threads that are
+ * not to end.  A thread that the runtime takes for ended may be on its way out: its last
+ * calls free what it had.
  */
 static inline void sample_wait_alone(void)
 {
