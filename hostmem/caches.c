@@ -5,7 +5,11 @@
  * full ones, and in the idle list when nothing in it is live.  The first of its class stays,
  * or a program that allocates and frees one block would format a span each time.
  *
- * What others free of a thread's spans waits in the spans' own bits.  Each span with such
+ * Whether anything is live in a span is not asked with every block that is freed, which would
+ * cost as much as all else.  A block that is freed is among those that are ready; when it
+ * loses its place there, or pages are needed, its span is looked at.
+ *
+ * What others free of a thread's spans waits in the spans' own marks.  Each span with such
  * blocks is in its owner's queue once; the owner looks there when it has nothing else, so
  * that a queue is taken over as a whole and its atomic operations are shared by many blocks.
  *
@@ -13,9 +17,6 @@
  */
 #include "caches.h"
 #include "os/check.h"
-
-/* The first pages that a class asks for; each time twice as many, up to a span. */
-#define FIRST_STEP ((uint32_t)HM_PAGE_SIZE)
 
 /* ---- Lists ---- */
 
@@ -51,41 +52,51 @@ void hm_cache_enter_span(struct hm_cache *cache, struct hm_span *span)
 		bin->growing = span;
 }
 
-static void count(struct hm_cache_bin *bin, int64_t change)
-{
-	hm_bin_set_state(bin, hm_bin_state(bin) + (uint64_t)change * HM_BIN_LIVE);
-}
-
-static void nothing_ready(struct hm_cache_bin *bin)
-{
-	hm_bin_set_state(bin, hm_bin_state(bin) & ~HM_BIN_READY);
-}
-
-/* Out of its list, and out of the mind of its class. */
-static void take_out(struct hm_cache *cache, struct hm_span *span)
+static void unlist(struct hm_cache *cache, struct hm_span *span)
 {
 	struct hm_cache_bin *bin = bin_of(cache, span);
 
 	if (bin->growing == span)
 		bin->growing = NULL;
-	nothing_ready(bin);
 	hm_span_unlink(list_of(cache, span), span);
+}
+
+size_t hm_cache_idle_count(const struct hm_cache *cache)
+{
+	size_t count = 0;
+
+	for (unsigned kind = 0; kind < HM_SPAN_WHOLE; kind++)
+		count += cache->idle[kind].count;
+	return count;
 }
 
 void hm_cache_remove_span(struct hm_cache *cache, struct hm_span *span)
 {
+	struct hm_cache_bin *bin = bin_of(cache, span);
+
 	hm_assert(!span->busy);
 	/* Nobody may find it in the queue later. */
 	if (atomic_load_explicit(&span->queued, memory_order_relaxed) != 0)
 		hm_cache_collect(cache);
-	take_out(cache, span);
+	if (span->place == HM_SPAN_LISTED)
+		hm_bin_forget_all(bin);
+	unlist(cache, span);
 }
 
-static void make_idle(struct hm_cache *cache, struct hm_span *span)
+/* The caller sees to those that are ready. */
+static void retire(struct hm_cache *cache, struct hm_span *span)
 {
-	take_out(cache, span);
+	unlist(cache, span);
 	hm_span_push(&cache->idle[span->kind], span, HM_SPAN_IDLE);
 }
+
+void hm_cache_make_idle(struct hm_cache *cache, struct hm_span *span)
+{
+	retire(cache, span);
+	hm_bin_purge(bin_of(cache, span), cache);
+}
+
+/* ---- Spans in which nothing is live ---- */
 
 static void add(_Atomic size_t *sum, size_t bytes)
 {
@@ -99,17 +110,19 @@ static void note_collected(struct hm_cache *cache, const struct hm_span *span,
 {
 	add(&cache->collected, collected.blocks * hm_span_block_size(span));
 	/* Freed twice and counted twice, see spans.c. */
-	count(bin_of(cache, span), collected.twice);
+	hm_bin_count(bin_of(cache, span), collected.twice);
 }
 
 bool hm_cache_is_empty(struct hm_cache *cache, struct hm_span *span)
 {
 	struct hm_collected collected;
+	bool empty;
 
-	if (span->busy || !hm_span_is_empty(span, &collected))
+	if (span->busy)
 		return false;
+	empty = hm_span_is_empty(span, &collected);
 	note_collected(cache, span, collected);
-	return true;
+	return empty;
 }
 
 /* The first span of a class stays when nothing in it is live; the others do not. */
@@ -129,27 +142,82 @@ bool hm_cache_rearrange(struct hm_cache *cache, struct hm_span *span)
 		hm_span_unlink(&cache->full, span);
 		hm_span_push(&bin->spans, span, HM_SPAN_LISTED);
 		if (first != NULL && is_to_be_idle(cache, first))
-			make_idle(cache, first);
+			hm_cache_make_idle(cache, first);
 	}
 	if (is_to_be_idle(cache, span))
-		make_idle(cache, span);
-	return cache->idle[HM_SPAN_COARSE].count + cache->idle[HM_SPAN_FINE].count >
-	       cache->most_idle;
+		hm_cache_make_idle(cache, span);
+	return hm_cache_idle_count(cache) > cache->most_idle;
 }
 
-/* An idle span in which a block of that class has pages; NULL = none. */
-static struct hm_span *find_idle(struct hm_cache *cache, unsigned class)
+/* The spans of the first so many that are ready become idle if nothing in them is live;
+ * whether there was one: who is ready has to be purged then. */
+static bool examine_ready(struct hm_cache *cache, const struct hm_cache_bin *bin,
+			  size_t count)
 {
-	struct hm_span *span = cache->idle[hm_span_kind_of(class)].first;
+	const struct hm_ready *ready = bin->first;
+	uintptr_t seen = 0;
+	bool any = false;
 
-	while (span != NULL && span->committed < hm_block_size(class))
-		span = span->next;
-	return span;
+	for (size_t i = 0; i < count; i++) {
+		uintptr_t block = (uintptr_t)ready[i].block;
+		struct hm_span *span;
+
+		if (block / HM_SPAN_SIZE == seen || !hm_block_looks_lonely(ready[i].mark))
+			continue;
+		seen = block / HM_SPAN_SIZE;
+		span = hm_span_find(block);
+		if (is_to_be_idle(cache, span)) {
+			retire(cache, span);
+			any = true;
+		}
+	}
+	return any;
+}
+
+/* The older half loses its place. */
+static void make_room(struct hm_cache *cache, struct hm_cache_bin *bin)
+{
+	size_t dropped = hm_bin_count_ready(bin) / 2;
+	bool any = examine_ready(cache, bin, dropped);
+
+	hm_bin_forget_first(bin, dropped);
+	if (any)
+		hm_bin_purge(bin, cache);
+}
+
+/* All that has become empty is idle afterwards; whether there was any. */
+static bool settle(struct hm_cache *cache)
+{
+	bool any = false;
+
+	for (unsigned class = 0; class < HM_BLOCK_CLASSES; class ++) {
+		struct hm_cache_bin *bin = &cache->bins[class];
+		size_t count = hm_bin_count_ready(bin);
+
+		if (count != 0 && examine_ready(cache, bin, count)) {
+			hm_bin_purge(bin, cache);
+			any = true;
+		}
+	}
+	return any;
+}
+
+struct hm_span *hm_cache_find_idle(struct hm_cache *cache, unsigned class)
+{
+	for (unsigned kind = hm_span_kind_of(class); kind < HM_SPAN_WHOLE; kind++) {
+		struct hm_span *span = cache->idle[kind].first;
+
+		while (span != NULL && span->committed < hm_block_size(class))
+			span = span->next;
+		if (span != NULL)
+			return span;
+	}
+	return NULL;
 }
 
 static bool use_idle(struct hm_cache *cache, unsigned class)
 {
-	struct hm_span *span = find_idle(cache, class);
+	struct hm_span *span = hm_cache_find_idle(cache, class);
 
 	if (span == NULL)
 		return false;
@@ -184,60 +252,44 @@ void hm_cache_collect(struct hm_cache *cache)
 	}
 }
 
+static void put_ready(struct hm_cache *cache, struct hm_span *span, uint64_t index)
+{
+	struct hm_cache_bin *bin = bin_of(cache, span);
+
+	if (hm_bin_top(bin) == bin->limit)
+		make_room(cache, bin);
+	/* It may have become idle by that. */
+	if (span->place == HM_SPAN_LISTED)
+		hm_bin_make_ready(bin, span, index);
+}
+
 bool hm_cache_put(struct hm_cache *cache, struct hm_span *span, uint64_t index,
 		  bool *too_many)
 {
-	struct hm_span_word *word = &span->words[index / 64];
-	uint64_t bit = UINT64_C(1) << (index % 64);
-
 	if (!hm_span_is_live(span, index))
 		return false;
-	atomic_store_explicit(&word->free,
-			      atomic_load_explicit(&word->free, memory_order_relaxed) |
-				      bit,
-			      memory_order_relaxed);
-	count(bin_of(cache, span), -1);
-	*too_many = hm_cache_rearrange(cache, span);
+	hm_block_become(&span->marks[index], HM_BLOCK_FREE);
+	hm_bin_count(bin_of(cache, span), -1);
+	if (cache->frugal || span->place == HM_SPAN_FULL)
+		(void)hm_cache_rearrange(cache, span);
+	else
+		put_ready(cache, span, index);
+	*too_many = hm_cache_idle_count(cache) > cache->most_idle;
 	return true;
-}
-
-/* Makes what one word of a span has ready, so that the lowest is taken first. */
-static void make_ready(struct hm_cache_bin *bin, struct hm_span *span)
-{
-	struct hm_span_word *word = &span->words[span->cursor];
-	/* One that is marked twice was freed twice; it is not to be taken in between. */
-	uint64_t bits = atomic_load_explicit(&word->free, memory_order_relaxed) &
-			~atomic_load_explicit(&word->returned, memory_order_relaxed);
-	size_t size = hm_span_block_size(span);
-	char *first = hm_span_block(span, (size_t)span->cursor * 64);
-	unsigned found = (unsigned)__builtin_popcountll(bits);
-	unsigned ready = found < HM_CACHE_READY ? found : HM_CACHE_READY;
-
-	hm_bin_set_state(bin, hm_bin_state(bin) + ready * HM_BIN_ONE_READY);
-	for (; ready != 0; bits &= bits - 1) {
-		unsigned bit = (unsigned)__builtin_ctzll(bits);
-
-		ready--;
-		bin->ready[ready].block = first + bit * size;
-		bin->ready[ready].spot = hm_span_spot_of(word, bit);
-	}
 }
 
 void *hm_cache_find(struct hm_cache *cache, unsigned class)
 {
 	struct hm_cache_bin *bin = &cache->bins[class];
-	bool collected = false;
+	bool collected = false, settled = false;
 	void *block = NULL;
 
-	while ((hm_bin_state(bin) & HM_BIN_READY) == 0) {
+	while (hm_bin_count_ready(bin) == 0) {
 		struct hm_span *span = bin->spans.first;
 
 		if (span != NULL) {
 			if (hm_span_advance(span) || collect_span(cache, span)) {
-				make_ready(bin, span);
-				/* All of them freed twice: the second mark goes. */
-				if ((hm_bin_state(bin) & HM_BIN_READY) == 0)
-					(void)collect_span(cache, span);
+				hm_bin_make_window_ready(bin, span);
 			} else {
 				hm_span_unlink(&bin->spans, span);
 				hm_span_push(&cache->full, span, HM_SPAN_FULL);
@@ -246,7 +298,9 @@ void *hm_cache_find(struct hm_cache *cache, unsigned class)
 			hm_cache_collect(cache);
 			collected = true;
 		} else if (!use_idle(cache, class)) {
-			return NULL;
+			if (settled || !settle(cache))
+				return NULL;
+			settled = true;
 		}
 	}
 	(void)hm_cache_take(cache, class, &block);
@@ -261,7 +315,7 @@ bool hm_cache_put_away(struct hm_cache *cache, struct hm_span *span, uint64_t in
 
 	if (!hm_span_return(span, index))
 		return false;
-	count(&cache->bins[class], -1);
+	hm_bin_count(&cache->bins[class], -1);
 	add(&cache->returned, hm_block_size(class));
 	if (atomic_load(&span->queued) != 0 || atomic_exchange(&span->queued, 1) != 0)
 		return true;
@@ -273,98 +327,19 @@ bool hm_cache_put_away(struct hm_cache *cache, struct hm_span *span, uint64_t in
 	return true;
 }
 
-/* ---- Spans from one to the other ---- */
-
-bool hm_cache_adopt(struct hm_cache *cache, struct hm_cache *common, unsigned class)
-{
-	struct hm_span *span = common->bins[class].spans.first;
-
-	while (span != NULL && span->busy)
-		span = span->next;
-	if (span == NULL) {
-		span = find_idle(common, class);
-		if (span == NULL)
-			return false;
-		hm_cache_remove_span(common, span);
-		hm_span_format(span, class);
-	} else {
-		hm_cache_remove_span(common, span);
-	}
-	hm_cache_enter_span(cache, span);
-	return true;
-}
-
-static void hand_over(struct hm_cache *from, struct hm_cache *to, struct hm_span *span)
-{
-	bool idle = span->place == HM_SPAN_IDLE;
-
-	if (span->busy)
-		return;
-	hm_cache_remove_span(from, span);
-	hm_cache_enter_span(to, span);
-	if (idle || (to->frugal && hm_cache_is_empty(to, span)))
-		make_idle(to, span);
-}
-
-static void hand_over_list(struct hm_cache *from, struct hm_cache *to,
-			   const struct hm_span_list *list)
-{
-	struct hm_span *next;
-
-	for (struct hm_span *span = list->first; span != NULL; span = next) {
-		next = span->next;
-		hand_over(from, to, span);
-	}
-}
-
-void hm_cache_move(struct hm_cache *from, struct hm_cache *to, enum hm_cache_move what)
-{
-	hm_cache_collect(from);
-	for (unsigned class = 0; class < HM_BLOCK_CLASSES; class ++)
-		hand_over_list(from, to, &from->bins[class].spans);
-	for (unsigned kind = 0; kind < HM_SPAN_WHOLE; kind++)
-		hand_over_list(from, to, &from->idle[kind]);
-	if (what == HM_MOVE_ALL)
-		hand_over_list(from, to, &from->full);
-}
-
-void hm_cache_move_idle(struct hm_cache *from, struct hm_cache *to, size_t kept)
-{
-	for (unsigned kind = 0; kind < HM_SPAN_WHOLE; kind++) {
-		struct hm_span_list *idle = &from->idle[kind];
-
-		while (idle->count > kept)
-			hand_over(from, to, idle->first);
-		kept -= hm_min(kept, idle->count);
-	}
-}
-
 void hm_cache_clear(struct hm_cache *cache)
 {
+	struct hm_ready *none = cache->ready;
+
 	cache->full = (struct hm_span_list){ NULL, 0 };
 	for (unsigned kind = 0; kind < HM_SPAN_WHOLE; kind++)
 		cache->idle[kind] = (struct hm_span_list){ NULL, 0 };
 	for (unsigned class = 0; class < HM_BLOCK_CLASSES; class ++) {
-		struct hm_cache_bin *bin = &cache->bins[class];
-
-		bin->spans = (struct hm_span_list){ NULL, 0 };
-		bin->growing = NULL;
-		bin->step = FIRST_STEP;
-		hm_bin_set_state(bin, 0);
+		hm_bin_clear(&cache->bins[class], none, hm_ready_most(class));
+		none += 1 + hm_ready_most(class);
 	}
 	atomic_store_explicit(&cache->queue, NULL, memory_order_relaxed);
 	cache->returned = cache->collected = 0;
-}
-
-void hm_cache_add_live(struct hm_cache *to, struct hm_cache *from)
-{
-	add(&to->returned, from->returned);
-	add(&to->collected, from->collected);
-	from->returned = from->collected = 0;
-	for (unsigned class = 0; class < HM_BLOCK_CLASSES; class ++) {
-		count(&to->bins[class], hm_bin_live(&from->bins[class]));
-		hm_bin_set_state(&from->bins[class], 0);
-	}
 }
 
 /* ---- Checking ---- */
@@ -396,9 +371,8 @@ const char *hm_cache_check(const struct hm_cache *cache)
 		const struct hm_cache_bin *bin = &cache->bins[class];
 
 		broken = check_list(cache, &bin->spans, HM_SPAN_LISTED);
-		if (broken == NULL && bin->growing != NULL &&
-		    bin->growing->class != class)
-			broken = "what grows is of another class";
+		if (broken == NULL)
+			broken = hm_bin_check(bin, cache);
 	}
 	return broken;
 }

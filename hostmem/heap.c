@@ -24,10 +24,10 @@ HRESULT hm_heap_init(struct hm_heap *heap, struct hm_host *host, DWORD type)
 	heap->host = host;
 	atomic_fetch_add(&host->heap_count, 1);
 	hm_calls_enter();
-	heap->common = hm_cache_new(heap);
+	heap->number = 1 + atomic_fetch_add(&last_number, 1);
+	heap->slot = heap->number % HM_CACHE_SLOTS;
+	heap->common = hm_cache_new(heap, heap->number);
 	if (heap->common != NULL) {
-		heap->number = 1 + atomic_fetch_add(&last_number, 1);
-		heap->slot = heap->number % HM_CACHE_SLOTS;
 		heap->protect = type & MALLOC_EXECUTABLE ? PAGE_EXECUTE_READWRITE
 							 : PAGE_READWRITE;
 		heap->common->frugal = (type & MALLOC_THREADSAFE) != 0;
@@ -120,7 +120,7 @@ static void *find_quickly(struct hm_heap *heap, unsigned class)
 
 	if (cache == NULL)
 		return NULL;
-	if (hm_quick_begin(&cache->quick))
+	if (hm_quick_begin(&cache->quick, &heap->number))
 		block = hm_cache_find(cache, class);
 	hm_quick_leave(&cache->quick);
 	return block;

@@ -146,8 +146,10 @@ HM_QUICK struct hm_cache *hm_heap_cache(const struct hm_heap *heap)
 	return hm_cache_serves(cache, heap->number) ? cache : NULL;
 }
 
-/* Whether it has taken a block; else ask hm_heap_alloc.  `cache`: this thread's. */
-HM_QUICK bool hm_heap_alloc_quickly(struct hm_cache *cache, size_t size, void **block)
+/* Whether it has taken a block; else ask hm_heap_alloc.  `cache`: what this thread has at
+ * hand, whichever heap that serves. */
+HM_QUICK bool hm_heap_alloc_quickly(const struct hm_heap *heap, struct hm_cache *cache,
+				    size_t size, void **block)
 {
 	bool taken = false;
 	unsigned class;
@@ -158,14 +160,15 @@ HM_QUICK bool hm_heap_alloc_quickly(struct hm_cache *cache, size_t size, void **
 		class = hm_block_far_class(size);
 	else
 		return false;
-	if (HM_LIKELY(hm_quick_begin(&cache->quick)))
+	if (HM_LIKELY(hm_quick_begin(&cache->quick, &heap->number)))
 		taken = hm_cache_take(cache, class, block);
 	hm_quick_leave(&cache->quick);
 	return taken;
 }
 
 /* Whether it has freed a block of a span of this thread's; else ask hm_heap_free. */
-HM_QUICK bool hm_heap_free_quickly(struct hm_cache *cache, void *block)
+HM_QUICK bool hm_heap_free_quickly(const struct hm_heap *heap, struct hm_cache *cache,
+				   void *block)
 {
 	struct hm_span *span = hm_span_find((uintptr_t)block);
 	bool freed = false;
@@ -173,8 +176,8 @@ HM_QUICK bool hm_heap_free_quickly(struct hm_cache *cache, void *block)
 
 	if (!HM_LIKELY(span != NULL))
 		return false;
-	if (HM_LIKELY(hm_quick_begin(&cache->quick)) &&
-	    HM_LIKELY(atomic_load_explicit(&span->owner, memory_order_relaxed) ==
+	if (HM_LIKELY(hm_quick_begin(&cache->quick, &heap->number)) &&
+	    HM_LIKELY(atomic_load_explicit(&span->lister, memory_order_relaxed) ==
 		      cache) &&
 	    HM_LIKELY(hm_span_index(span, (uintptr_t)block, &index)))
 		freed = hm_cache_try_put(span, index, block);

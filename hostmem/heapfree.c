@@ -125,7 +125,7 @@ static bool free_quickly(struct hm_heap *heap, void *block, bool *too_many)
 
 	if (cache == NULL || span == NULL)
 		return false;
-	begun = hm_quick_begin(&cache->quick);
+	begun = hm_quick_begin(&cache->quick, &heap->number);
 	owner = atomic_load_explicit(&span->owner, memory_order_relaxed);
 	if (begun && owner != NULL &&
 	    atomic_load_explicit(&span->heap, memory_order_relaxed) == heap &&

@@ -30,7 +30,7 @@
 
 /* Of large blocks, this part may be kept; and so many bytes in any case. */
 #define KEPT_SHARE 64U
-#define KEPT_ANYWAY ((size_t)1 << 20)
+#define KEPT_ANYWAY ((size_t)512 << 10)
 
 struct large {
 	struct hm_work work;

@@ -50,8 +50,7 @@ static void doom_excess(struct hm_heap *heap)
 	struct hm_cache *common = heap->common;
 
 	common->most_idle = hm_max(IDLE_ANYWAY, atomic_load(&heap->spans) / IDLE_SHARE);
-	if (common->idle[HM_SPAN_COARSE].count + common->idle[HM_SPAN_FINE].count >
-	    common->most_idle)
+	if (hm_cache_idle_count(common) > common->most_idle)
 		doom_idle(heap, common, common->most_idle / 2);
 }
 

@@ -13,12 +13,15 @@ rules_sources = \
 	%D%/attempt.h \
 	%D%/availability.c \
 	%D%/availability.h \
+	%D%/bins.c \
+	%D%/bins.h \
 	%D%/bitmap.c \
 	%D%/bitmap.h \
 	%D%/blocksizes.c \
 	%D%/blocksizes.h \
 	%D%/budget.c \
 	%D%/budget.h \
+	%D%/cachemoves.c \
 	%D%/caches.c \
 	%D%/caches.h \
 	%D%/calls.c \

@@ -35,7 +35,7 @@
 #define LARGEST_SPAN ((size_t)4 << 20)
 #define SMALL_SPAN ((size_t)16 << 10) /* when there is no memory for a larger one */
 #define SET_ASIDE 64U
-#define ALONE ((size_t)256 << 10) /* from this size on a table has a span of its own */
+#define ALONE ((size_t)64 << 10) /* from this size on a table has a span of its own */
 
 struct span {
 	struct span *next;
@@ -69,8 +69,9 @@ static struct {
 static const size_t typed_size[HM_METADATA_TYPED_KINDS] = {
 	[HM_METADATA_STATES] = 128,
 	[HM_METADATA_REGION] = 64,
-	[HM_METADATA_SPAN_COARSE] = HM_SPAN_RECORD(HM_SPAN_COARSE_WORDS),
-	[HM_METADATA_SPAN_FINE] = HM_SPAN_RECORD(HM_SPAN_FINE_WORDS),
+	[HM_METADATA_SPAN_COARSE] = HM_SPAN_RECORD(HM_SPAN_COARSE_MARKS),
+	[HM_METADATA_SPAN_MIDDLE] = HM_SPAN_RECORD(HM_SPAN_MIDDLE_MARKS),
+	[HM_METADATA_SPAN_FINE] = HM_SPAN_RECORD(HM_SPAN_FINE_MARKS),
 	[HM_METADATA_SPAN_WHOLE] = HM_SPAN_RECORD(0),
 };
 

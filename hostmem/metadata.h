@@ -15,7 +15,8 @@
 enum hm_metadata_kind {
 	HM_METADATA_STATES,      /* 128 bytes: a node of page states */
 	HM_METADATA_REGION,      /* 64 bytes: a region record that shares its granule */
-	HM_METADATA_SPAN_COARSE, /* spans of a heap, by the number of their bits */
+	HM_METADATA_SPAN_COARSE, /* spans of a heap, by the number of their marks */
+	HM_METADATA_SPAN_MIDDLE,
 	HM_METADATA_SPAN_FINE,
 	HM_METADATA_SPAN_WHOLE,
 	HM_METADATA_TYPED_KINDS
@@ -29,7 +30,8 @@ enum hm_metadata_need {
 /* Sets the blocks aside that calls which free memory may use; false = no memory. */
 bool hm_metadata_prepare(void);
 
-/* A block of a typed kind, contents undefined; NULL = no memory. */
+/* A block of a typed kind: zero, or as it was given back but for the first word.  NULL = no
+ * memory. */
 void *hm_metadata_take(enum hm_metadata_kind kind, enum hm_metadata_need need);
 void hm_metadata_give(enum hm_metadata_kind kind, void *block);
 

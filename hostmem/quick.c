@@ -30,7 +30,7 @@
 
 static _Atomic(struct hm_quick *) all;
 static _Atomic uint32_t stopped;
-static _Atomic uint32_t fence; /* HM_QUICK_FENCE or 0 */
+static _Atomic uint64_t fence; /* HM_QUICK_FENCE or 0 */
 static struct hm_lock lock;
 
 void hm_quick_prepare(void)
@@ -52,7 +52,7 @@ void hm_quick_unlock(void)
 void hm_quick_register(struct hm_quick *quick)
 {
 	hm_quick_lock();
-	atomic_store(&quick->attention, HM_QUICK_UNUSUAL | atomic_load(&fence));
+	atomic_store(&quick->purpose, HM_QUICK_UNUSUAL | atomic_load(&fence));
 	quick->next = atomic_load(&all);
 	atomic_store(&all, quick);
 	hm_quick_unlock();
@@ -61,16 +61,22 @@ void hm_quick_register(struct hm_quick *quick)
 void hm_quick_set_unusual(struct hm_quick *quick, bool unusual)
 {
 	if (unusual)
-		atomic_fetch_or(&quick->attention, HM_QUICK_UNUSUAL);
+		atomic_fetch_or(&quick->purpose, HM_QUICK_UNUSUAL);
 	else
-		atomic_fetch_and(&quick->attention, ~(uint32_t)HM_QUICK_UNUSUAL);
+		atomic_fetch_and(&quick->purpose, ~HM_QUICK_UNUSUAL);
+}
+
+void hm_quick_set_purpose(struct hm_quick *quick, uint64_t purpose)
+{
+	atomic_store(&quick->purpose,
+		     (atomic_load(&quick->purpose) & ~HM_QUICK_PURPOSE) | purpose);
 }
 
 void hm_quick_enter(struct hm_quick *quick)
 {
 	for (;;) {
 		atomic_exchange(&quick->inside, 1);
-		if (!(atomic_load(&quick->attention) & HM_QUICK_CLOSED))
+		if (!(atomic_load(&quick->purpose) & HM_QUICK_CLOSED))
 			return;
 		hm_quick_leave(quick);
 		hm_word_wait(&stopped, 1);
@@ -100,7 +106,7 @@ static void do_without(void)
 	atomic_store(&fence, HM_QUICK_FENCE);
 	for (struct hm_quick *quick = atomic_load(&all); quick != NULL;
 	     quick = quick->next)
-		atomic_fetch_or(&quick->attention, HM_QUICK_FENCE);
+		atomic_fetch_or(&quick->purpose, HM_QUICK_FENCE);
 	hm_word_wait_for(&never, 0, STORES_ARRIVE);
 }
 
@@ -110,7 +116,7 @@ void hm_quick_stop_alone(void)
 
 	atomic_store(&stopped, 1);
 	for (struct hm_quick *quick = first; quick != NULL; quick = quick->next)
-		atomic_fetch_or(&quick->attention, HM_QUICK_CLOSED);
+		atomic_fetch_or(&quick->purpose, HM_QUICK_CLOSED);
 	if (first == NULL)
 		return;
 	if (atomic_load(&fence) == 0 && !hm_fence_others())
@@ -123,7 +129,7 @@ void hm_quick_resume_alone(void)
 {
 	for (struct hm_quick *quick = atomic_load(&all); quick != NULL;
 	     quick = quick->next)
-		atomic_fetch_and(&quick->attention, ~(uint32_t)HM_QUICK_CLOSED);
+		atomic_fetch_and(&quick->purpose, ~HM_QUICK_CLOSED);
 	atomic_store(&stopped, 0);
 	hm_word_wake_all(&stopped);
 }

@@ -17,37 +17,49 @@
  * fork, the gate, a heap that looks for its last free block) stops everybody: says so in
  * the word that each loads, has the system make every processor's stores and loads come to
  * pass, and waits for those who are inside.  So the price of the rare meeting is paid by
- * the rare party.  Whatever else is out of the ordinary is said in the same word.
+ * the rare party.  Whatever else is out of the ordinary is said in the same word, and what
+ * the quick call is for.
  *
  * Who is inside takes no lock, enters nothing else and leaves at once.  A lock may be held
  * when entering; the one who stops needs none of those that may.
  */
 struct hm_quick {
 	_Atomic uint32_t inside;
-	_Atomic uint32_t attention; /* HM_QUICK_*; changed under hm_quick_lock */
-	struct hm_quick *next;      /* in the list of all, for good */
+	/* What it is for, a number of its user, and HM_QUICK_*; changed under
+	 * hm_quick_lock.  One comparison tells whether it is that, and nothing else. */
+	_Atomic uint64_t purpose;
+	struct hm_quick *next; /* in the list of all, for good */
 };
 
-enum {
-	HM_QUICK_CLOSED = 1, /* wait */
-	HM_QUICK_FENCE = 2,  /* the system has no such fence: each has to issue his own */
-	HM_QUICK_UNUSUAL = 4, /* what there is to do is not for quick calls now */
-};
+#define HM_QUICK_CLOSED (UINT64_C(1) << 61) /* wait */
+/* The system has no such fence: each has to issue his own. */
+#define HM_QUICK_FENCE (UINT64_C(1) << 62)
+/* What there is to do is not for quick calls now. */
+#define HM_QUICK_UNUSUAL (UINT64_C(1) << 63)
+#define HM_QUICK_PURPOSE (HM_QUICK_CLOSED - 1)
 
 /* Before the first of the following.  No error: where the system has no such fence,
  * entering costs more. */
 void hm_quick_prepare(void);
 
-/* From now on this one is waited for; one thread at a time may use it.  It is unusual. */
+/* From now on this one is waited for; one thread at a time may use it.  It is unusual, and
+ * for nothing: 0. */
 void hm_quick_register(struct hm_quick *quick);
 
-/* Whether it may go on; it has to leave in any case. */
-HM_QUICK bool hm_quick_begin(struct hm_quick *quick)
+HM_QUICK uint64_t hm_quick_purpose(const struct hm_quick *quick)
+{
+	return atomic_load_explicit(&quick->purpose, memory_order_relaxed) &
+	       HM_QUICK_PURPOSE;
+}
+
+/* Whether it may go on; it has to leave in any case.  The purpose is compared where it is,
+ * which takes an instruction less. */
+HM_QUICK bool hm_quick_begin(struct hm_quick *quick, const uint64_t *purpose)
 {
 	atomic_store_explicit(&quick->inside, 1, memory_order_relaxed);
 	/* That the processor keeps the order is for hm_quick_stop to see to. */
 	atomic_signal_fence(memory_order_seq_cst);
-	return atomic_load_explicit(&quick->attention, memory_order_acquire) == 0;
+	return atomic_load_explicit(&quick->purpose, memory_order_acquire) == *purpose;
 }
 
 /* Also where it is unusual. */
@@ -67,6 +79,7 @@ void hm_quick_resume(void);
 void hm_quick_lock(void);
 void hm_quick_unlock(void);
 void hm_quick_set_unusual(struct hm_quick *quick, bool unusual);
+void hm_quick_set_purpose(struct hm_quick *quick, uint64_t purpose);
 
 /* The same for a fork, when nobody is between hm_calls_enter and hm_calls_leave; no lock is
  * taken.  In the child nobody else is inside. */

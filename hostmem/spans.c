@@ -1,36 +1,45 @@
 /*
- * Spans: the bits that say which blocks are free, and the table that says which span an
+ * Spans: the marks that say which blocks are free, and the table that says which span an
  * address is in.
  *
  * Blocks are taken from where one was free last, upwards.  That keeps what is live together,
  * so that spans become empty, and pages that were never needed stay untouched.
  *
- * A block that somebody else frees is marked `returned` first and `free` later, by the
- * owner: at every moment a freed block has one of the two marks at least, and who looks for
- * them does so while nobody moves one to the other, so a second Free finds it.  Only the
- * owner's own Free looks without that: one that misses another thread's at the same moment
- * leaves both marks.  The owner finds that when he takes over, and the block is freed once.
+ * A mark is a byte.  A bit would do, and would need an eighth of the memory; but who
+ * allocates or frees would have to read a word, change it and write it back, and each block
+ * would wait for the one before, which is in the same word.
+ *
+ * A block that somebody else frees is first marked as returned, in one atomic step, and as
+ * free later, by the owner: so a second Free finds it freed, whoever comes.  Only the owner's
+ * own Free is no atomic step: at the same moment as another thread's Free of the same block
+ * it may overwrite that one's mark.  Then the span has counted a return that it does not
+ * find, which tells the owner, when he takes over, that a block was freed twice; it is free
+ * once.
+ *
+ * A mark is changed before the return is counted.  So the owner who finds as many as were
+ * counted stops, and what is not counted yet is found next time.
  *
  * The table has a leaf for each 4 GiB in which there are spans.  It is one for the process:
  * a pointer may be anybody's, and only the table can be asked without trusting it.
  *
- * Locks: HM_RANK_LEAVES where a leaf is made; the latch of a span.  A record belongs to its
- * owner, who is alone with it by the rules of caches.h.
+ * Locks: HM_RANK_LEAVES where a leaf is made.  A record belongs to its owner, who is alone
+ * with it by the rules of caches.h, but for returns.
  */
 #include "spans.h"
 #include "metadata.h"
 #include "os/check.h"
 #include "os/lock.h"
-#include "os/thread.h"
 
-/* Looks at a latch before the processor is given away. */
-#define SPINS 100U
+/* Marks in a word. */
+#define GROUP 8U
+/* The lowest bit of each. */
+#define LOWEST UINT64_C(0x0101010101010101)
 
 _Atomic(hm_span_slot *) hm_span_leaves[HM_SPAN_LEAVES];
 
 static struct hm_lock leaves_lock;
 
-_Static_assert(sizeof(struct hm_span) == 128, "two lines, and the words");
+_Static_assert(sizeof(struct hm_span) == 128, "two lines, and the marks");
 
 /* ---- The table ---- */
 
@@ -61,29 +70,18 @@ static void set_leaf(hm_span_slot *leaf, uintptr_t address, struct hm_span *span
 
 static const enum hm_metadata_kind metadata_kinds[HM_SPAN_KINDS] = {
 	[HM_SPAN_COARSE] = HM_METADATA_SPAN_COARSE,
+	[HM_SPAN_MIDDLE] = HM_METADATA_SPAN_MIDDLE,
 	[HM_SPAN_FINE] = HM_METADATA_SPAN_FINE,
 	[HM_SPAN_WHOLE] = HM_METADATA_SPAN_WHOLE,
 };
 
-static unsigned words_of(const struct hm_span *span)
+/* Nothing in it has pages, and no other mark was ever set: most of a large record for a
+ * small span is never touched. */
+static void clear_marks(struct hm_span *span)
 {
-	static const uint8_t words[HM_SPAN_KINDS] = {
-		[HM_SPAN_COARSE] = HM_SPAN_COARSE_WORDS,
-		[HM_SPAN_FINE] = HM_SPAN_FINE_WORDS,
-	};
-
-	return words[span->kind];
-}
-
-/* Nothing in it has pages. */
-static void clear_words(struct hm_span *span)
-{
-	for (unsigned word = 0; word < words_of(span); word++) {
-		/* In this order: at no moment does a block look live. */
-		atomic_store_explicit(&span->words[word].returned, UINT64_MAX,
-				      memory_order_release);
-		atomic_store_explicit(&span->words[word].free, 0, memory_order_release);
-	}
+	for (unsigned i = 0; i < span->count; i++)
+		hm_block_become(&span->marks[i], HM_BLOCK_ABSENT);
+	span->count = 0;
 }
 
 bool hm_span_make_room(uintptr_t base)
@@ -97,13 +95,14 @@ struct hm_span *hm_span_new(struct hm_heap *heap, enum hm_span_kind kind)
 
 	if (span == NULL)
 		return NULL;
+	atomic_store_explicit(&span->lister, NULL, memory_order_relaxed);
 	atomic_store_explicit(&span->owner, NULL, memory_order_relaxed);
 	atomic_store_explicit(&span->heap, heap, memory_order_relaxed);
 	atomic_store_explicit(&span->base, 0, memory_order_relaxed);
 	atomic_store_explicit(&span->size, 0, memory_order_relaxed);
 	atomic_store_explicit(&span->reciprocal, 0, memory_order_relaxed);
+	atomic_store_explicit(&span->returns, 0, memory_order_relaxed);
 	atomic_store_explicit(&span->queued, 0, memory_order_relaxed);
-	atomic_store_explicit(&span->latch, 0, memory_order_relaxed);
 	span->bin = NULL;
 	span->count = span->capacity = span->cursor = 0;
 	span->class = 0;
@@ -112,7 +111,6 @@ struct hm_span *hm_span_new(struct hm_heap *heap, enum hm_span_kind kind)
 	span->busy = false;
 	span->committed = 0;
 	span->length = span->room = 0;
-	clear_words(span);
 	return span;
 }
 
@@ -128,177 +126,187 @@ void hm_span_delete(struct hm_span *span)
 
 	if (hm_span_base(span) != 0)
 		set_leaf(leaf_for(hm_span_base(span)), hm_span_base(span), NULL);
+	atomic_store_explicit(&span->lister, NULL, memory_order_relaxed);
 	atomic_store_explicit(&span->owner, NULL, memory_order_relaxed);
 	atomic_store_explicit(&span->heap, NULL, memory_order_relaxed);
-	clear_words(span);
+	clear_marks(span);
 	hm_metadata_give(kind, span);
 }
 
 /* ---- Blocks ---- */
 
-/* Held for a few instructions, in a quick call, by who frees from outside and by the owner
- * while he takes over: what one of them sees of the two marks is true until he is done. */
-static void latch(struct hm_span *span)
-{
-	unsigned spins = 0;
-
-	while (atomic_exchange_explicit(&span->latch, 1, memory_order_acquire) != 0) {
-		if (++spins < SPINS)
-			hm_thread_relax();
-		else
-			hm_thread_yield();
-	}
-}
-
-static void unlatch(struct hm_span *span)
-{
-	atomic_store_explicit(&span->latch, 0, memory_order_release);
-}
-
 void hm_span_format(struct hm_span *span, unsigned class)
 {
 	uint32_t size = (uint32_t)hm_block_size(class);
 
-	hm_assert(hm_span_kind_of(class) == span->kind);
+	hm_assert(hm_span_kind_of(class) <= span->kind);
+	clear_marks(span);
 	atomic_store_explicit(&span->size, size, memory_order_relaxed);
 	atomic_store_explicit(&span->reciprocal,
 			      (uint32_t)(((UINT64_C(1) << 32) + size - 1) / size),
 			      memory_order_relaxed);
 	span->class = (uint8_t) class;
-	span->count = 0;
 	span->capacity = (uint16_t)(HM_SPAN_SIZE / size);
 	span->cursor = 0;
-	clear_words(span);
 	hm_span_grow(span, span->committed);
-}
-
-/* The bits of a word that are blocks with pages. */
-static uint64_t valid_bits(const struct hm_span *span, unsigned word)
-{
-	unsigned first = word * 64;
-
-	if (span->count <= first)
-		return 0;
-	return span->count - first >= 64 ? UINT64_MAX
-					 : (UINT64_C(1) << (span->count - first)) - 1;
 }
 
 void hm_span_grow(struct hm_span *span, uint32_t committed)
 {
 	size_t count = hm_min(committed / hm_span_block_size(span), span->capacity);
-	unsigned word = span->count / 64;
 
 	span->committed = committed;
-	latch(span);
-	for (; (size_t)word * 64 < count; word++) {
-		struct hm_span_word *bits = &span->words[word];
-		uint64_t before = valid_bits(span, word), fresh;
+	for (; span->count < count; span->count++)
+		hm_block_become(&span->marks[span->count], HM_BLOCK_FREE);
+}
 
-		span->count = (uint16_t)hm_min(count, ((size_t)word + 1) * 64);
-		fresh = valid_bits(span, word) & ~before;
-		atomic_store_explicit(&bits->returned,
-				      atomic_load_explicit(&bits->returned,
-							   memory_order_relaxed) &
-					      ~fresh,
-				      memory_order_relaxed);
-		atomic_store_explicit(&bits->free,
-				      atomic_load_explicit(&bits->free,
-							   memory_order_relaxed) |
-					      fresh,
-				      memory_order_relaxed);
-	}
-	unlatch(span);
+/* ---- Marks, eight at a time ---- */
+
+static uint64_t group_at(const hm_block_mark *first)
+{
+	return atomic_load_explicit((const _Atomic uint64_t *)(uintptr_t)first,
+				    memory_order_relaxed);
+}
+
+/* The lowest bit of each mark that is HM_BLOCK_LIVE, FREE or RETURNED. */
+static uint64_t live_in(uint64_t group)
+{
+	return group & ~(group >> 1) & LOWEST;
+}
+
+static uint64_t free_in(uint64_t group)
+{
+	return (group >> 1) & ~group & LOWEST;
+}
+
+static uint64_t returned_in(uint64_t group)
+{
+	return group & (group >> 1) & LOWEST;
+}
+
+/* One bit for each mark instead of eight: each has its own way to the highest byte. */
+static uint64_t gather(uint64_t lowest)
+{
+	return (lowest * UINT64_C(0x0102040810204080)) >> 56;
+}
+
+bool hm_block_looks_lonely(const hm_block_mark *mark)
+{
+	return live_in(group_at(mark - (uintptr_t)mark % GROUP)) == 0;
+}
+
+uint64_t hm_span_free_in(const struct hm_span *span, unsigned window)
+{
+	const hm_block_mark *first = &span->marks[window * HM_SPAN_WINDOW];
+	uint64_t bits = 0;
+
+	for (unsigned i = 0; i < HM_SPAN_WINDOW; i += GROUP)
+		bits |= gather(free_in(group_at(first + i))) << i;
+	return bits;
+}
+
+static bool has_free(const struct hm_span *span, unsigned window)
+{
+	const hm_block_mark *first = &span->marks[window * HM_SPAN_WINDOW];
+	uint64_t any = 0;
+
+	for (unsigned i = 0; i < HM_SPAN_WINDOW; i += GROUP)
+		any |= free_in(group_at(first + i));
+	return any != 0;
 }
 
 bool hm_span_advance(struct hm_span *span)
 {
-	unsigned words = words_of(span);
-	unsigned word = span->cursor;
+	unsigned windows = (span->count + HM_SPAN_WINDOW - 1) / HM_SPAN_WINDOW;
+	unsigned window = span->cursor;
 
-	do {
-		if (atomic_load_explicit(&span->words[word].free, memory_order_relaxed) !=
-		    0) {
-			span->cursor = (uint16_t)word;
+	for (unsigned i = 0; i < windows; i++) {
+		if (has_free(span, window)) {
+			span->cursor = (uint16_t)window;
 			return true;
 		}
-		word = word + 1 == words ? 0 : word + 1;
-	} while (word != span->cursor);
+		window = window + 1 == windows ? 0 : window + 1;
+	}
 	return false;
 }
 
 struct hm_collected hm_span_collect(struct hm_span *span)
 {
-	struct hm_collected collected = { 0, 0 };
+	unsigned returns = atomic_load(&span->returns), found = 0;
 
-	latch(span);
-	for (unsigned i = 0; i < words_of(span); i++) {
-		struct hm_span_word *word = &span->words[i];
-		uint64_t returned = atomic_load_explicit(&word->returned,
-							 memory_order_relaxed);
-		uint64_t bits = returned & valid_bits(span, i);
-		uint64_t free = atomic_load_explicit(&word->free, memory_order_relaxed);
+	if (returns != 0)
+		returns = atomic_exchange(&span->returns, 0);
+	for (unsigned i = 0; i < span->count && found < returns; i += GROUP) {
+		uint64_t returned = returned_in(group_at(&span->marks[i]));
 
-		if (bits == 0)
-			continue;
-		atomic_store_explicit(&word->free, free | bits, memory_order_relaxed);
-		atomic_store_explicit(&word->returned, returned & ~bits,
-				      memory_order_release);
-		collected.blocks += (unsigned)__builtin_popcountll(bits);
-		collected.twice += (unsigned)__builtin_popcountll(bits & free);
+		for (; returned != 0 && found < returns; returned &= returned - 1) {
+			unsigned mark = i + (unsigned)__builtin_ctzll(returned) / 8;
+
+			hm_block_become(&span->marks[mark], HM_BLOCK_FREE);
+			found++;
+		}
 	}
-	unlatch(span);
-	return collected;
+	return (struct hm_collected){ returns, returns - found };
 }
 
 bool hm_span_looks_empty(const struct hm_span *span)
 {
-	for (unsigned i = 0; i < words_of(span); i++) {
-		const struct hm_span_word *word = &span->words[i];
-
-		if ((atomic_load_explicit(&word->free, memory_order_relaxed) |
-		     atomic_load_explicit(&word->returned, memory_order_relaxed)) !=
-		    UINT64_MAX)
+	for (unsigned i = 0; i < span->count; i += GROUP) {
+		if (live_in(group_at(&span->marks[i])) != 0)
 			return false;
 	}
 	return true;
 }
 
+static bool has_returned(const struct hm_span *span)
+{
+	for (unsigned i = 0; i < span->count; i += GROUP) {
+		if (returned_in(group_at(&span->marks[i])) != 0)
+			return true;
+	}
+	return false;
+}
+
 bool hm_span_is_empty(struct hm_span *span, struct hm_collected *collected)
 {
+	*collected = (struct hm_collected){ 0, 0 };
 	if (!hm_span_looks_empty(span))
 		return false;
 	*collected = hm_span_collect(span);
-	return true;
+	/* Somebody may be about to count a return; it is to be counted for this class. */
+	return !has_returned(span);
 }
 
 bool hm_span_return(struct hm_span *span, uint64_t index)
 {
-	struct hm_span_word *word = &span->words[index / 64];
-	uint64_t bit = UINT64_C(1) << (index % 64);
-	uint64_t returned, free;
+	uint8_t live = HM_BLOCK_LIVE;
 
-	latch(span);
-	returned = atomic_load_explicit(&word->returned, memory_order_relaxed);
-	free = atomic_load_explicit(&word->free, memory_order_relaxed);
-	if (((returned | free) & bit) == 0)
-		atomic_store(&word->returned, returned | bit);
-	unlatch(span);
-	return ((returned | free) & bit) == 0;
+	if (!atomic_compare_exchange_strong(&span->marks[index], &live,
+					    HM_BLOCK_RETURNED))
+		return false;
+	atomic_fetch_add(&span->returns, 1);
+	return true;
 }
 
 const char *hm_span_check(const struct hm_span *span)
 {
+	static const unsigned marks[HM_SPAN_KINDS] = {
+		[HM_SPAN_COARSE] = HM_SPAN_COARSE_MARKS,
+		[HM_SPAN_MIDDLE] = HM_SPAN_MIDDLE_MARKS,
+		[HM_SPAN_FINE] = HM_SPAN_FINE_MARKS,
+	};
+
 	if (hm_span_find(hm_span_base(span)) != span)
 		return "a span is not where the table says";
 	if (span->count * hm_span_block_size(span) > span->committed)
 		return "a span has blocks without pages";
-	for (unsigned i = 0; i < words_of(span); i++) {
-		uint64_t valid = valid_bits(span, i);
+	for (unsigned i = 0; i < marks[span->kind]; i++) {
+		bool absent = hm_block_state_of(&span->marks[i]) == HM_BLOCK_ABSENT;
 
-		if (atomic_load(&span->words[i].free) & ~valid)
-			return "a free block has no pages";
-		if (~atomic_load(&span->words[i].returned) & ~valid)
-			return "a block without pages may be freed";
+		if (absent && i < span->count)
+			return "a block with pages is absent";
+		if (!absent && i >= span->count)
+			return "a block without pages is not absent";
 	}
 	return NULL;
 }
@@ -309,6 +317,12 @@ void hm_span_push(struct hm_span_list *list, struct hm_span *span,
 		  enum hm_span_place place)
 {
 	span->place = (uint8_t)place;
+	atomic_store_explicit(&span->lister,
+			      place == HM_SPAN_LISTED
+				      ? atomic_load_explicit(&span->owner,
+							     memory_order_relaxed)
+				      : NULL,
+			      memory_order_relaxed);
 	span->previous = NULL;
 	span->next = list->first;
 	if (span->next != NULL)
@@ -326,5 +340,6 @@ void hm_span_unlink(struct hm_span_list *list, struct hm_span *span)
 	else
 		list->first = span->next;
 	span->place = HM_SPAN_NOWHERE;
+	atomic_store_explicit(&span->lister, NULL, memory_order_relaxed);
 	list->count--;
 }

@@ -12,11 +12,10 @@
 /*
  * A span: a granule of 64 KiB with blocks of one size, or the pages of one large block.
  *
- * Which blocks are free is told by bits beside the record, never in the blocks: what a
+ * What becomes of a block is told by a mark beside the record, never in the block: what a
  * program writes into a block that it has freed harms nobody, and a second Free is seen.
- * There are two sets of bits.  `free` is its owner's: plain loads and stores.  `returned`
- * is where everybody else frees: a bit is set there until the owner takes it over.  What
- * has no pages is returned for good, so it is never live.
+ * A mark is its owner's, plain loads and stores, but for one change: anybody makes a live
+ * block a returned one.  It is free when the owner has taken it over.
  *
  * Pages are committed from the front as blocks are needed, `committed` bytes so far.
  *
@@ -38,50 +37,69 @@ enum hm_span_place {
 	HM_SPAN_KEPT,  /* one that is kept for later */
 };
 
-struct hm_span_word {
-	_Atomic uint64_t free, returned;
+/* Eight of them are looked at in one word: bit 0 is set while somebody has the block, or
+ * has just returned it, bit 1 when it was freed. */
+enum hm_block_state {
+	HM_BLOCK_ABSENT, /* it has no pages */
+	HM_BLOCK_LIVE,
+	HM_BLOCK_FREE,
+	HM_BLOCK_RETURNED, /* freed by somebody else, and not taken over */
 };
+typedef _Atomic uint8_t hm_block_mark;
 
 struct hm_span {
-	_Atomic(struct hm_cache *) owner; /* NULL: of a large block */
+	/* The owner while it is HM_SPAN_LISTED, else NULL: whose quick Free is all that
+	 * there is to do. */
+	_Atomic(struct hm_cache *) lister;
 	struct hm_cache_bin *bin;         /* of the owner, of its class */
+	_Atomic(struct hm_cache *) owner; /* NULL: of a large block */
 	_Atomic(struct hm_heap *) heap;
 	_Atomic uintptr_t base;
 	_Atomic uint32_t size;       /* bytes of a block; of a large one 0 */
 	_Atomic uint32_t reciprocal; /* of it, see hm_span_index */
 	uint16_t count;              /* blocks that have pages */
 	uint16_t capacity;           /* blocks that there is room for */
-	uint16_t cursor;             /* the word in which a free block was found last */
+	uint16_t cursor;             /* the window in which a free block was found last */
 	uint8_t class;
 	uint8_t place;
 	uint8_t kind; /* enum hm_span_kind */
 	bool busy;    /* its owner is committing pages of it */
 
 	_Alignas(64) uint32_t committed; /* bytes */
+	_Atomic uint32_t returns;        /* blocks returned that nobody has taken over */
 	_Atomic uint32_t queued;         /* in its owner's queue of returns */
-	_Atomic uint32_t latch;          /* who frees in it, or takes over */
 	_Atomic(struct hm_span *) next_queued;
 	size_t length; /* of a large block: bytes of its pages */
 	size_t room;   /* of it: bytes of its reservation */
 	struct hm_span *next, *previous;
 
-	_Alignas(64) struct hm_span_word words[];
+	_Alignas(64) hm_block_mark marks[];
 };
 
 /* Bytes of a record. */
-#define HM_SPAN_RECORD(words) \
-	(sizeof(struct hm_span) + (words) * sizeof(struct hm_span_word))
+#define HM_SPAN_RECORD(marks) (sizeof(struct hm_span) + (marks))
 
-/* Spans of small blocks have records with more bits, those of large ones none. */
-enum hm_span_kind { HM_SPAN_COARSE, HM_SPAN_FINE, HM_SPAN_WHOLE, HM_SPAN_KINDS };
-#define HM_SPAN_COARSE_WORDS 16U
-#define HM_SPAN_FINE_WORDS 64U
+/* Spans of small blocks have records with more marks, those of large ones none.  One with
+ * more than it needs will do. */
+enum hm_span_kind {
+	HM_SPAN_COARSE,
+	HM_SPAN_MIDDLE,
+	HM_SPAN_FINE,
+	HM_SPAN_WHOLE,
+	HM_SPAN_KINDS
+};
+#define HM_SPAN_COARSE_MARKS 256U
+#define HM_SPAN_MIDDLE_MARKS 1024U
+#define HM_SPAN_FINE_MARKS 4096U
 
 static inline enum hm_span_kind hm_span_kind_of(unsigned class)
 {
-	return hm_block_size(class) < HM_SPAN_SIZE / (64 * HM_SPAN_COARSE_WORDS)
-		       ? HM_SPAN_FINE
-		       : HM_SPAN_COARSE;
+	size_t size = hm_block_size(class);
+
+	if (size >= HM_SPAN_SIZE / HM_SPAN_COARSE_MARKS)
+		return HM_SPAN_COARSE;
+	return size >= HM_SPAN_SIZE / HM_SPAN_MIDDLE_MARKS ? HM_SPAN_MIDDLE
+							   : HM_SPAN_FINE;
 }
 
 /* ---- Which span an address is in ---- */
@@ -96,17 +114,17 @@ extern HM_HIDDEN _Atomic(hm_span_slot *) hm_span_leaves[HM_SPAN_LEAVES];
 /* Of any heap of the process; NULL = none.  Of a large block: for its first granule. */
 HM_QUICK struct hm_span *hm_span_find(uintptr_t address)
 {
+	uintptr_t granule = address >> HM_GRANULE_SHIFT;
+	uintptr_t leaf_number = granule / HM_SPAN_LEAF_SIZE;
 	hm_span_slot *leaf;
 
-	if (address >> HM_SPAN_LEAF_SHIFT >= HM_SPAN_LEAVES)
+	if (!HM_LIKELY(leaf_number < HM_SPAN_LEAVES))
 		return NULL;
-	leaf = atomic_load_explicit(&hm_span_leaves[address >> HM_SPAN_LEAF_SHIFT],
+	leaf = atomic_load_explicit(&hm_span_leaves[leaf_number], memory_order_acquire);
+	if (!HM_LIKELY(leaf != NULL))
+		return NULL;
+	return atomic_load_explicit(&leaf[granule % HM_SPAN_LEAF_SIZE],
 				    memory_order_acquire);
-	if (leaf == NULL)
-		return NULL;
-	return atomic_load_explicit(
-		&leaf[(address >> HM_GRANULE_SHIFT) & (HM_SPAN_LEAF_SIZE - 1)],
-		memory_order_acquire);
 }
 
 /* Makes what is needed for spans at `base` to be found; false = no memory.  Like the
@@ -154,35 +172,30 @@ HM_QUICK bool hm_span_index(const struct hm_span *span, uintptr_t address,
 						   memory_order_relaxed);
 	uint64_t product = (address & (HM_SPAN_SIZE - 1)) * reciprocal;
 
+	if (!HM_LIKELY((uint32_t)product < reciprocal))
+		return false;
 	*index = product >> 32;
-	return (uint32_t)product < reciprocal;
+	return true;
 }
 
-HM_QUICK struct hm_span_word *hm_span_word_of(struct hm_span *span, uint64_t index)
+static inline enum hm_block_state hm_block_state_of(const hm_block_mark *mark)
 {
-	return &span->words[index / 64];
+	return (enum hm_block_state)atomic_load_explicit(mark, memory_order_relaxed);
 }
 
-/* Where a block has its bit: the word, and the number of the bit below. */
-typedef uint64_t hm_span_spot;
-
-HM_QUICK hm_span_spot hm_span_spot_of(const struct hm_span_word *word, uint64_t index)
+HM_QUICK void hm_block_become(hm_block_mark *mark, enum hm_block_state state)
 {
-	return (uint64_t)(uintptr_t)word << 6 | (index % 64);
+	atomic_store_explicit(mark, (uint8_t)state, memory_order_relaxed);
 }
 
-/* Its owner takes a block that is free. */
-HM_QUICK void hm_span_take(hm_span_spot spot)
-{
-	_Atomic uint64_t *free = &((struct hm_span_word *)(uintptr_t)(spot >> 6))->free;
+/* Whether no block whose mark is in the same word is live. */
+bool hm_block_looks_lonely(const hm_block_mark *mark);
 
-	atomic_store_explicit(free,
-			      atomic_load_explicit(free, memory_order_relaxed) &
-				      ~(UINT64_C(1) << (spot % 64)),
-			      memory_order_relaxed);
-}
+/* Free blocks are looked for in windows of 64: which of them are, one bit each. */
+#define HM_SPAN_WINDOW 64U
+uint64_t hm_span_free_in(const struct hm_span *span, unsigned window);
 
-/* Moves the cursor to a word with a free block; false = there is none. */
+/* Moves the cursor to a window with a free block; false = there is none. */
 bool hm_span_advance(struct hm_span *span);
 /* Takes over what others have freed: so many blocks, so many of them freed twice. */
 struct hm_collected {
@@ -198,12 +211,7 @@ bool hm_span_looks_empty(const struct hm_span *span);
 /* Whether a block is live, as far as anybody can tell. */
 static inline bool hm_span_is_live(const struct hm_span *span, uint64_t index)
 {
-	const struct hm_span_word *word = &span->words[index / 64];
-
-	return (((atomic_load_explicit(&word->free, memory_order_relaxed) |
-		  atomic_load_explicit(&word->returned, memory_order_relaxed)) >>
-		 (index % 64)) &
-		1) == 0;
+	return hm_block_state_of(&span->marks[index]) == HM_BLOCK_LIVE;
 }
 
 /* Somebody else frees a block; false = it was not live. */

@@ -21,7 +21,8 @@
 /* Idle spans that a thread keeps: a mebibyte. */
 #define MOST_IDLE 16U
 
-static struct hm_cache nobody = { .serves = UINT64_MAX };
+/* No heap has this number. */
+static struct hm_cache nobody = { .quick = { .purpose = UINT64_MAX } };
 
 HM_THREAD_LOCAL struct hm_cache *hm_cache_slots[HM_CACHE_SLOTS] = {
 	&nobody, &nobody, &nobody, &nobody, &nobody, &nobody, &nobody, &nobody,
@@ -53,7 +54,7 @@ struct hm_cache *hm_caches_first(void)
 
 static struct hm_cache *make(void)
 {
-	struct hm_cache *cache = hm_metadata_alloc(sizeof(*cache));
+	struct hm_cache *cache = hm_metadata_map_forever(sizeof(*cache));
 
 	if (cache == NULL)
 		return NULL;
@@ -90,7 +91,7 @@ static void serve(struct hm_cache *cache, struct hm_heap *heap, uint64_t number)
 	cache->most_idle = MOST_IDLE;
 	hm_quick_lock();
 	atomic_store(&cache->heap, heap);
-	atomic_store(&cache->serves, number);
+	hm_quick_set_purpose(&cache->quick, number);
 	hm_quick_set_unusual(&cache->quick, hm_heap_is_unusual(heap));
 	hm_quick_unlock();
 }
@@ -99,7 +100,7 @@ void hm_cache_dismiss(struct hm_cache *cache)
 {
 	hm_quick_lock();
 	hm_quick_set_unusual(&cache->quick, true);
-	atomic_store(&cache->serves, 0);
+	hm_quick_set_purpose(&cache->quick, 0);
 	atomic_store(&cache->heap, NULL);
 	hm_quick_unlock();
 }
@@ -132,14 +133,14 @@ void hm_caches_refresh_alone(void)
 		refresh(cache);
 }
 
-struct hm_cache *hm_cache_new(struct hm_heap *heap)
+struct hm_cache *hm_cache_new(struct hm_heap *heap, uint64_t number)
 {
 	struct hm_cache *cache = obtain();
 
 	if (cache == NULL)
 		return NULL;
 	cache->common = true;
-	serve(cache, heap, 0);
+	serve(cache, heap, number);
 	return cache;
 }
 
@@ -157,7 +158,7 @@ static struct hm_cache *find_own(uint64_t number)
 {
 	struct hm_cache **link = &own, *found;
 
-	while (*link != NULL && atomic_load(&(*link)->serves) != number)
+	while (*link != NULL && !hm_cache_serves(*link, number))
 		link = &(*link)->next;
 	if (*link == NULL)
 		return NULL;
@@ -244,7 +245,7 @@ void hm_caches_after_fork(void)
 	hm_quick_after_fork();
 	for (struct hm_cache *cache = hm_caches_first(); cache != NULL;
 	     cache = cache->next_all) {
-		if (cache->common || atomic_load(&cache->serves) == 0 || is_own(cache))
+		if (cache->common || hm_cache_serves(cache, 0) || is_own(cache))
 			continue;
 		abandon(cache, true);
 		put_down_locked(cache);

@@ -23,16 +23,17 @@ HM_QUICK struct hm_cache *hm_cache_in_slot(uint32_t slot)
 
 HM_QUICK bool hm_cache_serves(const struct hm_cache *cache, uint64_t number)
 {
-	return atomic_load_explicit(&cache->serves, memory_order_relaxed) == number;
+	return hm_quick_purpose(&cache->quick) == number;
 }
 
-/* This thread's cache for the heap with that number, found or made; NULL: there is no memory, or the thread is ending.  Between
- * hm_calls_enter and hm_calls_leave, outside of quick calls, without a lock. */
+/* This thread's cache for the heap with that number, found or made; NULL: there is no
+ * memory, or the thread is ending.  Between hm_calls_enter and hm_calls_leave, outside of
+ * quick calls, without a lock. */
 struct hm_cache *hm_cache_of_thread(struct hm_heap *heap, uint64_t number);
 
-/* One that is no thread's, and serves `heap`; NULL = no memory.  Its end comes with
- * hm_cache_retire, when it is empty. */
-struct hm_cache *hm_cache_new(struct hm_heap *heap);
+/* One that is no thread's, and serves `heap` with that number; NULL = no memory.  Its end
+ * comes with hm_cache_retire, when it is empty. */
+struct hm_cache *hm_cache_new(struct hm_heap *heap, uint64_t number);
 void hm_cache_retire(struct hm_cache *cache);
 
 /* A thread's cache that has been emptied serves no heap any more. */

@@ -95,8 +95,10 @@ static ULONG HOSTMEM_CALL host_malloc_Release(IHostMalloc2 *iface)
 
 /* ---- IHostMalloc ---- */
 
-HM_SLOW HRESULT alloc_slowly(struct hm_heap *heap, SIZE_T size, SIZE_T alignment,
-			     EMemoryCriticalLevel level, DWORD flags, void **out)
+/* The first four as Alloc has them, so that it has not to move them. */
+HM_SLOW HRESULT alloc_slowly(struct hm_heap *heap, SIZE_T size,
+			     EMemoryCriticalLevel level, void **out, SIZE_T alignment,
+			     DWORD flags)
 {
 	const struct hm_block_wish wish = { .size = size,
 					    .alignment = alignment,
@@ -121,22 +123,21 @@ HM_SLOW HRESULT free_slowly(struct hm_heap *heap, void *block)
 	return hr == HOST_E_INVALIDOPERATION ? hm_debug_free(heap, block) : hr;
 }
 
-/* `mine`: the cache is this thread's, for this heap. */
-HM_QUICK HRESULT alloc(struct hm_heap *heap, struct hm_cache *cache, bool mine,
-		       SIZE_T size, EMemoryCriticalLevel level, void **out)
+/* `cache`: what this thread has at hand, whichever heap that serves. */
+HM_QUICK HRESULT alloc(struct hm_heap *heap, struct hm_cache *cache, SIZE_T size,
+		       EMemoryCriticalLevel level, void **out)
 {
 	if (!HM_LIKELY(out != NULL))
 		return E_POINTER;
-	if (HM_LIKELY(mine) && HM_LIKELY((unsigned)level <= eProcessCritical) &&
-	    HM_LIKELY(hm_heap_alloc_quickly(cache, size, out)))
+	if (HM_LIKELY((unsigned)level <= eProcessCritical) &&
+	    HM_LIKELY(hm_heap_alloc_quickly(heap, cache, size, out)))
 		return S_OK;
-	return alloc_slowly(heap, size, HM_BLOCK_ALIGNMENT, level, 0, out);
+	return alloc_slowly(heap, size, level, out, HM_BLOCK_ALIGNMENT, 0);
 }
 
-HM_QUICK HRESULT free_block(struct hm_heap *heap, struct hm_cache *cache, bool mine,
-			    void *block)
+HM_QUICK HRESULT free_block(struct hm_heap *heap, struct hm_cache *cache, void *block)
 {
-	return HM_LIKELY(mine) && HM_LIKELY(hm_heap_free_quickly(cache, block))
+	return HM_LIKELY(hm_heap_free_quickly(heap, cache, block))
 		       ? S_OK
 		       : free_slowly(heap, block);
 }
@@ -146,17 +147,15 @@ static HRESULT HOSTMEM_CALL host_malloc_Alloc(IHostMalloc2 *iface, SIZE_T size,
 					      EMemoryCriticalLevel level, void **out)
 {
 	struct hm_heap *heap = heap_of(iface);
-	struct hm_cache *cache = hm_cache_in_slot(heap->slot);
 
-	return alloc(heap, cache, hm_cache_serves(cache, heap->number), size, level, out);
+	return alloc(heap, hm_cache_in_slot(heap->slot), size, level, out);
 }
 
 static HRESULT HOSTMEM_CALL host_malloc_Free(IHostMalloc2 *iface, void *block)
 {
 	struct hm_heap *heap = heap_of(iface);
-	struct hm_cache *cache = hm_cache_in_slot(heap->slot);
 
-	return free_block(heap, cache, hm_cache_serves(cache, heap->number), block);
+	return free_block(heap, hm_cache_in_slot(heap->slot), block);
 }
 
 /* Of one for one at a time. */
@@ -166,14 +165,14 @@ static HRESULT HOSTMEM_CALL host_malloc_Alloc_alone(IHostMalloc2 *iface, SIZE_T 
 {
 	struct hm_heap *heap = heap_of(iface);
 
-	return alloc(heap, heap->only, true, size, level, out);
+	return alloc(heap, heap->only, size, level, out);
 }
 
 static HRESULT HOSTMEM_CALL host_malloc_Free_alone(IHostMalloc2 *iface, void *block)
 {
 	struct hm_heap *heap = heap_of(iface);
 
-	return free_block(heap, heap->only, true, block);
+	return free_block(heap, heap->only, block);
 }
 
 static HRESULT HOSTMEM_CALL host_malloc_DebugAlloc(IHostMalloc2 *iface, SIZE_T size,
@@ -222,7 +221,7 @@ static HRESULT HOSTMEM_CALL host_malloc_AllocAligned(IHostMalloc2 *iface, SIZE_T
 	    (flags & ~HOSTMEM_HEAP_ZERO))
 		return E_INVALIDARG;
 	alignment = hm_max(alignment, HM_BLOCK_ALIGNMENT);
-	hr = alloc_slowly(heap, size, alignment, level, flags, out);
+	hr = alloc_slowly(heap, size, level, out, alignment, flags);
 	if (SUCCEEDED(hr) && (flags & HOSTMEM_HEAP_ZERO) && !heap->all_debug)
 		zero(*out, size, alignment);
 	return hr;
@@ -235,7 +234,7 @@ static HRESULT move(struct hm_heap *heap, void *block, SIZE_T old, SIZE_T size,
 	HRESULT hr = S_OK;
 
 	if (size > old)
-		hr = alloc_slowly(heap, size, HM_BLOCK_ALIGNMENT, level, 0, out);
+		hr = alloc_slowly(heap, size, level, out, HM_BLOCK_ALIGNMENT, 0);
 	else
 		*out = hm_heap_find_ready(heap, size);
 	if (FAILED(hr) || *out == NULL)
@@ -302,7 +301,7 @@ static HRESULT HOSTMEM_CALL host_malloc_Realloc(IHostMalloc2 *iface, void *block
 		return reallocate(heap, block, size, flags, level, out);
 	return flags & HOSTMEM_HEAP_IN_PLACE
 		       ? E_OUTOFMEMORY
-		       : alloc_slowly(heap, size, HM_BLOCK_ALIGNMENT, level, 0, out);
+		       : alloc_slowly(heap, size, level, out, HM_BLOCK_ALIGNMENT, 0);
 }
 
 static HRESULT HOSTMEM_CALL host_malloc_GetSize(IHostMalloc2 *iface, void *block,

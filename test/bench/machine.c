@@ -9,6 +9,7 @@
 #include <hostmem/hostmem.h>
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +45,23 @@ void machine_print_processors(const struct measure_plan *plan)
 	printf("Two threads that only compute do %.2f times the work of one%s\n",
 	       processors,
 	       processors < ENOUGH_PROCESSORS ? ": two processors are not free" : "");
+}
+
+void machine_stay(bool stay)
+{
+	static cpu_set_t all;
+	static bool known;
+	cpu_set_t one;
+	size_t first = 0;
+
+	if (!known && sched_getaffinity(0, sizeof(all), &all) != 0)
+		return; /* figures are less steady then, and no less true */
+	known = true;
+	while (first < CPU_SETSIZE - 1 && !CPU_ISSET(first, &all))
+		first++;
+	CPU_ZERO(&one);
+	CPU_SET(first, &one);
+	(void)sched_setaffinity(0, sizeof(one), stay ? &one : &all);
 }
 
 void machine_progress(const char *format, ...)

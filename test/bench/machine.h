@@ -15,6 +15,13 @@ double machine_processors(const struct measure_plan *plan);
 /* One line about that. */
 void machine_print_processors(const struct measure_plan *plan);
 
+/*
+ * Keeps this thread on one processor, the first that the process may use, or no longer.
+ * Processors are not alike at a time, whatever they are: each shares its core with another
+ * one that may be busy.  Processes in turn are to have the same.
+ */
+void machine_stay(bool stay);
+
 /* Replaces the last line of progress, on a terminal only. */
 void machine_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -56,6 +56,8 @@ static void prepare(const struct worker_order *order, struct worker_answer *answ
 		return;
 	}
 	self.measuring = true;
+	/* After that: the second thread has all processors. */
+	machine_stay(row->threads == 1);
 	self.row = row;
 	memset(&self.side, 0, sizeof(self.side));
 	self.side.work = self.heap.ours ? &row->loop->ours : &row->loop->theirs;

@@ -4,6 +4,8 @@
 #include "hostmem/caches.h"
 #include "caches.h"
 
+#define LARGEST_CLASS (HM_BLOCK_CLASSES - 1)
+
 static struct hm_cache own, other;
 
 static void begin(void)
@@ -70,30 +72,63 @@ static void what_was_freed_last_is_taken_first(void)
 	end();
 }
 
-/* More than are kept ready is free all the same. */
+/* More than there is room for among the ready ones is free all the same. */
 static void no_block_is_lost_behind_the_ready_ones(void)
 {
-	struct hm_span *span;
-	uint64_t seen = 0;
+	enum { SPANS = 9, EACH = 16 };
+	struct hm_span *spans[SPANS];
+	uint64_t seen[SPANS] = { 0 };
 
 	begin();
-	span = cache_span(&own, KIB_CLASS, WHOLE);
-	cache_take_in_order(&own, span, 0, KIB_BLOCKS);
-	for (unsigned i = 0; i < KIB_BLOCKS; i++) {
-		CHECK(cache_put(&own, span, i));
-		CHECK(cache_ready(&own, KIB_CLASS) <= HM_CACHE_READY);
+	for (unsigned i = 0; i < SPANS; i++) {
+		spans[i] = cache_span(&own, LARGEST_CLASS, WHOLE);
+		cache_take_in_order(&own, spans[i], 0, EACH);
 	}
-	CHECK_SIZE(cache_ready(&own, KIB_CLASS), HM_CACHE_READY);
-	CHECK_LIVE(&own, 0);
-	for (unsigned i = 0; i < KIB_BLOCKS; i++) {
+	CHECK(cache_take(&own, LARGEST_CLASS) == NULL);
+	for (unsigned i = 0; i < SPANS * EACH; i++) {
+		CHECK(cache_put(&own, spans[i % SPANS], i / SPANS));
+		CHECK(cache_ready(&own, LARGEST_CLASS) <= HM_READY_FAR);
+		CHECK_STR(hm_cache_check(&own), NULL);
+	}
+	CHECK_INT(cache_live(&own, LARGEST_CLASS), 0);
+	for (unsigned i = 0; i < SPANS * EACH; i++) {
+		void *block = cache_take(&own, LARGEST_CLASS);
+		struct hm_span *span = hm_span_find((uintptr_t)block);
 		uint64_t index = 0;
 
-		CHECK(hm_span_index(span, (uintptr_t)cache_take(&own, KIB_CLASS),
-				    &index));
-		seen |= UINT64_C(1) << index;
+		CHECK(hm_span_index(span, (uintptr_t)block, &index));
+		for (unsigned j = 0; j < SPANS; j++)
+			seen[j] |= span == spans[j] ? UINT64_C(1) << index : 0;
 	}
-	CHECK_SIZE(seen, UINT64_MAX);
-	CHECK(cache_take(&own, KIB_CLASS) == NULL);
+	for (unsigned i = 0; i < SPANS; i++)
+		CHECK_SIZE(seen[i], (1U << EACH) - 1);
+	CHECK(cache_take(&own, LARGEST_CLASS) == NULL);
+	end();
+}
+
+/* When it is the turn of its last block to make room. */
+static void an_empty_span_is_found_when_there_are_too_many_ready_ones(void)
+{
+	struct hm_span *first, *empty, *others[5];
+
+	begin();
+	empty = cache_span(&own, LARGEST_CLASS, WHOLE);
+	cache_take_in_order(&own, empty, 0, 16);
+	for (unsigned i = 0; i < 5; i++) {
+		others[i] = cache_span(&own, LARGEST_CLASS, WHOLE);
+		cache_take_in_order(&own, others[i], 0, 16);
+	}
+	first = cache_span(&own, LARGEST_CLASS, WHOLE);
+	cache_take_in_order(&own, first, 0, 1);
+	for (unsigned i = 0; i < 16; i++)
+		CHECK(cache_put(&own, empty, i));
+	for (unsigned i = 0; cache_ready(&own, LARGEST_CLASS) < HM_READY_FAR; i++) {
+		CHECK(cache_put(&own, others[i % 5], i / 5));
+		CHECK_PLACE(empty, HM_SPAN_LISTED);
+	}
+	CHECK(cache_put(&own, others[4], 15));
+	CHECK_PLACE(empty, HM_SPAN_IDLE);
+	CHECK_STR(hm_cache_check(&own), NULL);
 	end();
 }
 
@@ -118,30 +153,51 @@ static void a_block_is_put_back_once(void)
 	end();
 }
 
-/* The quick way leaves these to the other one. */
-static void the_quick_way_puts_nothing_that_changes_a_list(void)
+static void the_quick_way_is_for_what_is_listed(void)
+{
+	struct hm_span *span;
+	bool too_many = true;
+
+	begin();
+	span = cache_span(&own, KIB_CLASS, WHOLE);
+	CHECK_POINTER(span->lister, &own);
+	cache_take_in_order(&own, span, 0, KIB_BLOCKS);
+	CHECK_POINTER(span->lister, &own);
+	CHECK(cache_take(&own, KIB_CLASS) == NULL);
+	CHECK_PLACE(span, HM_SPAN_FULL);
+	CHECK(span->lister == NULL);
+	CHECK(hm_cache_put(&own, span, 0, &too_many));
+	CHECK(!too_many);
+	CHECK_POINTER(span->lister, &own);
+	hm_cache_remove_span(&own, span);
+	CHECK(span->lister == NULL);
+	hm_cache_enter_span(&other, span);
+	CHECK_POINTER(span->lister, &other);
+	end();
+}
+
+static void an_empty_span_is_found_before_pages_are_asked_for(void)
 {
 	struct hm_span *first, *second;
-	bool too_many = true;
 
 	begin();
 	second = cache_span(&own, KIB_CLASS, WHOLE);
 	cache_take_in_order(&own, second, 0, KIB_BLOCKS);
 	CHECK(cache_take(&own, KIB_CLASS) == NULL);
-	CHECK_PLACE(second, HM_SPAN_FULL);
-	CHECK(!hm_cache_try_put(second, 0, hm_span_block(second, 0)));
-	CHECK(hm_cache_put(&own, second, 0, &too_many));
-	CHECK(!too_many);
-	CHECK_PLACE(second, HM_SPAN_LISTED);
 	first = cache_span(&own, KIB_CLASS, WHOLE);
-	for (unsigned i = 1; i < KIB_BLOCKS - 1; i++)
-		CHECK(hm_cache_try_put(second, i, hm_span_block(second, i)));
-	/* Nothing in it would be live, and it is not the first. */
-	CHECK(!hm_cache_try_put(second, 63, hm_span_block(second, 63)));
-	CHECK(hm_cache_put(&own, second, 63, &too_many));
-	CHECK_PLACE(second, HM_SPAN_IDLE);
-	CHECK_PLACE(first, HM_SPAN_LISTED);
-	CHECK_SIZE(own.idle[HM_SPAN_COARSE].count, 1);
+	cache_take_in_order(&own, first, 0, 2);
+	for (unsigned i = 0; i < KIB_BLOCKS; i++)
+		CHECK(cache_put(&own, second, i));
+	CHECK(cache_put(&own, first, 0));
+	/* It came before the other one when it was not full any more. */
+	CHECK_POINTER(own.bins[KIB_CLASS].spans.first, second);
+	CHECK(cache_take(&own, LARGEST_CLASS) == NULL);
+	CHECK_PLACE(second, HM_SPAN_LISTED);
+	CHECK(cache_put(&own, first, 1));
+	CHECK_PLACE(first, HM_SPAN_LISTED); /* nobody has looked yet */
+	CHECK_POINTER(cache_take(&own, LARGEST_CLASS), hm_span_block(first, 0));
+	CHECK_U32(first->class, LARGEST_CLASS);
+	CHECK_SIZE(cache_ready(&own, KIB_CLASS), KIB_BLOCKS - 1);
 	CHECK_STR(hm_cache_check(&own), NULL);
 	end();
 }
@@ -215,9 +271,9 @@ static void an_idle_span_is_formatted_if_one_block_has_pages(void)
 		uint32_t committed;
 		bool fits;
 	} rows[] = {
-		{ 4096, PAGE, true }, { 4096, PAGE - 1, false }, { 2560, 2048, false },
-		{ 2048, 2048, true }, { 64, PAGE, true },        { 64, 63, false },
-		{ 48, WHOLE, false }, /* needs more bits than it has */
+		{ 4096, PAGE, true },  { 4096, PAGE - 1, false }, { 2560, 2048, false },
+		{ 2048, 2048, true },  { 256, PAGE, true },       { 256, 255, false },
+		{ 224, WHOLE, false }, /* needs more marks than it has */
 	};
 
 	for (size_t i = 0; i < ROWS(rows); i++) {
@@ -237,6 +293,27 @@ static void an_idle_span_is_formatted_if_one_block_has_pages(void)
 		CHECK_STR(hm_cache_check(&own), NULL);
 		end();
 	}
+}
+
+static void an_idle_span_with_more_marks_than_needed_will_do(void)
+{
+	static const unsigned classes[] = { 0, 3, KIB_CLASS };
+	struct hm_span *span;
+
+	begin();
+	own.frugal = true;
+	span = cache_span(&own, 0, WHOLE);
+	(void)hm_cache_rearrange(&own, span);
+	for (unsigned i = 0; i < 9; i++) {
+		unsigned class = classes[i % 3];
+
+		tap_row("class %u", class);
+		CHECK_PLACE(span, HM_SPAN_IDLE);
+		CHECK_POINTER(cache_take(&own, class), hm_span_block(span, 0));
+		CHECK(cache_put(&own, span, 0));
+		(void)hm_cache_rearrange(&own, span);
+	}
+	end();
 }
 
 static void a_span_whose_pages_are_coming_is_never_empty(void)
@@ -344,9 +421,8 @@ static void what_two_have_freed_is_counted_once(void)
 		cache_take_in_order(&own, span, 0, 2);
 		CHECK(hm_cache_put_away(&other, span, 0));
 		/* The owner, who has not seen that. */
-		span->words[0].returned &= ~UINT64_C(1);
+		hm_block_become(&span->marks[0], HM_BLOCK_LIVE);
 		CHECK(cache_put(&own, span, 0));
-		span->words[0].returned |= 1;
 		CHECK_INT(cache_live(&own, KIB_CLASS) + cache_live(&other, KIB_CLASS), 0);
 		CHECK(cache_put(&own, span, 1));
 		if (way == 0)
@@ -360,17 +436,22 @@ static void what_two_have_freed_is_counted_once(void)
 
 static void a_count_below_zero_is_told_from_what_is_ready(void)
 {
-	struct hm_cache_bin bin;
+	struct hm_cache_bin *bin = &own.bins[KIB_CLASS];
 
-	memset(&bin, 0, sizeof(bin));
+	begin();
 	for (int live = -3; live <= 3; live++) {
-		for (unsigned ready = 0; ready <= HM_CACHE_READY; ready++) {
+		for (unsigned ready = 0; ready <= HM_READY_NEAR; ready++) {
 			tap_row("%d live, %u ready", live, ready);
-			hm_bin_set_state(&bin, (uint64_t)live * HM_BIN_LIVE +
-						       ready * HM_BIN_ONE_READY);
-			CHECK_INT(hm_bin_live(&bin), live);
+			atomic_store(&bin->given, live + (int)ready);
+			hm_bin_set_top(bin, bin->first + ready);
+			CHECK_INT(hm_bin_live(bin), live);
 		}
 	}
+	/* Its owner was suspended in the middle: there is an answer all the same. */
+	atomic_fetch_add(&bin->changes, 1);
+	CHECK_INT(hm_bin_live(bin), 3);
+	hm_bin_set_top(bin, bin->first);
+	end();
 }
 
 int main(void)
@@ -380,11 +461,14 @@ int main(void)
 	TAP_RUN(what_was_freed_last_is_taken_first);
 	TAP_RUN(no_block_is_lost_behind_the_ready_ones);
 	TAP_RUN(a_block_is_put_back_once);
-	TAP_RUN(the_quick_way_puts_nothing_that_changes_a_list);
+	TAP_RUN(an_empty_span_is_found_when_there_are_too_many_ready_ones);
+	TAP_RUN(the_quick_way_is_for_what_is_listed);
+	TAP_RUN(an_empty_span_is_found_before_pages_are_asked_for);
 	TAP_RUN(the_first_span_of_a_class_stays_unless_the_cache_is_frugal);
 	TAP_RUN(an_empty_first_span_goes_when_a_full_one_comes_before_it);
 	TAP_RUN(too_many_are_more_than_a_cache_may_keep);
 	TAP_RUN(an_idle_span_is_formatted_if_one_block_has_pages);
+	TAP_RUN(an_idle_span_with_more_marks_than_needed_will_do);
 	TAP_RUN(a_span_whose_pages_are_coming_is_never_empty);
 	TAP_RUN(what_has_room_for_pages_grows_and_one_at_a_time);
 	TAP_RUN(what_others_free_is_found_before_pages_are_asked_for);

@@ -8,7 +8,7 @@
 #include "spans.h"
 
 #define WHOLE ((uint32_t)HM_SPAN_SIZE)
-/* 64 blocks of 1 KiB, in one word. */
+/* 64 blocks of 1 KiB, in one window. */
 #define KIB_CLASS 19U
 #define KIB_BLOCKS 64U
 
@@ -50,7 +50,8 @@ static inline bool cache_put(struct hm_cache *cache, struct hm_span *span, uint6
 {
 	bool too_many;
 
-	return hm_cache_try_put(span, index, hm_span_block(span, index)) ||
+	return (span->lister == cache &&
+		hm_cache_try_put(span, index, hm_span_block(span, index))) ||
 	       hm_cache_put(cache, span, index, &too_many);
 }
 
@@ -61,7 +62,7 @@ static inline int64_t cache_live(const struct hm_cache *cache, unsigned class)
 
 static inline size_t cache_ready(const struct hm_cache *cache, unsigned class)
 {
-	return (hm_bin_state(&cache->bins[class]) & HM_BIN_READY) / HM_BIN_ONE_READY;
+	return (size_t)(hm_bin_top(&cache->bins[class]) - cache->bins[class].first);
 }
 
 /* Deletes every span of it. */

@@ -147,13 +147,10 @@ static void so_many_idle_spans_stay_as_are_kept(void)
 		tap_row("%zu kept", kept);
 		begin();
 		for (unsigned i = 0; i < 5; i++)
-			(void)idle_span(&own, i < 3 ? KIB_CLASS : 0, WHOLE);
+			(void)idle_span(&own, i < 2 ? KIB_CLASS : i < 4 ? 0 : 3, WHOLE);
 		hm_cache_move_idle(&own, &common, kept);
-		CHECK_SIZE(own.idle[HM_SPAN_COARSE].count + own.idle[HM_SPAN_FINE].count,
-			   kept < 5 ? kept : 5);
-		CHECK_SIZE(common.idle[HM_SPAN_COARSE].count +
-				   common.idle[HM_SPAN_FINE].count,
-			   kept < 5 ? 5 - kept : 0);
+		CHECK_SIZE(hm_cache_idle_count(&own), kept < 5 ? kept : 5);
+		CHECK_SIZE(hm_cache_idle_count(&common), kept < 5 ? 5 - kept : 0);
 		end();
 	}
 }
@@ -163,8 +160,8 @@ static void counts_are_handed_over(void)
 	begin();
 	(void)cache_span(&own, KIB_CLASS, WHOLE);
 	CHECK(cache_take(&own, KIB_CLASS) != NULL);
-	hm_bin_set_state(&own.bins[3], (uint64_t)-2 * HM_BIN_LIVE);
-	hm_bin_set_state(&common.bins[3], 5 * HM_BIN_LIVE);
+	own.bins[3].given = -2;
+	common.bins[3].given = 5;
 	own.returned = 300;
 	own.collected = 20;
 	common.returned = 4000;
@@ -224,6 +221,7 @@ static void an_idle_span_of_another_class_is_adopted_if_it_has_the_pages(void)
 static void each_broken_rule_of_a_cache_is_found(void)
 {
 	struct hm_span *span, *idle;
+	struct hm_ready *ready;
 
 	begin();
 	span = cache_span(&own, KIB_CLASS, (uint32_t)PAGE);
@@ -243,8 +241,19 @@ static void each_broken_rule_of_a_cache_is_found(void)
 	CHECK_STR(hm_cache_check(&own), "a list is miscounted");
 	own.bins[KIB_CLASS].spans.count--;
 	own.bins[3].growing = span;
-	CHECK_STR(hm_cache_check(&own), "what grows is of another class");
+	CHECK_STR(hm_cache_check(&own),
+		  "what grows is of another class, or somebody else's");
 	own.bins[3].growing = NULL;
+	ready = hm_bin_top(&own.bins[KIB_CLASS]) - 1;
+	hm_block_become(ready->mark, HM_BLOCK_LIVE);
+	CHECK_STR(hm_cache_check(&own), "a block is ready and not free");
+	hm_block_become(ready->mark, HM_BLOCK_FREE);
+	span->lister = NULL;
+	CHECK_STR(hm_cache_check(&own), "a block is ready whose span is not listed");
+	span->lister = &own;
+	own.bins[KIB_CLASS].first[-1].block = ready->block;
+	CHECK_STR(hm_cache_check(&own), "the end of what is ready is overwritten");
+	own.bins[KIB_CLASS].first[-1].block = NULL;
 	span->count++;
 	CHECK_STR(hm_cache_check(&own), "a span has blocks without pages");
 	span->count--;

@@ -21,7 +21,7 @@ static size_t draw(size_t limit)
 	return random_below(&state, limit);
 }
 
-/* A few classes of both kinds, so that spans change their class. */
+/* A few classes of all kinds, so that spans change their class. */
 static unsigned draw_class(void)
 {
 	static const unsigned classes[] = { 0, 2, 3, 11, KIB_CLASS, 23, 25, 27 };
@@ -82,7 +82,7 @@ static void give(struct hm_cache *user)
 {
 	size_t i = draw(hm_max(live_count, 1));
 	struct hm_span *span;
-	uint64_t index;
+	uint64_t index = 0;
 
 	if (live_count == 0)
 		return;
@@ -127,8 +127,9 @@ static size_t waiting_in(const struct hm_span_list *list)
 
 	for (struct hm_span *span = list->first; span != NULL; span = span->next) {
 		for (uint64_t i = 0; i < span->count; i++)
-			sum += (span->words[i / 64].returned >> (i % 64) & 1) *
-			       hm_span_block_size(span);
+			sum += hm_block_state_of(&span->marks[i]) == HM_BLOCK_RETURNED
+				       ? hm_span_block_size(span)
+				       : 0;
 	}
 	return sum;
 }

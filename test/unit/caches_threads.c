@@ -1,6 +1,6 @@
 /*
  * One owner, and other threads that free its blocks: none of them is forgotten, whenever
- * the owner takes them over.
+ * the owner takes them over.  And one who counts what is live, whatever the owner does.
  */
 #include "hostmem/caches.h"
 #include "caches.h"
@@ -92,9 +92,58 @@ static void every_returned_block_comes_back(void)
 	spans_end();
 }
 
+/* ---- Counting ---- */
+
+enum { MOST_LIVE = 900, COUNT_ROUNDS = 300 }; /* more than are ready */
+
+static void *take_and_put(void *unused)
+{
+	static void *blocks[MOST_LIVE];
+
+	for (unsigned round = 0; round < COUNT_ROUNDS; round++) {
+		for (unsigned i = 0; i < MOST_LIVE; i++)
+			blocks[i] = cache_take(&own, 0);
+		for (unsigned i = 0; i < MOST_LIVE; i++) {
+			struct hm_span *span = hm_span_find((uintptr_t)blocks[i]);
+			uint64_t index = 0;
+
+			(void)hm_span_index(span, (uintptr_t)blocks[i], &index);
+			(void)cache_put(&own, span, index);
+		}
+	}
+	atomic_store(&working, 0);
+	return unused;
+}
+
+/* Lists are filled and shortened meanwhile, which is nothing to do with what is live. */
+static void who_counts_sees_no_block_that_nobody_has(void)
+{
+	unsigned wrong = 0, looks = 0;
+	pthread_t thread;
+
+	spans_begin();
+	cache_begin(&own);
+	(void)cache_span(&own, 0, WHOLE);
+	atomic_store(&working, 1);
+	if (pthread_create(&thread, NULL, take_and_put, NULL) != 0)
+		abort();
+	for (; atomic_load(&working) != 0; looks++) {
+		int64_t live = cache_live(&own, 0);
+
+		wrong += live < 0 || live > MOST_LIVE;
+	}
+	(void)pthread_join(thread, NULL);
+	CHECK_U32(wrong, 0);
+	CHECK(looks != 0);
+	CHECK_INT(cache_live(&own, 0), 0);
+	cache_end(&own);
+	spans_end();
+}
+
 int main(void)
 {
 	(void)alarm(WATCHDOG);
 	TAP_RUN(every_returned_block_comes_back);
+	TAP_RUN(who_counts_sees_no_block_that_nobody_has);
 	return tap_done();
 }

@@ -29,17 +29,11 @@ static void end(void)
 /* Comes first: no cache is there to be used again. */
 static void without_memory_there_is_no_heap(void)
 {
-	struct hoard hoard;
-
 	heaps_begin();
 	memset(&heap, 0, sizeof(heap));
-	hm_calls_enter();
-	hoard_size(&hoard, sizeof(struct hm_cache));
-	hm_calls_leave();
+	memory_refuse();
 	CHECK_HR(hm_heap_init(&heap, host, 0), E_OUTOFMEMORY);
-	hm_calls_enter();
-	hoard_end_size(&hoard, sizeof(struct hm_cache));
-	hm_calls_leave();
+	memory_allow();
 	CHECK(host->heaps == NULL);
 	heaps_end();
 }
@@ -191,14 +185,14 @@ static void quick_calls_are_for_a_host_at_peace(void)
 		begin(MALLOC_THREADSAFE);
 		CHECK(!hm_heap_is_unusual(&heap));
 		blocks[0] = heap_take(&heap, 16);
-		CHECK(hm_heap_alloc_quickly(hm_heap_cache(&heap), 16, &block));
+		CHECK(hm_heap_alloc_quickly(&heap, hm_heap_cache(&heap), 16, &block));
 		make_unusual(what, true);
 		CHECK(hm_heap_is_unusual(&heap));
-		CHECK(!hm_heap_alloc_quickly(hm_heap_cache(&heap), 16, &block));
-		CHECK(!hm_heap_free_quickly(hm_heap_cache(&heap), block));
+		CHECK(!hm_heap_alloc_quickly(&heap, hm_heap_cache(&heap), 16, &block));
+		CHECK(!hm_heap_free_quickly(&heap, hm_heap_cache(&heap), block));
 		make_unusual(what, false);
 		CHECK(!hm_heap_is_unusual(&heap));
-		CHECK(hm_heap_free_quickly(hm_heap_cache(&heap), block));
+		CHECK(hm_heap_free_quickly(&heap, hm_heap_cache(&heap), block));
 		end();
 	}
 }

@@ -265,12 +265,12 @@ static void without_a_record_no_page_is_asked_for(void)
 
 	begin();
 	hm_calls_enter();
-	hoard_kind(&hoard, HM_METADATA_SPAN_COARSE, HM_NEED_NORMAL);
+	hoard_kind(&hoard, HM_METADATA_SPAN_MIDDLE, HM_NEED_NORMAL);
 	hm_calls_leave();
 	CHECK_HR(heap_try(&heap, 64, &block), E_OUTOFMEMORY);
 	CHECK_CALLS(0, 0, 0);
 	hm_calls_enter();
-	hoard_end(&hoard, HM_METADATA_SPAN_COARSE);
+	hoard_end(&hoard, HM_METADATA_SPAN_MIDDLE);
 	hm_calls_leave();
 	CHECK_HEAPS(0, 0, 0);
 	(void)heap_take(&heap, 64);

@@ -23,6 +23,7 @@ enum {
 /* Registered for good, so none of them is on a stack. */
 static struct hm_quick quick[16];
 static unsigned used;
+static const uint64_t nothing; /* what they are for */
 
 static struct hm_quick *new_quick(bool unusual)
 {
@@ -39,7 +40,7 @@ static struct hm_quick *new_quick(bool unusual)
 
 static bool try_quickly(struct hm_quick *self)
 {
-	bool may = hm_quick_begin(self);
+	bool may = hm_quick_begin(self, &nothing);
 
 	CHECK_U32(self->inside, 1);
 	hm_quick_leave(self);
@@ -99,7 +100,7 @@ static void *work(void *argument)
 	struct worker *self = argument;
 
 	for (unsigned i = 0; i < CALLS || atomic_load(&looks) < LEAST_STOPS; i++) {
-		bool may = hm_quick_begin(self->quick);
+		bool may = hm_quick_begin(self->quick, &nothing);
 
 		if (may)
 			do_something(self);
@@ -212,7 +213,7 @@ static void without_a_fence_from_the_start_each_brings_his_own(void)
 		hm_quick_prepare();
 		CHECK_U32(refusals, 1);
 		self = new_quick(false);
-		CHECK_U32(self->attention, HM_QUICK_FENCE);
+		CHECK_SIZE(self->purpose, HM_QUICK_FENCE);
 		CHECK(!try_quickly(self));
 		run_crowd(UINT32_MAX);
 		run_duel();
@@ -246,6 +247,36 @@ static void quick_calls_are_for_the_usual(void)
 	CHECK(try_quickly(self) == has_fence);
 }
 
+static void quick_calls_are_for_one_purpose(void)
+{
+	static const uint64_t one = 1, most = HM_QUICK_PURPOSE;
+	struct hm_quick *self = new_quick(false);
+
+	hm_quick_lock();
+	hm_quick_set_purpose(self, most);
+	hm_quick_unlock();
+	CHECK_SIZE(hm_quick_purpose(self), most);
+	CHECK(!try_quickly(self));
+	CHECK(!hm_quick_begin(self, &one));
+	CHECK(hm_quick_begin(self, &most) == has_fence);
+	hm_quick_leave(self);
+	/* Whatever else is to be said leaves that as it is, and the other way round. */
+	hm_quick_lock();
+	hm_quick_set_unusual(self, true);
+	CHECK_SIZE(hm_quick_purpose(self), most);
+	hm_quick_set_purpose(self, one);
+	hm_quick_unlock();
+	CHECK_SIZE(hm_quick_purpose(self), one);
+	CHECK(self->purpose & HM_QUICK_UNUSUAL);
+	CHECK(!hm_quick_begin(self, &one));
+	hm_quick_leave(self);
+	hm_quick_lock();
+	hm_quick_set_unusual(self, false);
+	hm_quick_unlock();
+	CHECK(hm_quick_begin(self, &one) == has_fence);
+	hm_quick_leave(self);
+}
+
 static void while_stopped_nobody_begins(void)
 {
 	struct hm_quick *usual = new_quick(false), *unusual = new_quick(true);
@@ -253,16 +284,16 @@ static void while_stopped_nobody_begins(void)
 	stop();
 	CHECK(!try_quickly(usual));
 	CHECK(!try_quickly(unusual));
-	CHECK(usual->attention & HM_QUICK_CLOSED);
-	CHECK(unusual->attention & HM_QUICK_CLOSED);
+	CHECK(usual->purpose & HM_QUICK_CLOSED);
+	CHECK(unusual->purpose & HM_QUICK_CLOSED);
 	/* May be decided anew meanwhile, and does not let anybody in. */
 	hm_quick_set_unusual(usual, false);
 	CHECK(!try_quickly(usual));
 	resume();
 	CHECK(try_quickly(usual) == has_fence);
-	CHECK_U32(usual->attention, has_fence ? 0 : HM_QUICK_FENCE);
+	CHECK_SIZE(usual->purpose, has_fence ? 0 : HM_QUICK_FENCE);
 	CHECK(!try_quickly(unusual));
-	CHECK(unusual->attention & HM_QUICK_UNUSUAL);
+	CHECK(unusual->purpose & HM_QUICK_UNUSUAL);
 }
 
 static _Atomic bool is_inside, is_leaving, is_going_on;
@@ -339,7 +370,7 @@ static void after_a_fork_nobody_is_waited_for(void)
 	hm_quick_stop_alone();
 	CHECK(!try_quickly(self));
 	hm_quick_resume_alone();
-	CHECK_U32(self->attention & HM_QUICK_CLOSED, 0);
+	CHECK(!(self->purpose & HM_QUICK_CLOSED));
 }
 
 /* From here on there is none, so this comes last. */
@@ -350,10 +381,10 @@ static void where_the_fence_is_refused_later_each_brings_his_own(void)
 	refusals = 0;
 	run_crowd(LEAST_STOPS / 2);
 	CHECK_U32(refusals, has_fence);
-	CHECK_U32(before->attention, HM_QUICK_FENCE);
+	CHECK_SIZE(before->purpose, HM_QUICK_FENCE);
 	CHECK(!try_quickly(before));
 	after = new_quick(false);
-	CHECK_U32(after->attention, HM_QUICK_FENCE);
+	CHECK_SIZE(after->purpose, HM_QUICK_FENCE);
 	run_crowd(0);
 	CHECK_U32(refusals, has_fence);
 }
@@ -364,8 +395,9 @@ int main(void)
 	real = hm_system;
 	TAP_RUN(without_a_fence_from_the_start_each_brings_his_own);
 	hm_quick_prepare();
-	has_fence = !(new_quick(false)->attention & HM_QUICK_FENCE);
+	has_fence = !(new_quick(false)->purpose & HM_QUICK_FENCE);
 	TAP_RUN(quick_calls_are_for_the_usual);
+	TAP_RUN(quick_calls_are_for_one_purpose);
 	TAP_RUN(while_stopped_nobody_begins);
 	TAP_RUN(stopping_waits_for_who_is_inside);
 	TAP_RUN(who_comes_meanwhile_sleeps_until_it_goes_on);

@@ -72,7 +72,7 @@ static void a_span_is_found_from_its_granule_and_from_nowhere_else(void)
 	/* What still has a pointer to it finds nothing there. */
 	CHECK(span->heap == NULL);
 	CHECK(span->owner == NULL);
-	for (uint64_t i = 0; i < 64 * HM_SPAN_COARSE_WORDS; i++)
+	for (uint64_t i = 0; i < HM_SPAN_COARSE_MARKS; i++)
 		CHECK(!hm_span_is_live(span, i));
 	spans_end();
 }
@@ -121,6 +121,7 @@ static void without_memory_there_is_neither_room_nor_a_record(void)
 	/* Where no other test has made room. */
 	const uintptr_t far = FAKE_BASE - ((uintptr_t)8 << HM_SPAN_LEAF_SHIFT);
 	static const enum hm_metadata_kind kinds[] = { HM_METADATA_SPAN_COARSE,
+						       HM_METADATA_SPAN_MIDDLE,
 						       HM_METADATA_SPAN_FINE,
 						       HM_METADATA_SPAN_WHOLE };
 	struct hoard hoard;
@@ -226,8 +227,8 @@ static void a_block_is_freed_once_whoever_frees_it(void)
 	spans_end();
 }
 
-/* What two who miss each other leave behind. */
-static void both_marks_count_as_freed_twice_and_are_one_free_block(void)
+/* The owner has not seen that somebody else was quicker, and has put his mark on it. */
+static void a_return_that_is_not_found_was_a_second_free(void)
 {
 	struct hm_span *span;
 
@@ -238,8 +239,8 @@ static void both_marks_count_as_freed_twice_and_are_one_free_block(void)
 	CHECK(hm_span_return(span, 3));
 	CHECK(hm_span_return(span, 70));
 	CHECK(hm_span_return(span, 130));
-	span->words[0].free |= UINT64_C(1) << 3;
-	span->words[2].free |= UINT64_C(1) << 2;
+	hm_block_become(&span->marks[3], HM_BLOCK_FREE);
+	hm_block_become(&span->marks[130], HM_BLOCK_FREE);
 	CHECK_COLLECTED(span, 3, 2);
 	CHECK_SIZE(count_free(span), span->capacity - 197U);
 	CHECK_COLLECTED(span, 0, 0);
@@ -279,17 +280,88 @@ static void the_cursor_goes_round_and_stays_where_something_is_free(void)
 	struct hm_span *span;
 
 	spans_begin();
-	span = span_of(3, WHOLE); /* 16 words */
+	span = span_of(3, WHOLE); /* 16 windows */
 	for (uint64_t i = 0; i < 1024; i++)
 		CHECK_SIZE(take_first(span), i);
 	CHECK(!hm_span_advance(span));
-	span->words[2].free = 1;
+	hm_block_become(&span->marks[128], HM_BLOCK_FREE);
 	CHECK_SIZE(take_first(span), 128);
 	CHECK_U32(span->cursor, 2);
-	span->words[1].free = 2;
+	hm_block_become(&span->marks[65], HM_BLOCK_FREE);
 	CHECK_SIZE(take_first(span), 65);
 	CHECK(!hm_span_advance(span));
 	hm_span_delete(span);
+	spans_end();
+}
+
+/* Each state in each place of a word, beside each other one. */
+static void a_window_tells_which_blocks_are_free(void)
+{
+	struct hm_span *span;
+	uint64_t random = 0x5EED;
+
+	spans_begin();
+	span = span_of(0, WHOLE);
+	for (unsigned round = 0; round < 2000; round++) {
+		unsigned window = (unsigned)random_below(&random, 64);
+		uint64_t want = 0;
+		bool lonely[8] = { true, true, true, true, true, true, true, true };
+
+		for (unsigned i = 0; i < 64; i++) {
+			enum hm_block_state state =
+				(enum hm_block_state)random_below(&random, 4);
+
+			hm_block_become(&span->marks[window * 64 + i], state);
+			want |= (uint64_t)(state == HM_BLOCK_FREE) << i;
+			lonely[i / 8] &= state != HM_BLOCK_LIVE;
+		}
+		CHECK_SIZE(hm_span_free_in(span, window), want);
+		for (unsigned i = 0; i < 64; i++)
+			CHECK(hm_block_looks_lonely(&span->marks[window * 64 + i]) ==
+			      lonely[i / 8]);
+	}
+	hm_span_delete(span);
+	spans_end();
+}
+
+/* Somebody has changed the mark and not yet counted it. */
+static void who_is_about_to_count_a_return_is_waited_for(void)
+{
+	struct hm_span *span;
+	struct hm_collected collected;
+
+	spans_begin();
+	span = span_of(0, WHOLE);
+	(void)take_first(span);
+	hm_block_become(&span->marks[0], HM_BLOCK_RETURNED);
+	CHECK(hm_span_looks_empty(span));
+	CHECK_COLLECTED(span, 0, 0);
+	CHECK(!hm_span_is_empty(span, &collected));
+	atomic_fetch_add(&span->returns, 1);
+	CHECK(hm_span_is_empty(span, &collected));
+	CHECK_U32(collected.blocks, 1);
+	CHECK_U32(collected.twice, 0);
+	hm_span_delete(span);
+	spans_end();
+}
+
+/* A record that was a span's is as good as a new one. */
+static void a_record_is_used_again_without_a_trace(void)
+{
+	struct hm_span *span, *again;
+
+	spans_begin();
+	span = span_of(0, WHOLE);
+	for (unsigned i = 0; i < 4096; i++)
+		(void)take_first(span);
+	CHECK(hm_span_return(span, 4095));
+	hm_span_delete(span);
+	again = span_of(0, (uint32_t)PAGE);
+	CHECK_POINTER(again, span);
+	CHECK_STR(hm_span_check(again), NULL);
+	CHECK_SIZE(count_free(again), 256);
+	CHECK_COLLECTED(again, 0, 0);
+	hm_span_delete(again);
 	spans_end();
 }
 
@@ -300,9 +372,10 @@ static void a_span_of_another_class_begins_anew(void)
 	spans_begin();
 	span = span_of(HM_BLOCK_CLASSES - 1, WHOLE / 2 + (uint32_t)PAGE);
 	CHECK_SIZE(span->count, 9);
-	hm_span_format(span, 8);
-	CHECK_U32(span->class, 8);
-	CHECK_SIZE(span->count, (WHOLE / 2 + PAGE) / 160);
+	(void)take_first(span);
+	hm_span_format(span, 12);
+	CHECK_U32(span->class, 12);
+	CHECK_SIZE(span->count, (WHOLE / 2 + PAGE) / 320);
 	CHECK_SIZE(count_free(span), span->count);
 	CHECK_U32(span->cursor, 0);
 	CHECK_STR(hm_span_check(span), NULL);
@@ -327,12 +400,12 @@ static void each_broken_rule_of_a_record_is_found(void)
 	span->count = 257;
 	CHECK_STR(hm_span_check(span), "a span has blocks without pages");
 	span->count = 256;
-	span->words[4].free |= 1;
-	CHECK_STR(hm_span_check(span), "a free block has no pages");
-	span->words[4].free = 0;
-	span->words[63].returned &= ~UINT64_C(1);
-	CHECK_STR(hm_span_check(span), "a block without pages may be freed");
-	span->words[63].returned |= 1;
+	hm_block_become(&span->marks[256], HM_BLOCK_FREE);
+	CHECK_STR(hm_span_check(span), "a block without pages is not absent");
+	hm_block_become(&span->marks[256], HM_BLOCK_ABSENT);
+	hm_block_become(&span->marks[255], HM_BLOCK_ABSENT);
+	CHECK_STR(hm_span_check(span), "a block with pages is absent");
+	hm_block_become(&span->marks[255], HM_BLOCK_LIVE);
 	CHECK_STR(hm_span_check(span), NULL);
 	hm_span_delete(span);
 	spans_end();
@@ -382,9 +455,12 @@ int main(void)
 	TAP_RUN(what_has_no_pages_is_neither_free_nor_live);
 	TAP_RUN(growing_changes_nothing_about_blocks_that_were_there);
 	TAP_RUN(a_block_is_freed_once_whoever_frees_it);
-	TAP_RUN(both_marks_count_as_freed_twice_and_are_one_free_block);
+	TAP_RUN(a_return_that_is_not_found_was_a_second_free);
 	TAP_RUN(empty_is_what_has_no_live_block);
 	TAP_RUN(the_cursor_goes_round_and_stays_where_something_is_free);
+	TAP_RUN(a_window_tells_which_blocks_are_free);
+	TAP_RUN(who_is_about_to_count_a_return_is_waited_for);
+	TAP_RUN(a_record_is_used_again_without_a_trace);
 	TAP_RUN(a_span_of_another_class_begins_anew);
 	TAP_RUN(each_broken_rule_of_a_record_is_found);
 	TAP_RUN(a_list_gives_up_any_of_its_spans);

@@ -51,20 +51,19 @@ static inline struct hm_span *span_of(unsigned class, uint32_t committed)
 /* Its owner takes the lowest free block from the cursor on; UINT64_MAX = none. */
 static inline uint64_t take_first(struct hm_span *span)
 {
-	struct hm_span_word *word;
 	uint64_t index;
 
 	if (!hm_span_advance(span))
 		return UINT64_MAX;
-	word = &span->words[span->cursor];
-	index = (uint64_t)__builtin_ctzll(word->free);
-	hm_span_take(hm_span_spot_of(word, index));
-	return span->cursor * UINT64_C(64) + index;
+	index = span->cursor * UINT64_C(64) +
+		(uint64_t)__builtin_ctzll(hm_span_free_in(span, span->cursor));
+	hm_block_become(&span->marks[index], HM_BLOCK_LIVE);
+	return index;
 }
 
 static inline bool is_free(const struct hm_span *span, uint64_t index)
 {
-	return (span->words[index / 64].free >> (index % 64) & 1) != 0;
+	return hm_block_state_of(&span->marks[index]) == HM_BLOCK_FREE;
 }
 
 static inline size_t count_free(const struct hm_span *span)

@@ -30,7 +30,8 @@ static size_t count_serving(const struct hm_heap *heap)
 
 	for (struct hm_cache *cache = hm_caches_first(); cache != NULL;
 	     cache = cache->next_all)
-		count += cache->serves == heap->number && cache->heap == heap;
+		count += hm_cache_serves(cache, heap->number) && !cache->common &&
+			 cache->heap == heap;
 	return count;
 }
 
@@ -74,19 +75,14 @@ static void without_memory_for_a_cache_a_thread_uses_the_common_one(void)
 {
 	struct heap_task before = { heap_take_many, &heaps[0], blocks, 4, 64 };
 	struct heap_task task = { work_without_a_cache, &heaps[0], blocks + 4, 40, 64 };
-	struct hoard hoard;
 
 	begin(1);
 	heap_elsewhere(&before); /* leaves blocks behind, and a record */
 	CHECK(cache_here(&heaps[0]) != NULL);
 	CHECK_SIZE(count_caches(), 2);
-	hm_calls_enter();
-	hoard_size(&hoard, sizeof(struct hm_cache));
-	hm_calls_leave();
+	memory_refuse();
 	heap_elsewhere(&task);
-	hm_calls_enter();
-	hoard_end_size(&hoard, sizeof(struct hm_cache));
-	hm_calls_leave();
+	memory_allow();
 	CHECK_HEAPS(4 * 64, 4, PAGE);
 	CHECK_SIZE(count_caches(), 2);
 	end(1);
@@ -147,7 +143,7 @@ static void a_cache_serves_the_next_heap_when_its_own_is_gone(void)
 	begin(1);
 	cache = cache_here(&heaps[0]);
 	hm_heap_destroy(&heaps[0]);
-	CHECK_SIZE(cache->serves, 0);
+	CHECK(hm_cache_serves(cache, 0));
 	CHECK(cache->heap == NULL);
 	count = count_caches();
 	/* It has another number, although it is in the same place. */
@@ -164,20 +160,20 @@ static void a_dismissed_cache_is_not_for_quick_calls(void)
 
 	begin(1);
 	cache = cache_here(&heaps[0]);
-	CHECK_U32(cache->quick.attention & HM_QUICK_UNUSUAL, 0);
+	CHECK(!(cache->quick.purpose & HM_QUICK_UNUSUAL));
 	hm_quick_lock();
 	hm_quick_set_unusual(&cache->quick, true);
 	hm_quick_unlock();
 	hm_calls_enter();
 	hm_caches_refresh(NULL); /* nobody's host */
-	CHECK(cache->quick.attention & HM_QUICK_UNUSUAL);
+	CHECK(cache->quick.purpose & HM_QUICK_UNUSUAL);
 	hm_caches_refresh(host);
 	hm_calls_leave();
-	CHECK_U32(cache->quick.attention & HM_QUICK_UNUSUAL, 0);
+	CHECK(!(cache->quick.purpose & HM_QUICK_UNUSUAL));
 	hm_heap_destroy(&heaps[0]);
-	CHECK(cache->quick.attention & HM_QUICK_UNUSUAL);
+	CHECK(cache->quick.purpose & HM_QUICK_UNUSUAL);
 	hm_caches_refresh_alone();
-	CHECK(cache->quick.attention & HM_QUICK_UNUSUAL);
+	CHECK(cache->quick.purpose & HM_QUICK_UNUSUAL);
 	heaps_end();
 }
 
