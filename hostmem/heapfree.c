@@ -3,7 +3,7 @@
  *
  * A pointer is looked up in the table of spans and nowhere else, so one that is no block of
  * the heap is refused without being touched.  Whose span it is decides who may free in it:
- * a thread in its own, anybody in another thread's by the bits for that, and in what is
+ * a thread in its own, anybody in another thread's by a mark for that, and in what is
  * nobody's whoever has the lock; he takes the span for his own, since he is likely to come
  * by again.
  *

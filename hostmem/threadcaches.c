@@ -21,8 +21,8 @@
 /* Idle spans that a thread keeps: a mebibyte. */
 #define MOST_IDLE 16U
 
-/* No heap has this number. */
-static struct hm_cache nobody = { .quick = { .purpose = UINT64_MAX } };
+/* Serves no heap, and has nothing.  All of its users may be inside at once. */
+static struct hm_cache nobody;
 
 HM_THREAD_LOCAL struct hm_cache *hm_cache_slots[HM_CACHE_SLOTS] = {
 	&nobody, &nobody, &nobody, &nobody, &nobody, &nobody, &nobody, &nobody,
