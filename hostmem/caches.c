@@ -22,12 +22,12 @@
 
 static struct hm_cache_bin *bin_of(struct hm_cache *cache, const struct hm_span *span)
 {
-	return &cache->bins[span->class];
+	return &cache->bins[hm_span_class(span)];
 }
 
 static bool has_room(const struct hm_span *span)
 {
-	return span->count < span->capacity;
+	return hm_span_count(span) < span->capacity;
 }
 
 static struct hm_span_list *list_of(struct hm_cache *cache, const struct hm_span *span)
@@ -309,7 +309,7 @@ void *hm_cache_find(struct hm_cache *cache, unsigned class)
 
 bool hm_cache_put_away(struct hm_cache *cache, struct hm_span *span, uint64_t index)
 {
-	unsigned class = span->class;
+	unsigned class = hm_span_class(span);
 	struct hm_cache *owner;
 	struct hm_span *first;
 

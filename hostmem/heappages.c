@@ -208,7 +208,7 @@ static void end_extending(struct growth *self, bool done)
 	if (done)
 		hm_span_grow(span, self->from + self->bytes);
 	/* First: what is done next may find that nothing in it is live. */
-	if (bin->growing == NULL && span->count < span->capacity)
+	if (bin->growing == NULL && hm_span_count(span) < span->capacity)
 		bin->growing = span;
 	if (done) {
 		(void)hm_cache_rearrange(cache, span);

@@ -75,13 +75,23 @@ static const enum hm_metadata_kind metadata_kinds[HM_SPAN_KINDS] = {
 	[HM_SPAN_WHOLE] = HM_METADATA_SPAN_WHOLE,
 };
 
+static void set_count(struct hm_span *span, size_t count)
+{
+	atomic_store_explicit(&span->count, (uint16_t)count, memory_order_relaxed);
+}
+
+static void set_class(struct hm_span *span, unsigned class)
+{
+	atomic_store_explicit(&span->class, (uint8_t) class, memory_order_relaxed);
+}
+
 /* Nothing in it has pages, and no other mark was ever set: most of a large record for a
  * small span is never touched. */
 static void clear_marks(struct hm_span *span)
 {
-	for (unsigned i = 0; i < span->count; i++)
+	for (unsigned i = 0; i < hm_span_count(span); i++)
 		hm_block_become(&span->marks[i], HM_BLOCK_ABSENT);
-	span->count = 0;
+	set_count(span, 0);
 }
 
 bool hm_span_make_room(uintptr_t base)
@@ -104,8 +114,9 @@ struct hm_span *hm_span_new(struct hm_heap *heap, enum hm_span_kind kind)
 	atomic_store_explicit(&span->returns, 0, memory_order_relaxed);
 	atomic_store_explicit(&span->queued, 0, memory_order_relaxed);
 	span->bin = NULL;
-	span->count = span->capacity = span->cursor = 0;
-	span->class = 0;
+	set_count(span, 0);
+	set_class(span, 0);
+	span->capacity = span->cursor = 0;
 	span->place = HM_SPAN_NOWHERE;
 	span->kind = (uint8_t)kind;
 	span->busy = false;
@@ -145,7 +156,7 @@ void hm_span_format(struct hm_span *span, unsigned class)
 	atomic_store_explicit(&span->reciprocal,
 			      (uint32_t)(((UINT64_C(1) << 32) + size - 1) / size),
 			      memory_order_relaxed);
-	span->class = (uint8_t) class;
+	set_class(span, class);
 	span->capacity = (uint16_t)(HM_SPAN_SIZE / size);
 	span->cursor = 0;
 	hm_span_grow(span, span->committed);
@@ -156,8 +167,9 @@ void hm_span_grow(struct hm_span *span, uint32_t committed)
 	size_t count = hm_min(committed / hm_span_block_size(span), span->capacity);
 
 	span->committed = committed;
-	for (; span->count < count; span->count++)
-		hm_block_become(&span->marks[span->count], HM_BLOCK_FREE);
+	for (size_t i = hm_span_count(span); i < count; i++)
+		hm_block_become(&span->marks[i], HM_BLOCK_FREE);
+	set_count(span, count);
 }
 
 /* ---- Marks, eight at a time ---- */
@@ -217,7 +229,7 @@ static bool has_free(const struct hm_span *span, unsigned window)
 
 bool hm_span_advance(struct hm_span *span)
 {
-	unsigned windows = (span->count + HM_SPAN_WINDOW - 1) / HM_SPAN_WINDOW;
+	unsigned windows = (hm_span_count(span) + HM_SPAN_WINDOW - 1) / HM_SPAN_WINDOW;
 	unsigned window = span->cursor;
 
 	for (unsigned i = 0; i < windows; i++) {
@@ -236,7 +248,7 @@ struct hm_collected hm_span_collect(struct hm_span *span)
 
 	if (returns != 0)
 		returns = atomic_exchange(&span->returns, 0);
-	for (unsigned i = 0; i < span->count && found < returns; i += GROUP) {
+	for (unsigned i = 0; i < hm_span_count(span) && found < returns; i += GROUP) {
 		uint64_t returned = returned_in(group_at(&span->marks[i]));
 
 		for (; returned != 0 && found < returns; returned &= returned - 1) {
@@ -251,7 +263,7 @@ struct hm_collected hm_span_collect(struct hm_span *span)
 
 bool hm_span_looks_empty(const struct hm_span *span)
 {
-	for (unsigned i = 0; i < span->count; i += GROUP) {
+	for (unsigned i = 0; i < hm_span_count(span); i += GROUP) {
 		if (live_in(group_at(&span->marks[i])) != 0)
 			return false;
 	}
@@ -260,7 +272,7 @@ bool hm_span_looks_empty(const struct hm_span *span)
 
 static bool has_returned(const struct hm_span *span)
 {
-	for (unsigned i = 0; i < span->count; i += GROUP) {
+	for (unsigned i = 0; i < hm_span_count(span); i += GROUP) {
 		if (returned_in(group_at(&span->marks[i])) != 0)
 			return true;
 	}
@@ -298,14 +310,14 @@ const char *hm_span_check(const struct hm_span *span)
 
 	if (hm_span_find(hm_span_base(span)) != span)
 		return "a span is not where the table says";
-	if (span->count * hm_span_block_size(span) > span->committed)
+	if (hm_span_count(span) * hm_span_block_size(span) > span->committed)
 		return "a span has blocks without pages";
 	for (unsigned i = 0; i < marks[span->kind]; i++) {
 		bool absent = hm_block_state_of(&span->marks[i]) == HM_BLOCK_ABSENT;
 
-		if (absent && i < span->count)
+		if (absent && i < hm_span_count(span))
 			return "a block with pages is absent";
-		if (!absent && i >= span->count)
+		if (!absent && i >= hm_span_count(span))
 			return "a block without pages is not absent";
 	}
 	return NULL;

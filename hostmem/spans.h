@@ -57,10 +57,10 @@ struct hm_span {
 	_Atomic uintptr_t base;
 	_Atomic uint32_t size;       /* bytes of a block; of a large one 0 */
 	_Atomic uint32_t reciprocal; /* of it, see hm_span_index */
-	uint16_t count;              /* blocks that have pages */
+	_Atomic uint16_t count;      /* blocks that have pages */
 	uint16_t capacity;           /* blocks that there is room for */
 	uint16_t cursor;             /* the window in which a free block was found last */
-	uint8_t class;
+	_Atomic uint8_t class;
 	uint8_t place;
 	uint8_t kind; /* enum hm_span_kind */
 	bool busy;    /* its owner is committing pages of it */
@@ -186,6 +186,17 @@ static inline enum hm_block_state hm_block_state_of(const hm_block_mark *mark)
 HM_QUICK void hm_block_become(hm_block_mark *mark, enum hm_block_state state)
 {
 	atomic_store_explicit(mark, (uint8_t)state, memory_order_relaxed);
+}
+
+/* Who is not the owner asks, too. */
+static inline unsigned hm_span_count(const struct hm_span *span)
+{
+	return atomic_load_explicit(&span->count, memory_order_relaxed);
+}
+
+static inline unsigned hm_span_class(const struct hm_span *span)
+{
+	return atomic_load_explicit(&span->class, memory_order_relaxed);
 }
 
 /* Whether no block whose mark is in the same word is live. */
