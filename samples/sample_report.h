@@ -122,6 +122,23 @@ static inline bool sample_query_agrees(struct sample *s,
 	       got.RegionSize == run->RegionSize && got.Protect == run->Protect;
 }
 
+/* Reads the kernel's list up to the next mapping with read and write; false: no more. */
+static inline bool sample_next_mapping(FILE *maps, uintptr_t *start, uintptr_t *end)
+{
+	unsigned long from, to;
+	char access[8], line[512];
+
+	while (fgets(line, sizeof(line), maps) != NULL) {
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, access) != 3 ||
+		    strncmp(access, "rw-p", 4) != 0)
+			continue;
+		*start = from;
+		*end = to;
+		return true;
+	}
+	return false;
+}
+
 /*
  * How many bytes of the committed runs of the last walk the kernel has mapped, with read
  * and write; SIZE_MAX if its list cannot be read.
@@ -129,16 +146,12 @@ static inline bool sample_query_agrees(struct sample *s,
 static inline size_t sample_mapped(const struct sample *s)
 {
 	FILE *maps = fopen("/proc/self/maps", "r");
-	unsigned long start, end;
-	char access[8], line[512];
+	uintptr_t start, end;
 	size_t bytes = 0;
 
 	if (maps == NULL)
 		return SIZE_MAX;
-	while (fgets(line, sizeof(line), maps) != NULL) {
-		if (sscanf(line, "%lx-%lx %7s", &start, &end, access) != 3 ||
-		    strncmp(access, "rw-p", 4) != 0)
-			continue;
+	while (sample_next_mapping(maps, &start, &end)) {
 		for (size_t i = 0; i < s->run_count; i++) {
 			uintptr_t from = (uintptr_t)s->runs[i].BaseAddress;
 			uintptr_t to = from + s->runs[i].RegionSize;
@@ -150,6 +163,40 @@ static inline size_t sample_mapped(const struct sample *s)
 		}
 	}
 	fclose(maps);
+	return bytes;
+}
+
+static inline bool sample_is_all_mapped(uintptr_t from, uintptr_t to)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	uintptr_t start, end;
+
+	/* In the order of addresses. */
+	while (maps != NULL && from < to && sample_next_mapping(maps, &start, &end)) {
+		if (start <= from && from < end)
+			from = end;
+	}
+	if (maps != NULL)
+		fclose(maps);
+	return maps == NULL || from >= to;
+}
+
+/*
+ * The same after they were given back: the addresses are anybody's then, and a library may
+ * have mapped something there.  So those runs count that are still mapped from end to end.
+ */
+static inline size_t sample_left(const struct sample *s)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < s->run_count; i++) {
+		uintptr_t from = (uintptr_t)s->runs[i].BaseAddress;
+		size_t size = s->runs[i].RegionSize;
+
+		if (s->runs[i].State == MEM_COMMIT &&
+		    sample_is_all_mapped(from, from + size))
+			bytes += size;
+	}
 	return bytes;
 }
 
@@ -324,7 +371,7 @@ static inline bool sample_close(struct sample *s)
 	IHostMemoryControl_WalkRegions(s->control, sample_walked, s);
 	IHostMemoryControl_Release(s->control);
 	gone = IHostMemoryManager_Release(s->memory) == 0;
-	good &= sample_check(gone && s->committed == 0 && sample_mapped(s) == 0,
+	good &= sample_check(gone && s->committed == 0 && sample_left(s) == 0,
 			     "%s kept by the runtime; the last Release gave it back",
 			     sample_size(kept));
 	free(s->runs);
