@@ -13,7 +13,6 @@
 #include "calls.h"
 #include "debugheap.h"
 #include "heappages.h"
-#include "os/check.h"
 
 static _Atomic uint64_t last_number;
 

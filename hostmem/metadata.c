@@ -328,6 +328,15 @@ void hm_metadata_bury(const void *block, size_t size)
 	atomic_fetch_sub_explicit(&metadata.in_use, whole, memory_order_relaxed);
 }
 
+void hm_metadata_free_object(void *object, size_t size)
+{
+#ifdef HM_CHECKED
+	hm_metadata_bury(object, size);
+#else
+	hm_metadata_free(object, size);
+#endif
+}
+
 size_t hm_metadata_in_use(void)
 {
 	return atomic_load_explicit(&metadata.in_use, memory_order_relaxed);

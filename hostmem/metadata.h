@@ -39,6 +39,10 @@ void hm_metadata_give(enum hm_metadata_kind kind, void *block);
 void *hm_metadata_alloc(size_t size);
 void hm_metadata_free(void *block, size_t size);
 
+/* The end of an object to which callers have pointers: given back, or buried in a checked
+ * build, so that one Release too many is caught and not a crash. */
+void hm_metadata_free_object(void *object, size_t size);
+
 /* Counts a block as given back and never hands it out again: for checked builds, where
  * what is dead must stay recognisable. */
 void hm_metadata_bury(const void *block, size_t size);

@@ -71,12 +71,7 @@ static void destroy(struct heap_object *object)
 	hm_debug_end(&object->heap);
 	hm_heap_destroy(&object->heap);
 	hm_calls_enter();
-#ifdef HM_CHECKED
-	/* The dead object stays, so that one Release too many is caught and not a crash. */
-	hm_metadata_bury(object, sizeof(*object));
-#else
-	hm_metadata_free(object, sizeof(*object));
-#endif
+	hm_metadata_free_object(object, sizeof(*object));
 	hm_calls_leave();
 	(void)hm_host_release(host);
 }

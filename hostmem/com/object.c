@@ -96,12 +96,7 @@ static void host_object_destroy(struct hm_host *host)
 	struct host_object *object = hm_container_of(host, struct host_object, host);
 
 	hm_calls_enter();
-#ifdef HM_CHECKED
-	/* The dead object stays, so that one Release too many is caught and not a crash. */
-	hm_metadata_bury(object, sizeof(*object));
-#else
-	hm_metadata_free(object, sizeof(*object));
-#endif
+	hm_metadata_free_object(object, sizeof(*object));
 	hm_calls_leave();
 }
 
