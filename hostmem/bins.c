@@ -24,7 +24,7 @@
 void hm_bin_clear(struct hm_cache_bin *bin, struct hm_ready *none, unsigned most)
 {
 	bin->first = none + 1;
-	bin->limit = bin->first + most;
+	hm_bin_limit_ready(bin, most);
 	bin->step = FIRST_STEP;
 	bin->spans = (struct hm_span_list){ NULL, 0 };
 	bin->growing = NULL;

@@ -43,6 +43,10 @@ struct hm_cache_bin {
 #define HM_READY_FAR 64U
 #define HM_READY_NEAR_CLASSES 20U /* up to a KiB */
 
+/* While spans of a class become empty, each of its ready blocks may keep one from being found:
+ * so there are few then. */
+#define HM_READY_FEW 8U
+
 static inline unsigned hm_ready_most(unsigned class)
 {
 	return class < HM_READY_NEAR_CLASSES ? HM_READY_NEAR : HM_READY_FAR;
@@ -65,13 +69,20 @@ HM_QUICK void hm_bin_set_top(struct hm_cache_bin *bin, struct hm_ready *top)
 
 /* How many blocks its users have taken less those that they have put back; anybody may ask.
  * The sum of that over all caches of a heap is what is live.  It may be below zero: who frees
- * is not always who has allocated. */
+ * is not always who has allocated.  Exact, unless the owner is suspended while it fills its
+ * list: then so many too many or too few as that has. */
 int64_t hm_bin_live(const struct hm_cache_bin *bin);
 
 /* ---- For its owner, and who may touch what is his ---- */
 
 /* An empty one; its list begins behind `none`, which stays without a block. */
 void hm_bin_clear(struct hm_cache_bin *bin, struct hm_ready *none, unsigned most);
+
+/* How long its list may become; it is not longer now. */
+static inline void hm_bin_limit_ready(struct hm_cache_bin *bin, unsigned most)
+{
+	bin->limit = bin->first + most;
+}
 
 static inline size_t hm_bin_count_ready(const struct hm_cache_bin *bin)
 {

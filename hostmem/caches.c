@@ -18,6 +18,9 @@
 #include "caches.h"
 #include "os/check.h"
 
+/* Times that ready blocks are left alone at most, see settle. */
+#define LONGEST_PAUSE 63U
+
 /* ---- Lists ---- */
 
 static struct hm_cache_bin *bin_of(struct hm_cache *cache, const struct hm_span *span)
@@ -174,21 +177,35 @@ static bool examine_ready(struct hm_cache *cache, const struct hm_cache_bin *bin
 	return any;
 }
 
-/* The older half loses its place. */
+/*
+ * The older half loses its place.  Where a span has become empty others are about to: then
+ * all do, and few have one from now on.
+ */
 static void make_room(struct hm_cache *cache, struct hm_cache_bin *bin)
 {
-	size_t dropped = hm_bin_count_ready(bin) / 2;
-	bool any = examine_ready(cache, bin, dropped);
+	size_t count = hm_bin_count_ready(bin);
 
-	hm_bin_forget_first(bin, dropped);
-	if (any)
-		hm_bin_purge(bin, cache);
+	if (!examine_ready(cache, bin, count / 2)) {
+		hm_bin_forget_first(bin, count / 2);
+		return;
+	}
+	(void)examine_ready(cache, bin, count);
+	hm_bin_forget_all(bin);
+	hm_bin_limit_ready(bin, HM_READY_FEW);
 }
 
-/* All that has become empty is idle afterwards; whether there was any. */
+/*
+ * The spans of ready blocks in which nothing is live become idle, but for the first of each
+ * class; whether there was one.  If that is asked in vain it costs as much, so it is then
+ * asked less and less often.
+ */
 static bool settle(struct hm_cache *cache)
 {
 	bool any = false;
+
+	if (cache->paused++ < cache->pause)
+		return false;
+	cache->paused = 0;
 
 	for (unsigned class = 0; class < HM_BLOCK_CLASSES; class ++) {
 		struct hm_cache_bin *bin = &cache->bins[class];
@@ -199,6 +216,7 @@ static bool settle(struct hm_cache *cache)
 			any = true;
 		}
 	}
+	cache->pause = any ? 0 : (uint32_t)hm_min(cache->pause * 2 + 1, LONGEST_PAUSE);
 	return any;
 }
 
@@ -284,6 +302,8 @@ void *hm_cache_find(struct hm_cache *cache, unsigned class)
 	bool collected = false, settled = false;
 	void *block = NULL;
 
+	if (hm_bin_count_ready(bin) == 0)
+		hm_bin_limit_ready(bin, hm_ready_most(class));
 	while (hm_bin_count_ready(bin) == 0) {
 		struct hm_span *span = bin->spans.first;
 
@@ -331,6 +351,7 @@ void hm_cache_clear(struct hm_cache *cache)
 {
 	struct hm_ready *none = cache->ready;
 
+	cache->pause = cache->paused = 0;
 	cache->full = (struct hm_span_list){ NULL, 0 };
 	for (unsigned kind = 0; kind < HM_SPAN_WHOLE; kind++)
 		cache->idle[kind] = (struct hm_span_list){ NULL, 0 };

@@ -30,6 +30,9 @@ struct hm_cache {
 	bool common;               /* nobody's own */
 	bool frugal; /* does not keep the last span of a class when nothing in it is live */
 	size_t most_idle; /* more idle spans than this are too many */
+	/* How often hm_cache_find leaves ready blocks alone that it could look at, and how
+	 * often it has. */
+	uint32_t pause, paused;
 	/* Bytes of blocks of others' spans that its users have freed, and of its own that it
 	 * has taken over; the difference of the sums over all caches of a heap lies idle. */
 	_Atomic size_t returned, collected;

@@ -33,6 +33,7 @@ struct hm_heap {
 	struct hm_span_list
 		kept[HM_KEPT_PAGES + 1]; /* freed, by pages; see heaplarge.c */
 	size_t kept_bytes;
+	bool kept_used;     /* since a span was last made */
 	unsigned kept_next; /* the list from which something goes next */
 	_Atomic size_t large_bytes, large_count;
 	_Atomic size_t spans;     /* those of small blocks */

@@ -73,7 +73,8 @@ static HRESULT free_small(struct hm_heap *heap, struct hm_span *span, void *bloc
 	if (!hand_over(heap, span, block)) {
 		hm_quick_enter(&user->quick);
 		hr = put_locked(heap, user, span, block, too_many);
-		*empty = hm_span_looks_empty(span);
+		*empty = atomic_load(&heap->host->waiting.expected) != 0 &&
+			 hm_span_looks_empty(span);
 		hm_quick_leave(&user->quick);
 	}
 	hm_heap_unlock(heap);
@@ -160,7 +161,7 @@ static HRESULT free_slowly(struct hm_heap *heap, void *block)
 	if (doomed)
 		(void)hm_heap_give_back(heap->host);
 	/* Who waits for memory is not to wait for what is kept for later. */
-	if (empty && atomic_load(&heap->host->waiting.expected) != 0)
+	if (empty)
 		(void)hm_heaps_trim(heap->host);
 	else if (too_many)
 		hm_heap_shed(heap);

@@ -12,7 +12,8 @@
  *
  * A few that were freed are kept for later, if they are small: sizes of a few pages come and
  * go often, and pages cost more than all else about a block.  They are charged, like idle
- * spans, and go where those go.
+ * spans, and go where those go; and where nobody wants them while the heap grows for other
+ * sizes, one goes with each new span.
  *
  * Locks: HM_RANK_HEAP around the lists.
  */
@@ -141,6 +142,15 @@ void hm_heap_doom_kept_locked(struct hm_heap *heap)
 		doom_one_locked(heap);
 }
 
+void hm_heap_doom_unwanted(struct hm_heap *heap)
+{
+	hm_heap_lock(heap);
+	if (heap->kept_bytes != 0 && !heap->kept_used)
+		doom_one_locked(heap);
+	heap->kept_used = false;
+	hm_heap_unlock(heap);
+}
+
 bool hm_heap_free_large_locked(struct hm_heap *heap, struct hm_span *span)
 {
 	size_t most = most_kept(heap);
@@ -174,8 +184,10 @@ static bool use_kept(struct hm_heap *heap, size_t pages, const struct hm_block_w
 		return false;
 	hm_heap_lock(heap);
 	span = take_kept_locked(heap, pages);
-	if (span != NULL)
+	if (span != NULL) {
 		enter_locked(heap, span);
+		heap->kept_used = true;
+	}
 	hm_heap_unlock(heap);
 	if (span == NULL)
 		return false;

@@ -178,6 +178,7 @@ static HRESULT make_span(struct growth *self, struct hm_request *request)
 	hm_cache_enter_span(cache, span);
 	self->found = hm_cache_find(cache, self->class);
 	close_cache(heap, cache);
+	hm_heap_doom_unwanted(heap);
 	return S_OK;
 }
 
@@ -356,6 +357,8 @@ HRESULT hm_heap_grow(struct hm_heap *heap, const struct hm_block_wish *wish,
 	/* One that it was refused after all, and a second one. */
 	while (has_block(&self))
 		(void)hm_heap_free(heap, take_found(&self));
+	/* What is unwanted, and what threads have left behind that have ended. */
+	(void)hm_heap_give_back(heap->host);
 	return hr;
 }
 

@@ -21,6 +21,8 @@ HRESULT hm_heap_alloc_large(struct hm_heap *heap, const struct hm_block_wish *wi
 bool hm_heap_free_large_locked(struct hm_heap *heap, struct hm_span *span);
 /* Dooms what is kept. */
 void hm_heap_doom_kept_locked(struct hm_heap *heap);
+/* One of them, if none was of use since this was called last. */
+void hm_heap_doom_unwanted(struct hm_heap *heap);
 /* Changes the number of its pages; S_FALSE: there is no room behind it. */
 HRESULT hm_heap_resize_large(struct hm_heap *heap, struct hm_span *span, size_t size,
 			     EMemoryCriticalLevel level);

@@ -2,7 +2,8 @@
  * What nobody needs: who has it, and where it goes.
  *
  * What a thread does not need goes to the common cache, and what nobody needs goes back to
- * the host; a mebibyte for each thread, and an eighth of the heap, is kept.
+ * the host; a mebibyte for each thread, and an eighth of the heap, is kept, and what a
+ * thread has not found to be empty (caches.c).
  *
  * When memory is short nothing may be hidden: everybody is stopped, what the threads hold
  * and do not use goes to the common cache, and spans in which nothing is live go back to

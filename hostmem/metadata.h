@@ -18,6 +18,7 @@ enum hm_metadata_kind {
 	HM_METADATA_SPAN_COARSE, /* spans of a heap, by the number of their marks */
 	HM_METADATA_SPAN_MIDDLE,
 	HM_METADATA_SPAN_FINE,
+	HM_METADATA_SPAN_FINEST,
 	HM_METADATA_SPAN_WHOLE,
 	HM_METADATA_TYPED_KINDS
 };

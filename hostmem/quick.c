@@ -9,7 +9,7 @@
  * there is always something to attend to, and who enters does it by himself.
  *
  * A thread that is interrupted while it is inside keeps the one who stops waiting, as with
- * any lock; it is inside for a few dozen instructions.
+ * any lock; it is inside for a few dozen instructions, and seldom for some thousand.
  *
  * Who is kept out sleeps on one word for all.
  *

@@ -17,7 +17,9 @@
  * once.
  *
  * A mark is changed before the return is counted.  So the owner who finds as many as were
- * counted stops, and what is not counted yet is found next time.
+ * counted stops, and what is not counted yet is found next time.  What a second Free at the
+ * same moment counts may come so late that the span has blocks of another size by then: the
+ * number of live blocks is right, and their bytes are those of that size.
  *
  * The table has a leaf for each 4 GiB in which there are spans.  It is one for the process:
  * a pointer may be anybody's, and only the table can be asked without trusting it.
@@ -72,6 +74,7 @@ static const enum hm_metadata_kind metadata_kinds[HM_SPAN_KINDS] = {
 	[HM_SPAN_COARSE] = HM_METADATA_SPAN_COARSE,
 	[HM_SPAN_MIDDLE] = HM_METADATA_SPAN_MIDDLE,
 	[HM_SPAN_FINE] = HM_METADATA_SPAN_FINE,
+	[HM_SPAN_FINEST] = HM_METADATA_SPAN_FINEST,
 	[HM_SPAN_WHOLE] = HM_METADATA_SPAN_WHOLE,
 };
 
@@ -85,8 +88,8 @@ static void set_class(struct hm_span *span, unsigned class)
 	atomic_store_explicit(&span->class, (uint8_t) class, memory_order_relaxed);
 }
 
-/* Nothing in it has pages, and no other mark was ever set: most of a large record for a
- * small span is never touched. */
+/* Nothing in it has pages, and no other mark was ever set: what a small program never needs
+ * of a large record is never touched. */
 static void clear_marks(struct hm_span *span)
 {
 	for (unsigned i = 0; i < hm_span_count(span); i++)
@@ -116,7 +119,7 @@ struct hm_span *hm_span_new(struct hm_heap *heap, enum hm_span_kind kind)
 	span->bin = NULL;
 	set_count(span, 0);
 	set_class(span, 0);
-	span->capacity = span->cursor = 0;
+	span->capacity = span->cursor = span->witness = 0;
 	span->place = HM_SPAN_NOWHERE;
 	span->kind = (uint8_t)kind;
 	span->busy = false;
@@ -252,9 +255,13 @@ struct hm_collected hm_span_collect(struct hm_span *span)
 		uint64_t returned = returned_in(group_at(&span->marks[i]));
 
 		for (; returned != 0 && found < returns; returned &= returned - 1) {
-			unsigned mark = i + (unsigned)__builtin_ctzll(returned) / 8;
+			hm_block_mark *mark =
+				&span->marks[i + (unsigned)__builtin_ctzll(returned) / 8];
 
-			hm_block_become(&span->marks[mark], HM_BLOCK_FREE);
+			/* It need not be one of those that were counted: whatever its user
+			 * did with it is to be over in any case. */
+			(void)atomic_load_explicit(mark, memory_order_acquire);
+			hm_block_become(mark, HM_BLOCK_FREE);
 			found++;
 		}
 	}
@@ -279,10 +286,26 @@ static bool has_returned(const struct hm_span *span)
 	return false;
 }
 
+/* Begins where one was seen last. */
+static bool has_live(struct hm_span *span)
+{
+	unsigned groups = (hm_span_count(span) + GROUP - 1) / GROUP;
+	unsigned group = span->witness < groups ? span->witness : 0;
+
+	for (unsigned i = 0; i < groups; i++) {
+		if (live_in(group_at(&span->marks[group * GROUP])) != 0) {
+			span->witness = (uint16_t)group;
+			return true;
+		}
+		group = group + 1 == groups ? 0 : group + 1;
+	}
+	return false;
+}
+
 bool hm_span_is_empty(struct hm_span *span, struct hm_collected *collected)
 {
 	*collected = (struct hm_collected){ 0, 0 };
-	if (!hm_span_looks_empty(span))
+	if (has_live(span))
 		return false;
 	*collected = hm_span_collect(span);
 	/* Somebody may be about to count a return; it is to be counted for this class. */
@@ -306,6 +329,7 @@ const char *hm_span_check(const struct hm_span *span)
 		[HM_SPAN_COARSE] = HM_SPAN_COARSE_MARKS,
 		[HM_SPAN_MIDDLE] = HM_SPAN_MIDDLE_MARKS,
 		[HM_SPAN_FINE] = HM_SPAN_FINE_MARKS,
+		[HM_SPAN_FINEST] = HM_SPAN_FINEST_MARKS,
 	};
 
 	if (hm_span_find(hm_span_base(span)) != span)

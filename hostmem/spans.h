@@ -62,8 +62,9 @@ struct hm_span {
 	uint16_t cursor;             /* the window in which a free block was found last */
 	_Atomic uint8_t class;
 	uint8_t place;
-	uint8_t kind; /* enum hm_span_kind */
-	bool busy;    /* its owner is committing pages of it */
+	uint8_t kind;     /* enum hm_span_kind */
+	bool busy;        /* its owner is committing pages of it */
+	uint16_t witness; /* the word of marks in which a live block was seen last */
 
 	_Alignas(64) uint32_t committed; /* bytes */
 	_Atomic uint32_t returns;        /* blocks returned that nobody has taken over */
@@ -85,12 +86,14 @@ enum hm_span_kind {
 	HM_SPAN_COARSE,
 	HM_SPAN_MIDDLE,
 	HM_SPAN_FINE,
+	HM_SPAN_FINEST,
 	HM_SPAN_WHOLE,
 	HM_SPAN_KINDS
 };
 #define HM_SPAN_COARSE_MARKS 256U
 #define HM_SPAN_MIDDLE_MARKS 1024U
-#define HM_SPAN_FINE_MARKS 4096U
+#define HM_SPAN_FINE_MARKS 2048U
+#define HM_SPAN_FINEST_MARKS 4096U
 
 static inline enum hm_span_kind hm_span_kind_of(unsigned class)
 {
@@ -98,8 +101,9 @@ static inline enum hm_span_kind hm_span_kind_of(unsigned class)
 
 	if (size >= HM_SPAN_SIZE / HM_SPAN_COARSE_MARKS)
 		return HM_SPAN_COARSE;
-	return size >= HM_SPAN_SIZE / HM_SPAN_MIDDLE_MARKS ? HM_SPAN_MIDDLE
-							   : HM_SPAN_FINE;
+	if (size >= HM_SPAN_SIZE / HM_SPAN_MIDDLE_MARKS)
+		return HM_SPAN_MIDDLE;
+	return size >= HM_SPAN_SIZE / HM_SPAN_FINE_MARKS ? HM_SPAN_FINE : HM_SPAN_FINEST;
 }
 
 /* ---- Which span an address is in ---- */
@@ -213,7 +217,8 @@ struct hm_collected {
 	unsigned blocks, twice;
 };
 struct hm_collected hm_span_collect(struct hm_span *span);
-/* Whether no block is live; what others have freed has been taken over then. */
+/* Whether no block is live; what others have freed has been taken over then, and may have been
+ * if not.  Cheap where it is asked often. */
 bool hm_span_is_empty(struct hm_span *span, struct hm_collected *collected);
 
 /* The same as far as anybody can tell; nothing is taken over. */

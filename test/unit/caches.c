@@ -153,6 +153,54 @@ static void a_block_is_put_back_once(void)
 	end();
 }
 
+/* From then on few are ready, until some are wanted again. */
+static void while_spans_become_empty_few_blocks_are_ready(void)
+{
+	enum { SPANS = 40 };
+	struct hm_span *spans[SPANS];
+
+	begin();
+	for (unsigned i = 0; i < SPANS; i++) {
+		spans[i] = cache_span(&own, LARGEST_CLASS, WHOLE);
+		cache_take_in_order(&own, spans[i], 0, 16);
+	}
+	CHECK(cache_take(&own, LARGEST_CLASS) == NULL);
+	for (unsigned i = 0; i < SPANS * 16; i++)
+		CHECK(cache_put(&own, spans[i % SPANS], i / SPANS));
+	CHECK(cache_ready(&own, LARGEST_CLASS) <= HM_READY_FEW);
+	CHECK(own.bins[LARGEST_CLASS].spans.count <= HM_READY_FEW + 1);
+	CHECK_SIZE(own.bins[LARGEST_CLASS].spans.count + hm_cache_idle_count(&own),
+		   SPANS);
+	for (unsigned i = 0; i < SPANS * 16; i++)
+		CHECK(cache_take(&own, LARGEST_CLASS) != NULL);
+	CHECK(cache_take(&own, LARGEST_CLASS) == NULL);
+	for (unsigned i = 0; i < HM_READY_FAR; i++)
+		CHECK(cache_put(&own, spans[i % SPANS], i / SPANS));
+	CHECK_SIZE(cache_ready(&own, LARGEST_CLASS), HM_READY_FAR - SPANS);
+	end();
+}
+
+/* Which takes as long as it is in vain; what is empty is found a little later. */
+static void looking_in_vain_for_empty_spans_is_done_less_and_less(void)
+{
+	struct hm_span *first, *empty;
+
+	begin();
+	empty = cache_span(&own, KIB_CLASS, WHOLE);
+	cache_take_in_order(&own, empty, 0, 1);
+	first = cache_span(&own, KIB_CLASS, WHOLE);
+	for (unsigned i = 0; i < 200; i++)
+		CHECK(cache_take(&own, LARGEST_CLASS) == NULL);
+	CHECK_U32(own.pause, 63);
+	CHECK(cache_put(&own, empty, 0));
+	for (unsigned i = 0; i < 63 && empty->place == HM_SPAN_LISTED; i++)
+		(void)cache_take(&own, LARGEST_CLASS);
+	CHECK_U32(empty->class, LARGEST_CLASS);
+	CHECK_U32(own.pause, 0);
+	CHECK_PLACE(first, HM_SPAN_LISTED);
+	end();
+}
+
 static void the_quick_way_is_for_what_is_listed(void)
 {
 	struct hm_span *span;
@@ -462,6 +510,8 @@ int main(void)
 	TAP_RUN(no_block_is_lost_behind_the_ready_ones);
 	TAP_RUN(a_block_is_put_back_once);
 	TAP_RUN(an_empty_span_is_found_when_there_are_too_many_ready_ones);
+	TAP_RUN(while_spans_become_empty_few_blocks_are_ready);
+	TAP_RUN(looking_in_vain_for_empty_spans_is_done_less_and_less);
 	TAP_RUN(the_quick_way_is_for_what_is_listed);
 	TAP_RUN(an_empty_span_is_found_before_pages_are_asked_for);
 	TAP_RUN(the_first_span_of_a_class_stays_unless_the_cache_is_frugal);

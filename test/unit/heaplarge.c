@@ -193,6 +193,32 @@ static void what_is_kept_goes_when_the_heap_is_trimmed(void)
 	end();
 }
 
+/* With each span one, beginning with the second: the first says that nobody wanted it. */
+static void what_nobody_wants_goes_while_the_heap_grows(void)
+{
+	size_t kept;
+
+	begin();
+	for (size_t pages = 2; pages < 6; pages++)
+		CHECK_HR(heap_free(&heap, heap_take(&heap, pages * PAGE)), S_OK);
+	kept = heap.kept_bytes;
+	CHECK_SIZE(kept, 14 * PAGE);
+	(void)heap_take(&heap, 16);
+	CHECK(heap.kept_bytes < kept);
+	kept = heap.kept_bytes;
+	CHECK_HR(heap_free(&heap,
+			   heap_take(&heap, kept > 9 * PAGE ? 5 * PAGE : 4 * PAGE)),
+		 S_OK);
+	CHECK_SIZE(heap.kept_bytes, kept);
+	(void)heap_take(&heap, 32); /* it was of use */
+	CHECK_SIZE(heap.kept_bytes, kept);
+	for (size_t size = 48; size <= 96; size += 16)
+		(void)heap_take(&heap, size);
+	CHECK_SIZE(heap.kept_bytes, 0);
+	CHECK_SIZE(fake_usage(&fake).cBlocks, 6);
+	end();
+}
+
 static void not_everything_is_kept(void)
 {
 	struct hm_waiter waiter = { .for_any_free = true };
@@ -281,6 +307,7 @@ int main(void)
 	TAP_RUN(what_the_system_refuses_changes_no_size);
 	TAP_RUN(a_few_pages_are_kept_and_serve_the_next_of_their_size);
 	TAP_RUN(what_is_kept_goes_when_the_heap_is_trimmed);
+	TAP_RUN(what_nobody_wants_goes_while_the_heap_grows);
 	TAP_RUN(not_everything_is_kept);
 	TAP_RUN(no_more_than_half_a_mebibyte_is_kept_of_a_small_heap);
 	TAP_RUN(fault_rules_see_every_large_block);

@@ -53,7 +53,7 @@ static void a_span_is_found_from_its_granule_and_from_nowhere_else(void)
 	uintptr_t base;
 
 	spans_begin();
-	span = hm_span_new(some_heap(), HM_SPAN_COARSE);
+	span = hm_span_new(some_heap(), HM_SPAN_MIDDLE);
 	base = fresh_granule();
 	CHECK(hm_span_find(base) == NULL);
 	hm_span_place_at(span, base);
@@ -72,7 +72,7 @@ static void a_span_is_found_from_its_granule_and_from_nowhere_else(void)
 	/* What still has a pointer to it finds nothing there. */
 	CHECK(span->heap == NULL);
 	CHECK(span->owner == NULL);
-	for (uint64_t i = 0; i < HM_SPAN_COARSE_MARKS; i++)
+	for (uint64_t i = 0; i < HM_SPAN_MIDDLE_MARKS; i++)
 		CHECK(!hm_span_is_live(span, i));
 	spans_end();
 }
@@ -120,10 +120,10 @@ static void without_memory_there_is_neither_room_nor_a_record(void)
 {
 	/* Where no other test has made room. */
 	const uintptr_t far = FAKE_BASE - ((uintptr_t)8 << HM_SPAN_LEAF_SHIFT);
-	static const enum hm_metadata_kind kinds[] = { HM_METADATA_SPAN_COARSE,
-						       HM_METADATA_SPAN_MIDDLE,
-						       HM_METADATA_SPAN_FINE,
-						       HM_METADATA_SPAN_WHOLE };
+	static const enum hm_metadata_kind kinds[] = {
+		HM_METADATA_SPAN_COARSE, HM_METADATA_SPAN_MIDDLE, HM_METADATA_SPAN_FINE,
+		HM_METADATA_SPAN_FINEST, HM_METADATA_SPAN_WHOLE
+	};
 	struct hoard hoard;
 
 	spans_begin();
