@@ -162,6 +162,7 @@ conformance_tests = \
 	%D%/conformance/heap_limit \
 	%D%/conformance/heap_malloc2 \
 	%D%/conformance/heap_reports \
+	%D%/conformance/heap_shrinking \
 	%D%/conformance/heap_suspended \
 	%D%/conformance/heap_trim \
 	%D%/conformance/heap_waiting \
@@ -238,6 +239,7 @@ test_conformance_heap_leaks_LDADD = libhostmem.la
 test_conformance_heap_limit_LDADD = libhostmem.la
 test_conformance_heap_malloc2_LDADD = libhostmem.la
 test_conformance_heap_reports_LDADD = libhostmem.la
+test_conformance_heap_shrinking_LDADD = libhostmem.la
 test_conformance_heap_suspended_LDADD = libhostmem.la
 test_conformance_heap_trim_LDADD = libhostmem.la
 test_conformance_heap_waiting_LDADD = libhostmem.la

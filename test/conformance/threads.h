@@ -157,8 +157,10 @@ static inline BOOL HOSTMEM_CALL watch_event(void *state, const HostMemEvent *eve
 	return TRUE;
 }
 
-/* A host of which each level may charge `limit` bytes and wait for an hour. */
-static inline bool waiting_host(struct host *host, HostMemBudget *budget, size_t limit)
+/* A host with HOSTMEM_... flags of which each level may charge `limit` bytes and wait for an
+ * hour. */
+static inline bool waiting_host_with(struct host *host, HostMemBudget *budget,
+				     size_t limit, uint32_t flags)
 {
 	HostMemConfig config = HOSTMEM_CONFIG_INIT;
 	uint64_t cookie;
@@ -167,7 +169,7 @@ static inline bool waiting_host(struct host *host, HostMemBudget *budget, size_t
 	budget->cbLimit = limit;
 	for (size_t i = 0; i < 3; i++)
 		budget->msWait[i] = HOUR;
-	config.dwFlags = HOSTMEM_MONITOR_OFF;
+	config.dwFlags = HOSTMEM_MONITOR_OFF | flags;
 	config.budget = budget;
 	config.msGateTimeout = FOR_EVER;
 	atomic_store(&threads_short, 0);
@@ -179,6 +181,11 @@ static inline bool waiting_host(struct host *host, HostMemBudget *budget, size_t
 	       CHECK_HR(IHostMemoryControl_SetReclaimer(host->control, count_shortage,
 							NULL),
 			S_OK);
+}
+
+static inline bool waiting_host(struct host *host, HostMemBudget *budget, size_t limit)
+{
+	return waiting_host_with(host, budget, limit, 0);
 }
 
 /* Starts a call which is refused, and returns when it waits for memory. */
