@@ -318,6 +318,7 @@ stress_tests = \
 	%D%/stress/heap_gate \
 	%D%/stress/heap_threads \
 	%D%/stress/limits \
+	%D%/stress/limits_heap \
 	%D%/stress/limits_policy \
 	%D%/stress/million \
 	%D%/stress/queries \
