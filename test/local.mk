@@ -314,6 +314,7 @@ stress_tests = \
 	%D%/stress/gate \
 	%D%/stress/guards \
 	%D%/stress/heap \
+	%D%/stress/heap_ends \
 	%D%/stress/heap_fork \
 	%D%/stress/heap_gate \
 	%D%/stress/heap_handler \
