@@ -319,6 +319,7 @@ stress_tests = \
 	%D%/stress/heap_gate \
 	%D%/stress/heap_handler \
 	%D%/stress/heap_million \
+	%D%/stress/heap_shed \
 	%D%/stress/heap_threads \
 	%D%/stress/limits \
 	%D%/stress/limits_heap \
