@@ -321,6 +321,7 @@ stress_tests = \
 	%D%/stress/heap_million \
 	%D%/stress/heap_shed \
 	%D%/stress/heap_threads \
+	%D%/stress/heap_twice \
 	%D%/stress/limits \
 	%D%/stress/limits_heap \
 	%D%/stress/limits_policy \
