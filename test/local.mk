@@ -316,6 +316,7 @@ stress_tests = \
 	%D%/stress/heap \
 	%D%/stress/heap_ends \
 	%D%/stress/heap_fork \
+	%D%/stress/heap_fork_ends \
 	%D%/stress/heap_gate \
 	%D%/stress/heap_handler \
 	%D%/stress/heap_million \
