@@ -29,6 +29,13 @@
 #define RETURNED_SHARE 16U
 #define RETURNED_ANYWAY ((size_t)256 << 10)
 
+/* A thread that a collector has suspended may be in a quick call: nobody may wait for it.
+ * What is kept meanwhile goes when threads run again. */
+static bool may_stop(const struct hm_host *host)
+{
+	return atomic_load(&host->notify.suspensions) == 0;
+}
+
 /* All idle spans of a cache but `kept`. */
 static void doom_idle(struct hm_heap *heap, struct hm_cache *cache, size_t kept)
 {
@@ -113,9 +120,7 @@ bool hm_heaps_trim(struct hm_host *host)
 {
 	bool any;
 
-	/* A thread that a collector has suspended may be in a quick call. */
-	if (atomic_load(&host->heap_count) == 0 ||
-	    atomic_load(&host->notify.suspensions) != 0)
+	if (atomic_load(&host->heap_count) == 0 || !may_stop(host))
 		return false;
 	any = hm_debug_relieve(host);
 	hm_calls_enter();
@@ -139,6 +144,8 @@ void hm_heap_shed(struct hm_heap *heap)
 	struct hm_cache *common = heap->common;
 	struct hm_cache *cache;
 
+	if (!may_stop(heap->host))
+		return;
 	hm_calls_enter();
 	hm_heap_lock(heap);
 	cache = heap->only != NULL ? NULL : hm_heap_cache(heap);
@@ -188,7 +195,7 @@ bool hm_heap_recall(struct hm_heap *heap)
 {
 	size_t pages = atomic_load(&heap->spans) * HM_SPAN_SIZE;
 
-	if (heap->only != NULL ||
+	if (heap->only != NULL || !may_stop(heap->host) ||
 	    returned_bytes(heap) < hm_max(RETURNED_ANYWAY, pages / RETURNED_SHARE))
 		return false;
 	hm_heap_lock(heap);
@@ -205,7 +212,7 @@ void *hm_heap_find_anywhere(struct hm_heap *heap, unsigned class, size_t alignme
 {
 	void *block = NULL;
 
-	if (atomic_load(&heap->host->notify.suspensions) != 0)
+	if (!may_stop(heap->host))
 		return NULL;
 	hm_heap_lock(heap);
 	hm_quick_stop();
