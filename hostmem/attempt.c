@@ -373,7 +373,7 @@ static bool try_again(struct hm_request *request, struct hm_work *work, size_t c
 	size_t wanted;
 
 	if (*hr != E_OUTOFMEMORY || *reason == HostMemByCallback ||
-	    *reason == HostMemByOverflow)
+	    *reason == HostMemByOverflow || work->modest)
 		return false;
 	if (!hm_budget_could_admit(budget, request->level, work->charge))
 		return false;

@@ -18,6 +18,9 @@ struct hm_work {
 	size_t charge; /* bytes of these that are charged */
 	HRESULT (*perform)(struct hm_work *work, struct hm_request *request);
 	HostMemReason reason;
+	/* Its caller can do without: where memory is short nobody is asked to give some back,
+	 * and it does not wait. */
+	bool modest;
 
 	/* NULL, or what is asked when memory is short: whether it has found a way to do with
 	 * another `charge`.  Outside of hm_calls_enter, without a lock. */

@@ -106,6 +106,7 @@ HRESULT hm_debug_alloc(struct hm_heap *heap, const struct hm_debug_wish *wish, v
 	struct hm_block_wish place = { .alignment = wish->alignment,
 				       .level = wish->level,
 				       .zero = wish->zeroed,
+				       .modest = wish->modest,
 				       .asked = hm_max(wish->size, 1) };
 	HRESULT hr = hm_host_check(heap->host);
 	struct hm_debug_heap *debug;
@@ -214,6 +215,8 @@ static HRESULT move(struct hm_heap *heap, struct hm_record *record,
 	moved.named = record->named;
 	moved.file = record->name != NULL ? record->name->text : NULL;
 	moved.line = record->line;
+	/* Where memory is short, it stays. */
+	moved.modest = wish->size <= record->size;
 	hr = hm_debug_alloc(heap, &moved, out);
 	if (FAILED(hr))
 		return hr;

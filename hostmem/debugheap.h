@@ -16,6 +16,7 @@ struct hm_debug_wish {
 	size_t size, alignment; /* as hm_block_wish */
 	EMemoryCriticalLevel level;
 	bool zeroed; /* the block is to read as zero */
+	bool modest; /* as hm_block_wish */
 	bool named;  /* by DebugAlloc: */
 	const char *file;
 	int32_t line;

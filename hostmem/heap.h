@@ -75,6 +75,7 @@ struct hm_block_wish {
 	size_t size, alignment; /* bytes; a power of two, at least HM_BLOCK_ALIGNMENT */
 	EMemoryCriticalLevel level;
 	bool zero; /* a large block is to read as zero; a small one is its caller's affair */
+	bool modest;  /* see attempt.h */
 	size_t asked; /* what the program asked for, if `size` is more than that; else 0 */
 };
 /* Bytes that fault rules look at. */

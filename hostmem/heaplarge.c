@@ -204,7 +204,9 @@ HRESULT hm_heap_alloc_large(struct hm_heap *heap, const struct hm_block_wish *wi
 {
 	size_t size = hm_min(hm_max(wish->size, 1), HM_USER_END);
 	struct large self = {
-		.work = { .perform = make, .reason = HostMemBySystem },
+		.work = { .perform = make,
+			  .reason = HostMemBySystem,
+			  .modest = wish->modest },
 		.heap = heap,
 		.pages = hm_round_up(size, HM_PAGE_SIZE),
 		.alignment = wish->alignment,
