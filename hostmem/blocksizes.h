@@ -9,8 +9,8 @@
 
 /*
  * The sizes in which a heap has blocks: each 16 bytes up to 128, then four sizes to a
- * doubling, so that beyond 128 bytes at most a fifth of a block is in excess.  What is larger than the last
- * one gets pages of its own.
+ * doubling, so that beyond 128 bytes at most a fifth of a block is in excess.  What is larger
+ * than the last one gets pages of its own.
  *
  * A class is the number of a size.
  */
@@ -19,31 +19,14 @@
 #define HM_BLOCK_CLASSES 28U
 
 extern HM_HIDDEN const uint16_t hm_block_sizes[HM_BLOCK_CLASSES];
-/* The class of (size + 15) / 16, up to 1024 bytes. */
-#define HM_BLOCK_NEAR ((size_t)1024)
-extern HM_HIDDEN const uint8_t hm_block_near[HM_BLOCK_NEAR / 16 + 1];
-
-#define HM_BLOCK_EVEN \
-	7U /* the class of 128 bytes, which is 2^7: the last of the even sizes */
-
-HM_QUICK unsigned hm_block_far_class(size_t size)
-{
-	unsigned doubling = 63U - (unsigned)__builtin_clzll(size - 1);
-	unsigned quarter = (unsigned)((size - 1) >> (doubling - 2)) & 3;
-
-	return HM_BLOCK_EVEN + 1 + (doubling - HM_BLOCK_EVEN) * 4 + quarter;
-}
-
-HM_QUICK unsigned hm_block_near_class(size_t size)
-{
-	return hm_block_near[(size + 15) / 16];
-}
+/* The class of (size + 15) / 16.  Working it out was rejected: no less work, and it takes a
+ * register that the quick way of Alloc needs for an argument. */
+extern HM_HIDDEN const uint8_t hm_block_classes[HM_BLOCK_LARGEST / 16 + 1];
 
 /* The class of the smallest block with `size` bytes, which is at most the largest. */
 HM_QUICK unsigned hm_block_class(size_t size)
 {
-	return size <= HM_BLOCK_NEAR ? hm_block_near_class(size)
-				     : hm_block_far_class(size);
+	return hm_block_classes[(size + 15) / 16];
 }
 
 HM_QUICK size_t hm_block_size(unsigned class)

@@ -156,12 +156,9 @@ HM_QUICK bool hm_heap_alloc_quickly(const struct hm_heap *heap, struct hm_cache 
 	bool taken = false;
 	unsigned class;
 
-	if (HM_LIKELY(size <= HM_BLOCK_NEAR))
-		class = hm_block_near_class(size);
-	else if (HM_LIKELY(size <= HM_BLOCK_LARGEST))
-		class = hm_block_far_class(size);
-	else
+	if (!HM_LIKELY(size <= HM_BLOCK_LARGEST))
 		return false;
+	class = hm_block_class(size);
 	if (HM_LIKELY(hm_quick_begin(&cache->quick, &heap->number)))
 		taken = hm_cache_take(cache, class, block);
 	hm_quick_leave(&cache->quick);

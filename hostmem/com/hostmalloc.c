@@ -90,10 +90,8 @@ static ULONG HOSTMEM_CALL host_malloc_Release(IHostMalloc2 *iface)
 
 /* ---- IHostMalloc ---- */
 
-/* The first four as Alloc has them, so that it has not to move them. */
-HM_SLOW HRESULT alloc_slowly(struct hm_heap *heap, SIZE_T size,
-			     EMemoryCriticalLevel level, void **out, SIZE_T alignment,
-			     DWORD flags)
+static HRESULT alloc_slowly(struct hm_heap *heap, SIZE_T size, SIZE_T alignment,
+			    EMemoryCriticalLevel level, DWORD flags, void **out)
 {
 	const struct hm_block_wish wish = { .size = size,
 					    .alignment = alignment,
@@ -108,49 +106,54 @@ HM_SLOW HRESULT alloc_slowly(struct hm_heap *heap, SIZE_T size,
 			       : hm_heap_alloc(heap, &wish, out);
 }
 
-/* What the heap itself has not may be among the blocks with records. */
-HM_SLOW HRESULT free_slowly(struct hm_heap *heap, void *block)
+/* These two have the arguments of Alloc and Free, which so need not move them. */
+HM_SLOW HRESULT HOSTMEM_CALL alloc_not_quickly(IHostMalloc2 *iface, SIZE_T size,
+					       EMemoryCriticalLevel level, void **out)
 {
+	return alloc_slowly(heap_of(iface), size, HM_BLOCK_ALIGNMENT, level, 0, out);
+}
+
+HM_SLOW HRESULT HOSTMEM_CALL free_not_quickly(IHostMalloc2 *iface, void *block)
+{
+	struct hm_heap *heap = heap_of(iface);
 	HRESULT hr = HOST_E_INVALIDOPERATION;
 
 	if (!heap->all_debug)
 		hr = hm_heap_free(heap, block);
+	/* What the heap itself has not may be among the blocks with records. */
 	return hr == HOST_E_INVALIDOPERATION ? hm_debug_free(heap, block) : hr;
 }
 
 /* `cache`: what this thread has at hand, whichever heap that serves. */
-HM_QUICK HRESULT alloc(struct hm_heap *heap, struct hm_cache *cache, SIZE_T size,
+HM_QUICK HRESULT alloc(IHostMalloc2 *iface, struct hm_cache *cache, SIZE_T size,
 		       EMemoryCriticalLevel level, void **out)
 {
 	if (!HM_LIKELY(out != NULL))
 		return E_POINTER;
-	if (HM_LIKELY((unsigned)level <= eProcessCritical) &&
-	    HM_LIKELY(hm_heap_alloc_quickly(heap, cache, size, out)))
-		return S_OK;
-	return alloc_slowly(heap, size, level, out, HM_BLOCK_ALIGNMENT, 0);
+	return HM_LIKELY((unsigned)level <= eProcessCritical) &&
+			       HM_LIKELY(hm_heap_alloc_quickly(heap_of(iface), cache,
+							       size, out))
+		       ? S_OK
+		       : alloc_not_quickly(iface, size, level, out);
 }
 
-HM_QUICK HRESULT free_block(struct hm_heap *heap, struct hm_cache *cache, void *block)
+HM_QUICK HRESULT free_block(IHostMalloc2 *iface, struct hm_cache *cache, void *block)
 {
-	return HM_LIKELY(hm_heap_free_quickly(heap, cache, block))
+	return HM_LIKELY(hm_heap_free_quickly(heap_of(iface), cache, block))
 		       ? S_OK
-		       : free_slowly(heap, block);
+		       : free_not_quickly(iface, block);
 }
 
 /* Of a heap for several threads at once. */
 static HRESULT HOSTMEM_CALL host_malloc_Alloc(IHostMalloc2 *iface, SIZE_T size,
 					      EMemoryCriticalLevel level, void **out)
 {
-	struct hm_heap *heap = heap_of(iface);
-
-	return alloc(heap, hm_cache_in_slot(heap->slot), size, level, out);
+	return alloc(iface, hm_cache_in_slot(heap_of(iface)->slot), size, level, out);
 }
 
 static HRESULT HOSTMEM_CALL host_malloc_Free(IHostMalloc2 *iface, void *block)
 {
-	struct hm_heap *heap = heap_of(iface);
-
-	return free_block(heap, hm_cache_in_slot(heap->slot), block);
+	return free_block(iface, hm_cache_in_slot(heap_of(iface)->slot), block);
 }
 
 /* Of one for one at a time. */
@@ -158,16 +161,12 @@ static HRESULT HOSTMEM_CALL host_malloc_Alloc_alone(IHostMalloc2 *iface, SIZE_T 
 						    EMemoryCriticalLevel level,
 						    void **out)
 {
-	struct hm_heap *heap = heap_of(iface);
-
-	return alloc(heap, heap->only, size, level, out);
+	return alloc(iface, heap_of(iface)->only, size, level, out);
 }
 
 static HRESULT HOSTMEM_CALL host_malloc_Free_alone(IHostMalloc2 *iface, void *block)
 {
-	struct hm_heap *heap = heap_of(iface);
-
-	return free_block(heap, heap->only, block);
+	return free_block(iface, heap_of(iface)->only, block);
 }
 
 static HRESULT HOSTMEM_CALL host_malloc_DebugAlloc(IHostMalloc2 *iface, SIZE_T size,
@@ -216,7 +215,7 @@ static HRESULT HOSTMEM_CALL host_malloc_AllocAligned(IHostMalloc2 *iface, SIZE_T
 	    (flags & ~HOSTMEM_HEAP_ZERO))
 		return E_INVALIDARG;
 	alignment = hm_max(alignment, HM_BLOCK_ALIGNMENT);
-	hr = alloc_slowly(heap, size, level, out, alignment, flags);
+	hr = alloc_slowly(heap, size, alignment, level, flags, out);
 	if (SUCCEEDED(hr) && (flags & HOSTMEM_HEAP_ZERO) && !heap->all_debug)
 		zero(*out, size, alignment);
 	return hr;
@@ -229,7 +228,7 @@ static HRESULT move(struct hm_heap *heap, void *block, SIZE_T old, SIZE_T size,
 	HRESULT hr = S_OK;
 
 	if (size > old)
-		hr = alloc_slowly(heap, size, level, out, HM_BLOCK_ALIGNMENT, 0);
+		hr = alloc_slowly(heap, size, HM_BLOCK_ALIGNMENT, level, 0, out);
 	else
 		*out = hm_heap_find_ready(heap, size);
 	if (FAILED(hr) || *out == NULL)
@@ -296,7 +295,7 @@ static HRESULT HOSTMEM_CALL host_malloc_Realloc(IHostMalloc2 *iface, void *block
 		return reallocate(heap, block, size, flags, level, out);
 	return flags & HOSTMEM_HEAP_IN_PLACE
 		       ? E_OUTOFMEMORY
-		       : alloc_slowly(heap, size, level, out, HM_BLOCK_ALIGNMENT, 0);
+		       : alloc_slowly(heap, size, HM_BLOCK_ALIGNMENT, level, 0, out);
 }
 
 static HRESULT HOSTMEM_CALL host_malloc_GetSize(IHostMalloc2 *iface, void *block,

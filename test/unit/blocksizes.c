@@ -32,7 +32,6 @@ static void the_sizes_ascend_in_steps_of_at_most_a_quarter(void)
 		CHECK(size - hm_block_size(class - 1) <=
 		      hm_max(hm_block_size(class - 1) / 4, HM_BLOCK_ALIGNMENT));
 	}
-	CHECK_SIZE(hm_block_size(HM_BLOCK_EVEN), 128);
 }
 
 static void every_size_has_the_smallest_block_that_suffices(void)
@@ -40,20 +39,6 @@ static void every_size_has_the_smallest_block_that_suffices(void)
 	for (size_t size = 0; size <= HM_BLOCK_LARGEST; size++) {
 		tap_row("%zu bytes", size);
 		CHECK_U32(hm_block_class(size), smallest(size));
-	}
-}
-
-/* Each of the two ways serves all for which it may be asked, not only those for which it
- * is. */
-static void both_ways_agree_where_both_are_to_be_had(void)
-{
-	for (size_t size = 0; size <= HM_BLOCK_NEAR; size++) {
-		tap_row("near, %zu bytes", size);
-		CHECK_U32(hm_block_near_class(size), smallest(size));
-	}
-	for (size_t size = 129; size <= HM_BLOCK_LARGEST; size++) {
-		tap_row("far, %zu bytes", size);
-		CHECK_U32(hm_block_far_class(size), smallest(size));
 	}
 }
 
@@ -99,7 +84,6 @@ int main(void)
 {
 	TAP_RUN(the_sizes_ascend_in_steps_of_at_most_a_quarter);
 	TAP_RUN(every_size_has_the_smallest_block_that_suffices);
-	TAP_RUN(both_ways_agree_where_both_are_to_be_had);
 	TAP_RUN(aligned_blocks_have_the_smallest_size_that_is_a_multiple);
 	TAP_RUN(what_no_block_suffices_for_has_no_class);
 	return tap_done();
