@@ -26,9 +26,16 @@ HOSTMEM_INTERFACE(IHostGCManager)
 	 *
 	 * A notification that is being told already is not waited for.
 	 *
+	 * Threads are to be held still in the runtime's own code: one that is held in the
+	 * middle of a call to the host may have a lock for which the collecting thread then
+	 * waits.  Most calls of Alloc and Free have none, and from here on what the collecting
+	 * thread calls does not wait for them; but it does where a thread that was not held
+	 * ends, forks, trims a heap or gives one up meanwhile.
+	 *
 	 * Threads: any; does not wait, calls nobody.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
-	 * Source:  the hosting reference; that notifications are held is ours.
+	 * Source:  the hosting reference; that notifications are held is ours, as is whom
+	 *          a collecting thread waits for.
 	 */
 	HOSTMEM_METHOD_NONE(IHostGCManager, HRESULT, SuspensionStarting);
 

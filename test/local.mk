@@ -358,6 +358,8 @@ threaded_tests = \
 	%D%/conformance/guard \
 	%D%/conformance/heap_kept \
 	%D%/conformance/heap_limit \
+	%D%/conformance/heap_shrinking \
+	%D%/conformance/heap_suspended \
 	%D%/conformance/heap_trim \
 	%D%/conformance/heap_waiting \
 	%D%/conformance/jsrt_setting \
