@@ -325,17 +325,25 @@ HOSTMEM_INTERFACE(IHostMemoryManager)
 	 * @param pLoad       receives the load in per cent, 0 to 100.
 	 * @param pAvailable  receives the bytes available to the runtime.
 	 *
-	 * Both are guides for a collector, no limits.  While
-	 * IHostMemorySimulator::SetMemoryLoad is in force they are exactly its figures.
+	 * Both are guides for a collector, no limits.  Each is that of the tightest of all
+	 * bounds: the host's budget, every control group from the process's own up to the
+	 * root (or as far as can be seen), RLIMIT_AS and RLIMIT_DATA, and the machine.  The
+	 * two may be of different bounds.  Page cache that the kernel drops first counts as
+	 * available.  A bound that cannot be read is left out; without any the load is 0,
+	 * and SIZE_MAX bytes are available.
 	 *
-	 * Not in this release: the system's figures; without simulated ones E_NOTIMPL,
-	 * both cleared.
+	 * While IHostMemorySimulator::SetMemoryLoad is in force they are exactly its
+	 * figures.
 	 *
-	 * Threads: any, also inside a collection; never waits, never allocates.
+	 * The figures are read from the system with each call, which takes a tenth of a
+	 * millisecond or two.  Not in this release: a monitor that has them at hand.
+	 *
+	 * Threads: any, also inside a collection; waits for no other thread, never
+	 *          allocates.
 	 * Errors:  E_POINTER               either is NULL; the other is cleared
 	 *          HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
-	 *          E_NOTIMPL               this release, without simulated figures
-	 * Source:  the hosting reference; the simulated figures are ours.
+	 * Source:  the hosting reference; which bounds count, and the simulated figures, are
+	 *          ours.
 	 */
 	HOSTMEM_METHOD(IHostMemoryManager, HRESULT, GetMemoryLoad, DWORD *pLoad,
 		       SIZE_T *pAvailable);

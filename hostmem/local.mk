@@ -73,6 +73,8 @@ rules_sources = \
 	%D%/mapping.h \
 	%D%/marks.c \
 	%D%/marks.h \
+	%D%/memoryload.c \
+	%D%/memoryload.h \
 	%D%/metadata.c \
 	%D%/metadata.h \
 	%D%/notify.c \
@@ -140,6 +142,8 @@ com_sources = \
 	%D%/com/simulator.c
 
 os_sources = \
+	%D%/os/cgroups.h \
+	%D%/os/cgroups_linux.c \
 	%D%/os/check.h \
 	%D%/os/compiler.h \
 	%D%/os/console.h \
@@ -151,10 +155,14 @@ os_sources = \
 	%D%/os/largepages_linux.c \
 	%D%/os/library.h \
 	%D%/os/library_uv.c \
+	%D%/os/lines.h \
+	%D%/os/lines_posix.c \
 	%D%/os/lock.h \
 	%D%/os/lock_linux.c \
 	%D%/os/mappings.h \
 	%D%/os/mappings_linux.c \
+	%D%/os/meminfo.h \
+	%D%/os/meminfo_linux.c \
 	%D%/os/memory.h \
 	%D%/os/memory_posix.c \
 	%D%/os/pages.h \

@@ -72,15 +72,14 @@ static bool has_lasted(uint64_t begun, uint32_t ms, uint64_t now)
 	return begun != HM_PRESSURE_NEVER && now - begun >= ms;
 }
 
-/* Rounded down, at most 100. */
-static uint32_t per_cent(size_t part, size_t whole)
+uint32_t hm_per_cent(uint64_t part, uint64_t whole)
 {
-	size_t result;
+	uint64_t result;
 
 	if (part >= whole)
 		return 100;
 	/* No product overflows; where the whole is so large the divisor is exact enough. */
-	result = whole > SIZE_MAX / 100 ? part / (whole / 100) : part * 100 / whole;
+	result = whole > UINT64_MAX / 100 ? part / (whole / 100) : part * 100 / whole;
 	return result > 100 ? 100 : (uint32_t)result;
 }
 
@@ -88,7 +87,7 @@ static uint32_t load_of(const struct hm_pressure_figures *figures)
 {
 	uint32_t own = figures->limit == SIZE_MAX
 			       ? 0
-			       : per_cent(figures->charged, figures->limit);
+			       : hm_per_cent(figures->charged, figures->limit);
 
 	return figures->known && figures->load > own ? figures->load : own;
 }

@@ -60,4 +60,7 @@ struct hm_pressure hm_pressure_step(const struct hm_pressure_rules *rules,
 				    const struct hm_pressure_figures *figures,
 				    uint64_t now);
 
+/* So much of the whole, rounded down, at most 100; 100 of nothing. */
+uint32_t hm_per_cent(uint64_t part, uint64_t whole);
+
 #endif

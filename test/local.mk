@@ -24,6 +24,7 @@ unit_tests = \
 	%D%/unit/caches_random \
 	%D%/unit/caches_threads \
 	%D%/unit/calls \
+	%D%/unit/cgroups \
 	%D%/unit/clock \
 	%D%/unit/commit \
 	%D%/unit/committing \
@@ -50,13 +51,16 @@ unit_tests = \
 	%D%/unit/largepages \
 	%D%/unit/lending \
 	%D%/unit/library \
+	%D%/unit/lines \
 	%D%/unit/lock \
 	%D%/unit/mapping \
 	%D%/unit/mappings \
 	%D%/unit/mappings_parse \
+	%D%/unit/meminfo \
 	%D%/unit/memory \
 	%D%/unit/memory_advice \
 	%D%/unit/memory_guards \
+	%D%/unit/memoryload \
 	%D%/unit/metadata \
 	%D%/unit/notify \
 	%D%/unit/notify_delivery \
@@ -178,9 +182,10 @@ conformance_tests = \
 	%D%/conformance/jsrt_tracker \
 	%D%/conformance/lifetime \
 	%D%/conformance/mappings \
+	%D%/conformance/memory_load \
+	%D%/conformance/memory_load_group \
 	%D%/conformance/module \
 	%D%/conformance/names \
-	%D%/conformance/not_implemented \
 	%D%/conformance/notification \
 	%D%/conformance/notification_gate \
 	%D%/conformance/pages \
@@ -255,9 +260,10 @@ test_conformance_jsrt_threads_LDADD = $(jsrt_libraries)
 test_conformance_jsrt_tracker_LDADD = $(jsrt_libraries)
 test_conformance_lifetime_LDADD = libhostmem.la
 test_conformance_mappings_LDADD = libhostmem.la
+test_conformance_memory_load_LDADD = libhostmem.la
+test_conformance_memory_load_group_LDADD = libhostmem.la
 test_conformance_module_LDADD = libhostmem.la
 test_conformance_names_LDADD = libhostmem.la
-test_conformance_not_implemented_LDADD = libhostmem.la
 test_conformance_notification_LDADD = libhostmem.la
 test_conformance_notification_gate_LDADD = libhostmem.la
 test_conformance_pages_LDADD = libhostmem.la

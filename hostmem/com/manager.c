@@ -10,6 +10,7 @@
 #include "hostmem/commit.h"
 #include "hostmem/gate.h"
 #include "hostmem/mapping.h"
+#include "hostmem/memoryload.h"
 #include "hostmem/os/size.h"
 #include "hostmem/protect.h"
 #include "hostmem/query.h"
@@ -158,8 +159,13 @@ static HRESULT HOSTMEM_CALL manager_GetMemoryLoad(IHostMemoryManager *iface, DWO
 	hr = hm_host_check(host);
 	if (FAILED(hr))
 		return hr;
-	return hm_availability_figures(&host->availability, load, available) ? S_OK
-									     : E_NOTIMPL;
+	if (!hm_availability_figures(&host->availability, load, available)) {
+		struct hm_memory_load found = hm_memory_load_sample(host);
+
+		*load = found.per_cent;
+		*available = found.available;
+	}
+	return S_OK;
 }
 
 static HRESULT HOSTMEM_CALL manager_RegisterMemoryNotificationCallback(

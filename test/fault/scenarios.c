@@ -328,6 +328,19 @@ const struct scenario scenario_split = {
 	},
 };
 
+/* What cannot be read is left out. */
+static HRESULT ask_for_the_load(struct scene *s)
+{
+	DWORD load = 101;
+	SIZE_T available = 0;
+	HRESULT hr = IHostMemoryManager_GetMemoryLoad(s->faces.manager, &load,
+						      &available);
+
+	CHECK(load <= 100);
+	CHECK(available != 0);
+	return hr;
+}
+
 const struct scenario scenario_foreign = {
 	.calls = {
 		{ OBSERVE, query_own },
@@ -335,6 +348,7 @@ const struct scenario scenario_foreign = {
 		{ GRANT, protect_foreign },
 		{ GRANT, need_room },
 		{ OBSERVE, walk },
+		{ OBSERVE, ask_for_the_load },
 	},
 };
 

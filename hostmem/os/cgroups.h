@@ -1,0 +1,56 @@
+#ifndef HOSTMEM_OS_CGROUPS_H
+#define HOSTMEM_OS_CGROUPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The control groups that limit this process's memory: its own and all above it, of both
+ * hierarchies that Linux has.  Nothing here allocates, or keeps a file open.
+ */
+#define HM_CGROUP_PATH \
+	1024U /* bytes of a path, its end included; longer ones are not seen */
+
+/* Where this process is in a hierarchy. */
+struct hm_cgroup_place {
+	unsigned version;          /* 1 or 2; 0: there is none */
+	size_t top;                /* bytes of the path that are the mount point */
+	char path[HM_CGROUP_PATH]; /* the directory of our own group */
+};
+
+struct hm_cgroup {
+	unsigned version;
+	const char *path; /* its directory, until the call returns */
+	uint64_t limit;   /* bytes; UINT64_MAX = none */
+	uint64_t used;    /* bytes, without the page cache that goes first */
+};
+
+/* Finds the place in the hierarchy of that version, which has `version` 0 if there is none
+ * with memory, or none that can be seen. */
+void hm_cgroup_find(unsigned version, struct hm_cgroup_place *place);
+
+/* Calls `visit` for each group from our own up to the top that tells its limit and use.  The
+ * place is used up by it. */
+void hm_cgroup_walk(struct hm_cgroup_place *place,
+		    void (*visit)(void *state, const struct hm_cgroup *group),
+		    void *state);
+
+/*
+ * The rest is apart so that it can be tested on lines that no kernel has written.  A line is
+ * `length` bytes without its newline.
+ */
+
+/* Our path in that hierarchy, if a line of /proc/PID/cgroup is about it. */
+bool hm_cgroup_parse_member(const char *line, size_t length, unsigned version,
+			    char path[HM_CGROUP_PATH]);
+
+/* If a line of /proc/PID/mountinfo says that a hierarchy of that version with memory is
+ * mounted, or a part of it that holds the group `path`: where that group is. */
+bool hm_cgroup_parse_mount(const char *line, size_t length, unsigned version,
+			   const char *path, struct hm_cgroup_place *place);
+
+/* A number of bytes; UINT64_MAX: "max", no number, or more than there can be. */
+uint64_t hm_cgroup_parse_bytes(const char *text, size_t length);
+
+#endif

@@ -1,0 +1,158 @@
+/*
+ * What bounds this process's memory: the machine, the limits of the process, and its control
+ * groups.
+ *
+ * libuv's figures were rejected: in a control group those of the versions that are around are
+ * the machine's, or count page cache as used, or miss the limits above.
+ *
+ * Of the machine what is available counts, not what is free: the kernel's own estimate of
+ * what can be had without swapping.
+ *
+ * No locks.
+ */
+#include "meminfo.h"
+#include "cgroups.h"
+#include "lines.h"
+#include "size.h"
+
+#include <string.h>
+#include <sys/resource.h>
+
+typedef void (*bound_visitor)(void *state, const struct hm_memory_bound *bound);
+
+/* ---- The machine ---- */
+
+struct machine {
+	uint64_t total, available; /* bytes; UINT64_MAX = not told */
+};
+
+/* "MemTotal:       24684544 kB" */
+static uint64_t kibibytes(const char *text, size_t length)
+{
+	const char *number;
+	size_t digits;
+	uint64_t value;
+
+	while (length != 0 && *text == ' ') {
+		text++;
+		length--;
+	}
+	if (!hm_line_take(&text, &length, ' ', &number, &digits) || length != 2 ||
+	    memcmp(text, "kB", 2) != 0)
+		return UINT64_MAX;
+	value = hm_cgroup_parse_bytes(number, digits);
+	return value > UINT64_MAX / 1024 ? UINT64_MAX : value * 1024;
+}
+
+static bool look_at_machine(void *state, const char *line, size_t length)
+{
+	struct machine *self = state;
+	const char *key;
+	size_t key_length;
+
+	if (!hm_line_take(&line, &length, ':', &key, &key_length))
+		return false;
+	if (key_length == 8 && memcmp(key, "MemTotal", 8) == 0)
+		self->total = kibibytes(line, length);
+	else if (key_length == 12 && memcmp(key, "MemAvailable", 12) == 0)
+		self->available = kibibytes(line, length);
+	return self->total != UINT64_MAX && self->available != UINT64_MAX;
+}
+
+static void visit_machine(bound_visitor visit, void *state)
+{
+	struct machine machine = { UINT64_MAX, UINT64_MAX };
+	struct hm_memory_bound bound = { .kind = HM_BOUND_MACHINE };
+
+	(void)hm_lines_visit("/proc/meminfo", look_at_machine, &machine);
+	if (machine.total == UINT64_MAX || machine.available == UINT64_MAX)
+		return;
+	bound.limit = machine.total;
+	bound.used = machine.total - (machine.available < machine.total
+					      ? machine.available
+					      : machine.total);
+	visit(state, &bound);
+}
+
+/* ---- The process ---- */
+
+/* /proc/self/statm: pages mapped, and of these, sixth, those that are data or stack. */
+struct process {
+	uint64_t addresses, data; /* bytes */
+};
+
+static bool look_at_process(void *state, const char *line, size_t length)
+{
+	struct process *self = state;
+	const char *field = NULL;
+	size_t field_length = 0;
+
+	for (unsigned i = 1; i <= 6; i++) {
+		uint64_t pages;
+
+		if (!hm_line_take(&line, &length, ' ', &field, &field_length))
+			return true;
+		pages = hm_cgroup_parse_bytes(field, field_length);
+		if (pages > UINT64_MAX / HM_PAGE_SIZE)
+			return true;
+		if (i == 1)
+			self->addresses = pages * HM_PAGE_SIZE;
+		else if (i == 6)
+			self->data = pages * HM_PAGE_SIZE;
+	}
+	return true;
+}
+
+static void visit_limit(enum hm_memory_bounds kind, uint64_t used, bound_visitor visit,
+			void *state)
+{
+	struct hm_memory_bound bound = { .kind = kind, .used = used };
+	struct rlimit limit;
+
+	if (used == UINT64_MAX ||
+	    getrlimit(kind == HM_BOUND_DATA ? RLIMIT_DATA : RLIMIT_AS, &limit) != 0 ||
+	    limit.rlim_cur == RLIM_INFINITY)
+		return;
+	bound.limit = limit.rlim_cur;
+	visit(state, &bound);
+}
+
+static void visit_process(bound_visitor visit, void *state)
+{
+	struct process process = { UINT64_MAX, UINT64_MAX };
+
+	(void)hm_lines_visit("/proc/self/statm", look_at_process, &process);
+	visit_limit(HM_BOUND_ADDRESSES, process.addresses, visit, state);
+	visit_limit(HM_BOUND_DATA, process.data, visit, state);
+}
+
+/* ---- The groups ---- */
+
+struct group_visit {
+	bound_visitor visit;
+	void *state;
+};
+
+static void visit_group(void *state, const struct hm_cgroup *group)
+{
+	const struct group_visit *self = state;
+	const struct hm_memory_bound bound = { HM_BOUND_GROUP, group->limit,
+					       group->used };
+
+	if (group->limit != UINT64_MAX)
+		self->visit(self->state, &bound);
+}
+
+void hm_meminfo_visit(bound_visitor visit, void *state)
+{
+	struct group_visit groups = { visit, state };
+
+	visit_machine(visit, state);
+	visit_process(visit, state);
+	for (unsigned version = 1; version <= 2; version++) {
+		struct hm_cgroup_place place;
+
+		hm_cgroup_find(version, &place);
+		hm_cgroup_walk(&place, visit_group, &groups);
+	}
+}
