@@ -124,8 +124,8 @@ struct uv_loop_s;
  * they are released are kept as they are, up to so many bytes for each host and one for
  * each 64 KiB of them, and handed out again, zeroed, to a reservation of the same size
  * that is committed read-write at once.  Until then they can still be touched; they are
- * told as free, are not charged, and go back to the system before its refusal becomes
- * the host's.
+ * told as free, are not charged, and go back to the system when the runtime is told that
+ * memory is low, and before the system's refusal becomes the host's.
  *
  * The environment variable HOSTMEM_PAGES, if it is `guard`, `protect` or `direct` when a
  * host is made, says how the host takes access away from pages: with guard pages (where

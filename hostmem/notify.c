@@ -205,6 +205,15 @@ static void end_call(struct hm_delivery *delivery)
 		(void)ICLRMemoryNotificationCallback_Release(callback);
 }
 
+/* What is kept for speed goes before anybody is asked for his. */
+static void give_back(struct hm_host *host)
+{
+	hm_calls_enter();
+	hm_retained_trim(&host->retained, host->pages);
+	hm_calls_leave();
+	(void)hm_heaps_trim(host);
+}
+
 void hm_notify_flush(struct hm_host *host)
 {
 	struct hm_delivery delivery;
@@ -216,9 +225,8 @@ void hm_notify_flush(struct hm_host *host)
 	push(&delivery, host);
 	while (begin_call(&delivery)) {
 		hm_lock_assert_none_held();
-		/* What is kept for speed goes before anybody is asked for his. */
 		if (delivery.value == eMemoryAvailableLow)
-			(void)hm_heaps_trim(host);
+			give_back(host);
 		atomic_fetch_add_explicit(&host->notify.calls, 1, memory_order_relaxed);
 		(void)ICLRMemoryNotificationCallback_OnMemoryNotification(
 			delivery.running, delivery.value);

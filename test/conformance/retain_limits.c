@@ -5,6 +5,7 @@
 #include "child.h"
 #include "host.h"
 #include "retain.h"
+#include "test/callback.h"
 
 static void without_it_released_memory_faults_at_once(void)
 {
@@ -257,6 +258,44 @@ static void it_goes_before_another_host_is_refused(void)
 	in_child(want_addresses);
 }
 
+/* Before the runtime hears of it: it is to have the first of what that brings. */
+static void look_at_what_is_kept(struct callback *self, EMemoryAvailable available)
+{
+	const struct host *host = self->state;
+
+	CHECK_SIZE(host_usage(host).cbRetained,
+		   available == eMemoryAvailableLow ? 0 : MIB / 2);
+}
+
+static void it_goes_when_memory_is_low(void)
+{
+	static const EMemoryAvailable values[] = { eMemoryAvailableHigh,
+						   eMemoryAvailableNeutral,
+						   eMemoryAvailableLow };
+	struct callback callback = callback_new();
+	struct host host;
+
+	if (!retaining(&host, MIB))
+		return;
+	callback.then = look_at_what_is_kept;
+	callback.state = &host;
+	CHECK_HR(IHostMemoryManager_RegisterMemoryNotificationCallback(host.manager,
+								       &callback.iface),
+		 S_OK);
+	for (size_t i = 0; i < ROWS(values); i++) {
+		unsigned char *base = vm_new(&host, MIB / 2, MEM_COMMIT, PAGE_READWRITE);
+
+		memset(base, 0x5A, MIB / 2);
+		CHECK_HR(vm_release(&host, base), S_OK);
+		CHECK_HR(IHostMemoryControl_NotifyMemory(host.control, values[i]), S_OK);
+		CHECK_SIZE(callback.calls, i + 1);
+		if (values[i] == eMemoryAvailableLow)
+			CHECK(!can_read(base));
+	}
+	callback.then = NULL; /* a Neutral is owed */
+	host_destroy(&host);
+}
+
 int main(void)
 {
 	access_install();
@@ -267,6 +306,7 @@ int main(void)
 	TAP_RUN(the_last_release_gives_it_back);
 	TAP_RUN(what_the_last_release_releases_is_not_kept);
 	TAP_RUN(each_host_keeps_its_own);
+	TAP_RUN(it_goes_when_memory_is_low);
 	TAP_RUN(it_goes_before_memory_is_refused);
 	TAP_RUN(it_goes_before_addresses_are_refused);
 	TAP_RUN(it_goes_before_another_host_is_refused);
