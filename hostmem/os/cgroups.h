@@ -23,7 +23,8 @@ struct hm_cgroup {
 	unsigned version;
 	const char *path; /* its directory, until the call returns */
 	uint64_t limit;   /* bytes; UINT64_MAX = none */
-	uint64_t used;    /* bytes, without the page cache that goes first */
+	uint64_t used; /* bytes; where there is a limit, without the page cache that goes
+			     first */
 };
 
 /* Finds the place in the hierarchy of that version, which has `version` 0 if there is none

@@ -149,6 +149,25 @@ static bool join(unsigned version, const char *point, const char *rest,
 	return true;
 }
 
+/* What follows the mount point: options, any number of others, a dash, the kind of file
+ * system, where it is from, and its own options. */
+static bool is_hierarchy(const char *line, size_t length, unsigned version)
+{
+	const char *field, *kind;
+	size_t size, kind_size;
+
+	do {
+		if (!hm_line_take(&line, &length, ' ', &field, &size))
+			return false;
+	} while (!is_word(field, size, "-"));
+	if (!hm_line_take(&line, &length, ' ', &kind, &kind_size) ||
+	    !hm_line_take(&line, &length, ' ', &field, &size))
+		return false;
+	return version == 2 ? is_word(kind, kind_size, "cgroup2")
+			    : is_word(kind, kind_size, "cgroup") &&
+				      has_word(line, length, "memory");
+}
+
 bool hm_cgroup_parse_mount(const char *line, size_t length, unsigned version,
 			   const char *path, struct hm_cgroup_place *place)
 {
@@ -156,27 +175,15 @@ bool hm_cgroup_parse_mount(const char *line, size_t length, unsigned version,
 	const char *field[5], *rest;
 	size_t size[5];
 
-	if (length > sizeof(text))
-		return false;
 	/* Number, parent, device, root, mount point. */
 	for (unsigned i = 0; i < 5; i++) {
 		if (!hm_line_take(&line, &length, ' ', &field[i], &size[i]))
 			return false;
 	}
-	if (!copy_path(text, unescape(field[3], size[3], text), root) ||
+	if (size[3] > sizeof(text) || size[4] > sizeof(text) ||
+	    !is_hierarchy(line, length, version) ||
+	    !copy_path(text, unescape(field[3], size[3], text), root) ||
 	    !copy_path(text, unescape(field[4], size[4], text), point))
-		return false;
-	/* Options, any number of others, and a dash. */
-	do {
-		if (!hm_line_take(&line, &length, ' ', &field[0], &size[0]))
-			return false;
-	} while (!is_word(field[0], size[0], "-"));
-	if (!hm_line_take(&line, &length, ' ', &field[0], &size[0]) ||
-	    !hm_line_take(&line, &length, ' ', &field[1], &size[1]))
-		return false;
-	if (version == 2 ? !is_word(field[0], size[0], "cgroup2")
-			 : !is_word(field[0], size[0], "cgroup") ||
-				   !has_word(line, length, "memory"))
 		return false;
 	rest = below(path, root);
 	return rest != NULL && join(version, point, rest, place);
@@ -282,6 +289,8 @@ static bool read_group(char *path, size_t length, struct hm_cgroup *group)
 	if (group->used == UINT64_MAX)
 		return false;
 	group->limit = read_limit(path, length, group->version);
+	if (group->limit == UINT64_MAX)
+		return true;
 	cache = read_cache(path, length, group->version);
 	group->used -= cache < group->used ? cache : group->used;
 	return true;

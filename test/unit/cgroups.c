@@ -191,12 +191,13 @@ static void every_group_up_to_the_top_of_version_1(void)
 		{ "/proc/self/mountinfo",
 		  "1 0 8:1 / / rw - ext4 d rw\n2 1 0:2 / /m rw - cgroup c rw,memory\n",
 		  0 },
-		{ "/m/a/b/memory.limit_in_bytes", "9223372036854771712\n", 0 },
+		{ "/m/a/b/memory.limit_in_bytes", "7340032\n", 0 },
 		{ "/m/a/b/memory.usage_in_bytes", "5242880\n", 0 },
 		{ "/m/a/b/memory.stat", "inactive_file 1\ntotal_inactive_file 1048576\n",
 		  0 },
 		{ "/m/a/memory.limit_in_bytes", "67108864\n", 0 },
 		{ "/m/a/memory.usage_in_bytes", "33554432\n", 0 },
+		{ "/m/memory.limit_in_bytes", "9223372036854771712\n", 0 },
 		{ "/m/memory.usage_in_bytes", "104857600\n", 0 },
 		{ NULL, NULL, 0 },
 	};
@@ -204,7 +205,7 @@ static void every_group_up_to_the_top_of_version_1(void)
 
 	CHECK_U32(walk.count, 3);
 	CHECK_STR(walk.paths[0], "/m/a/b");
-	CHECK_SIZE(walk.limits[0], UINT64_MAX);
+	CHECK_SIZE(walk.limits[0], 7 * MIB);
 	CHECK_SIZE(walk.used[0], 4 * MIB);
 	CHECK_STR(walk.paths[1], "/m/a");
 	CHECK_SIZE(walk.limits[1], 64 * MIB);
