@@ -20,7 +20,6 @@
  * Locks: HM_RANK_HEAP for the common cache, not across the system's part.
  */
 #include "heappages.h"
-#include "announce.h"
 #include "attempt.h"
 #include "calls.h"
 #include "commit.h"
@@ -361,76 +360,4 @@ HRESULT hm_heap_grow(struct hm_heap *heap, const struct hm_block_wish *wish,
 	/* What is unwanted, and what threads have left behind that have ended. */
 	(void)hm_heap_give_back(heap->host);
 	return hr;
-}
-
-/* ---- Back ---- */
-
-/* A request that cannot be refused, also of a host that has ended. */
-static void open_last(struct hm_request *request, struct hm_host *host)
-{
-	if (SUCCEEDED(hm_request_open_free(request, host, HostMemHeap)))
-		return;
-	hm_request_open_last(request, host);
-	hm_calls_enter();
-}
-
-void hm_heap_doom(struct hm_host *host, struct hm_span *span)
-{
-	atomic_store_explicit(&span->heap, NULL, memory_order_relaxed);
-	atomic_store_explicit(&span->owner, NULL, memory_order_relaxed);
-	hm_lock_acquire(&host->doomed_lock, HM_RANK_DOOMED);
-	span->next = host->doomed;
-	atomic_store_explicit(&host->doomed, span, memory_order_relaxed);
-	hm_lock_release(&host->doomed_lock, HM_RANK_DOOMED);
-}
-
-/* Between hm_calls_enter and hm_calls_leave, as all that is done with it: in a fork's child a
- * span is either in the list or gone. */
-static struct hm_span *pop_doomed(struct hm_host *host)
-{
-	struct hm_span *span;
-
-	hm_lock_acquire(&host->doomed_lock, HM_RANK_DOOMED);
-	span = host->doomed;
-	if (span != NULL)
-		atomic_store_explicit(&host->doomed, span->next, memory_order_relaxed);
-	hm_lock_release(&host->doomed_lock, HM_RANK_DOOMED);
-	return span;
-}
-
-static HRESULT give_back(struct hm_host *host, struct hm_span *span, size_t *freed)
-{
-	uintptr_t base = hm_span_base(span);
-	size_t pages = span->kind == HM_SPAN_WHOLE ? span->length : span->committed;
-
-	hm_span_delete(span);
-	atomic_fetch_sub(&host->heap_pages, pages);
-	return hm_release_heaps(host, base, freed);
-}
-
-size_t hm_heap_give_back(struct hm_host *host)
-{
-	size_t sum = 0;
-
-	while (atomic_load_explicit(&host->doomed, memory_order_relaxed) != NULL) {
-		struct hm_request request;
-		struct hm_span *span;
-		uintptr_t base = 0;
-		size_t freed = 0;
-		HRESULT hr = S_OK;
-
-		open_last(&request, host);
-		span = pop_doomed(host);
-		if (span != NULL) {
-			base = hm_span_base(span);
-			hr = give_back(host, span, &freed);
-		}
-		hm_calls_leave();
-		(void)hm_host_result(host, hr);
-		hm_announce_free(&request, HostMemHeap, (void *)base, freed);
-		hm_host_offer(host, HM_OFFER_MEMORY);
-		hm_request_close(&request);
-		sum += freed;
-	}
-	return sum;
 }

@@ -10,7 +10,7 @@
  * the host.  So a request is refused only if there is no free block for it anywhere.
  *
  * A span that is to go is taken out of every list first, under the heap's lock, and given
- * back afterwards (heappages.c): that calls out.
+ * back afterwards (heapdoom.c): that calls out.
  *
  * Locks: HM_RANK_HEAP, and HM_RANK_QUICK within it while everybody is stopped;
  * hm_caches_lock around both where it is about all heaps of a host.

@@ -60,6 +60,7 @@ rules_sources = \
 	%D%/granules.h \
 	%D%/heap.c \
 	%D%/heap.h \
+	%D%/heapdoom.c \
 	%D%/heapfree.c \
 	%D%/heaplarge.c \
 	%D%/heappages.c \

@@ -15,6 +15,7 @@ unit_tests = \
 	%D%/unit/attempt \
 	%D%/unit/attempt_economize \
 	%D%/unit/availability \
+	%D%/unit/bins \
 	%D%/unit/bitmap \
 	%D%/unit/blocksizes \
 	%D%/unit/budget \
@@ -96,6 +97,7 @@ unit_tests = \
 	%D%/unit/shelf \
 	%D%/unit/slot \
 	%D%/unit/spans \
+	%D%/unit/spans_marks \
 	%D%/unit/spans_random \
 	%D%/unit/spare \
 	%D%/unit/threadcaches \

@@ -72,66 +72,6 @@ static void what_was_freed_last_is_taken_first(void)
 	end();
 }
 
-/* More than there is room for among the ready ones is free all the same. */
-static void no_block_is_lost_behind_the_ready_ones(void)
-{
-	enum { SPANS = 9, EACH = 16 };
-	struct hm_span *spans[SPANS];
-	uint64_t seen[SPANS] = { 0 };
-
-	begin();
-	for (unsigned i = 0; i < SPANS; i++) {
-		spans[i] = cache_span(&own, LARGEST_CLASS, WHOLE);
-		cache_take_in_order(&own, spans[i], 0, EACH);
-	}
-	CHECK(cache_take(&own, LARGEST_CLASS) == NULL);
-	for (unsigned i = 0; i < SPANS * EACH; i++) {
-		CHECK(cache_put(&own, spans[i % SPANS], i / SPANS));
-		CHECK(cache_ready(&own, LARGEST_CLASS) <= HM_READY_FAR);
-		CHECK_STR(hm_cache_check(&own), NULL);
-	}
-	CHECK_INT(cache_live(&own, LARGEST_CLASS), 0);
-	for (unsigned i = 0; i < SPANS * EACH; i++) {
-		void *block = cache_take(&own, LARGEST_CLASS);
-		struct hm_span *span = hm_span_find((uintptr_t)block);
-		uint64_t index = 0;
-
-		CHECK(hm_span_index(span, (uintptr_t)block, &index));
-		for (unsigned j = 0; j < SPANS; j++)
-			seen[j] |= span == spans[j] ? UINT64_C(1) << index : 0;
-	}
-	for (unsigned i = 0; i < SPANS; i++)
-		CHECK_SIZE(seen[i], (1U << EACH) - 1);
-	CHECK(cache_take(&own, LARGEST_CLASS) == NULL);
-	end();
-}
-
-/* When it is the turn of its last block to make room. */
-static void an_empty_span_is_found_when_there_are_too_many_ready_ones(void)
-{
-	struct hm_span *first, *empty, *others[5];
-
-	begin();
-	empty = cache_span(&own, LARGEST_CLASS, WHOLE);
-	cache_take_in_order(&own, empty, 0, 16);
-	for (unsigned i = 0; i < 5; i++) {
-		others[i] = cache_span(&own, LARGEST_CLASS, WHOLE);
-		cache_take_in_order(&own, others[i], 0, 16);
-	}
-	first = cache_span(&own, LARGEST_CLASS, WHOLE);
-	cache_take_in_order(&own, first, 0, 1);
-	for (unsigned i = 0; i < 16; i++)
-		CHECK(cache_put(&own, empty, i));
-	for (unsigned i = 0; cache_ready(&own, LARGEST_CLASS) < HM_READY_FAR; i++) {
-		CHECK(cache_put(&own, others[i % 5], i / 5));
-		CHECK_PLACE(empty, HM_SPAN_LISTED);
-	}
-	CHECK(cache_put(&own, others[4], 15));
-	CHECK_PLACE(empty, HM_SPAN_IDLE);
-	CHECK_STR(hm_cache_check(&own), NULL);
-	end();
-}
-
 static void a_block_is_put_back_once(void)
 {
 	struct hm_span *span;
@@ -150,54 +90,6 @@ static void a_block_is_put_back_once(void)
 	CHECK(!cache_put(&own, span, 6));
 	CHECK_LIVE(&own, 9);
 	CHECK_LIVE(&other, -1);
-	end();
-}
-
-/* From then on few are ready, until some are wanted again. */
-static void while_spans_become_empty_few_blocks_are_ready(void)
-{
-	enum { SPANS = 40 };
-	struct hm_span *spans[SPANS];
-
-	begin();
-	for (unsigned i = 0; i < SPANS; i++) {
-		spans[i] = cache_span(&own, LARGEST_CLASS, WHOLE);
-		cache_take_in_order(&own, spans[i], 0, 16);
-	}
-	CHECK(cache_take(&own, LARGEST_CLASS) == NULL);
-	for (unsigned i = 0; i < SPANS * 16; i++)
-		CHECK(cache_put(&own, spans[i % SPANS], i / SPANS));
-	CHECK(cache_ready(&own, LARGEST_CLASS) <= HM_READY_FEW);
-	CHECK(own.bins[LARGEST_CLASS].spans.count <= HM_READY_FEW + 1);
-	CHECK_SIZE(own.bins[LARGEST_CLASS].spans.count + hm_cache_idle_count(&own),
-		   SPANS);
-	for (unsigned i = 0; i < SPANS * 16; i++)
-		CHECK(cache_take(&own, LARGEST_CLASS) != NULL);
-	CHECK(cache_take(&own, LARGEST_CLASS) == NULL);
-	for (unsigned i = 0; i < HM_READY_FAR; i++)
-		CHECK(cache_put(&own, spans[i % SPANS], i / SPANS));
-	CHECK_SIZE(cache_ready(&own, LARGEST_CLASS), HM_READY_FAR - SPANS);
-	end();
-}
-
-/* Which takes as long as it is in vain; what is empty is found a little later. */
-static void looking_in_vain_for_empty_spans_is_done_less_and_less(void)
-{
-	struct hm_span *first, *empty;
-
-	begin();
-	empty = cache_span(&own, KIB_CLASS, WHOLE);
-	cache_take_in_order(&own, empty, 0, 1);
-	first = cache_span(&own, KIB_CLASS, WHOLE);
-	for (unsigned i = 0; i < 200; i++)
-		CHECK(cache_take(&own, LARGEST_CLASS) == NULL);
-	CHECK_U32(own.pause, 63);
-	CHECK(cache_put(&own, empty, 0));
-	for (unsigned i = 0; i < 63 && empty->place == HM_SPAN_LISTED; i++)
-		(void)cache_take(&own, LARGEST_CLASS);
-	CHECK_U32(empty->class, LARGEST_CLASS);
-	CHECK_U32(own.pause, 0);
-	CHECK_PLACE(first, HM_SPAN_LISTED);
 	end();
 }
 
@@ -482,36 +374,12 @@ static void what_two_have_freed_is_counted_once(void)
 	}
 }
 
-static void a_count_below_zero_is_told_from_what_is_ready(void)
-{
-	struct hm_cache_bin *bin = &own.bins[KIB_CLASS];
-
-	begin();
-	for (int live = -3; live <= 3; live++) {
-		for (unsigned ready = 0; ready <= HM_READY_NEAR; ready++) {
-			tap_row("%d live, %u ready", live, ready);
-			atomic_store(&bin->given, live + (int)ready);
-			hm_bin_set_top(bin, bin->first + ready);
-			CHECK_INT(hm_bin_live(bin), live);
-		}
-	}
-	/* Its owner was suspended in the middle: there is an answer all the same. */
-	atomic_fetch_add(&bin->changes, 1);
-	CHECK_INT(hm_bin_live(bin), 3);
-	hm_bin_set_top(bin, bin->first);
-	end();
-}
-
 int main(void)
 {
 	TAP_RUN(an_empty_cache_has_nothing);
 	TAP_RUN(blocks_are_taken_upwards_and_then_the_span_is_full);
 	TAP_RUN(what_was_freed_last_is_taken_first);
-	TAP_RUN(no_block_is_lost_behind_the_ready_ones);
 	TAP_RUN(a_block_is_put_back_once);
-	TAP_RUN(an_empty_span_is_found_when_there_are_too_many_ready_ones);
-	TAP_RUN(while_spans_become_empty_few_blocks_are_ready);
-	TAP_RUN(looking_in_vain_for_empty_spans_is_done_less_and_less);
 	TAP_RUN(the_quick_way_is_for_what_is_listed);
 	TAP_RUN(an_empty_span_is_found_before_pages_are_asked_for);
 	TAP_RUN(the_first_span_of_a_class_stays_unless_the_cache_is_frugal);
@@ -524,6 +392,5 @@ int main(void)
 	TAP_RUN(what_others_free_is_found_before_pages_are_asked_for);
 	TAP_RUN(a_queue_is_taken_over_as_a_whole);
 	TAP_RUN(what_two_have_freed_is_counted_once);
-	TAP_RUN(a_count_below_zero_is_told_from_what_is_ready);
 	return tap_done();
 }
