@@ -136,16 +136,19 @@ static bool is_to_be_idle(struct hm_cache *cache, struct hm_span *span)
 	       hm_cache_is_empty(cache, span);
 }
 
+void hm_cache_look_behind(struct hm_cache *cache, struct hm_span *span)
+{
+	if (span->place == HM_SPAN_LISTED && span->next != NULL &&
+	    is_to_be_idle(cache, span->next))
+		hm_cache_make_idle(cache, span->next);
+}
+
 bool hm_cache_rearrange(struct hm_cache *cache, struct hm_span *span)
 {
-	struct hm_cache_bin *bin = bin_of(cache, span);
-	struct hm_span *first = bin->spans.first;
-
 	if (span->place == HM_SPAN_FULL) {
 		hm_span_unlink(&cache->full, span);
-		hm_span_push(&bin->spans, span, HM_SPAN_LISTED);
-		if (first != NULL && is_to_be_idle(cache, first))
-			hm_cache_make_idle(cache, first);
+		hm_span_push(&bin_of(cache, span)->spans, span, HM_SPAN_LISTED);
+		hm_cache_look_behind(cache, span);
 	}
 	if (is_to_be_idle(cache, span))
 		hm_cache_make_idle(cache, span);

@@ -73,6 +73,10 @@ HM_QUICK bool hm_cache_take(struct hm_cache *cache, unsigned class, void **block
  * have freed, idle spans. */
 void *hm_cache_find(struct hm_cache *cache, unsigned class);
 
+/* A span has become the first of its class: the one that was may have no live block, which
+ * was allowed to the first only. */
+void hm_cache_look_behind(struct hm_cache *cache, struct hm_span *span);
+
 /*
  * A span of this cache was full and is not, or may have no live block any more.  true: there
  * are too many idle spans now.

@@ -31,6 +31,7 @@ static HRESULT put_locked(struct hm_heap *heap, struct hm_cache *user,
 	    hm_span_is_live(span, index)) {
 		hm_cache_remove_span(owner, span);
 		hm_cache_enter_span(user, span);
+		hm_cache_look_behind(user, span);
 		owner = user;
 	}
 	if (owner == user || owner == heap->common)

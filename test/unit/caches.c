@@ -181,6 +181,25 @@ static void an_empty_first_span_goes_when_a_full_one_comes_before_it(void)
 	end();
 }
 
+static void the_one_behind_a_new_first_span_goes_if_it_is_empty(void)
+{
+	struct hm_span *behind, *first;
+
+	for (unsigned live = 0; live < 2; live++) {
+		tap_row("%u live", live);
+		begin();
+		behind = cache_span(&own, KIB_CLASS, WHOLE);
+		cache_take_in_order(&own, behind, 0, live);
+		first = cache_span(&own, KIB_CLASS, WHOLE);
+		hm_cache_look_behind(&own, first);
+		CHECK_PLACE(first, HM_SPAN_LISTED);
+		CHECK_PLACE(behind, live == 0 ? HM_SPAN_IDLE : HM_SPAN_LISTED);
+		hm_cache_look_behind(&own, behind); /* the last one, or in another list */
+		CHECK_STR(hm_cache_check(&own), NULL);
+		end();
+	}
+}
+
 static void too_many_are_more_than_a_cache_may_keep(void)
 {
 	static const unsigned classes[5] = { KIB_CLASS, 0, 27, 2, 3 };
@@ -384,6 +403,7 @@ int main(void)
 	TAP_RUN(an_empty_span_is_found_before_pages_are_asked_for);
 	TAP_RUN(the_first_span_of_a_class_stays_unless_the_cache_is_frugal);
 	TAP_RUN(an_empty_first_span_goes_when_a_full_one_comes_before_it);
+	TAP_RUN(the_one_behind_a_new_first_span_goes_if_it_is_empty);
 	TAP_RUN(too_many_are_more_than_a_cache_may_keep);
 	TAP_RUN(an_idle_span_is_formatted_if_one_block_has_pages);
 	TAP_RUN(an_idle_span_with_more_marks_than_needed_will_do);
