@@ -497,6 +497,7 @@ noinst_HEADERS += \
 	%D%/unit/arena.h \
 	%D%/unit/caches.h \
 	%D%/unit/fake.h \
+	%D%/unit/files.h \
 	%D%/unit/heaps.h \
 	%D%/unit/kernel.h \
 	%D%/unit/map.h \
