@@ -29,8 +29,9 @@ HOSTMEM_INTERFACE(IHostGCManager)
 	 * Threads are to be held still in the runtime's own code: one that is held in the
 	 * middle of a call to the host may have a lock for which the collecting thread then
 	 * waits.  Most calls of Alloc and Free have none, and from here on what the collecting
-	 * thread calls does not wait for them; but it does where a thread that was not held
-	 * ends, forks, trims a heap or gives one up meanwhile.
+	 * thread calls does not wait for them, but where it forks, gives a heap up, or frees
+	 * a block while another thread waits for one (msWait).  It also does where a thread
+	 * that was not held ends, forks or gives a heap up meanwhile, or was in a Trim.
 	 *
 	 * Threads: any; does not wait, calls nobody.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL

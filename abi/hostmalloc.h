@@ -106,7 +106,9 @@ HOSTMEM_INTERFACE(IHostMalloc2)
 	 * A heap keeps some pages in which no block is live, and free blocks for each
 	 * thread that uses it.  Before the budget or the system refuses a request of the
 	 * host, and when the host tells its runtime that memory is low, all heaps of the
-	 * host do this by themselves.
+	 * host do this by themselves.  Between SuspensionStarting and SuspensionEnding only
+	 * freed blocks that had pages of their own go back: the rest may be at hand for a
+	 * thread that is held still.
 	 *
 	 * Threads: as Alloc; event callbacks run on this thread.  Waits at a closed gate,
 	 *          without limit.

@@ -339,7 +339,7 @@ HOSTMEM_INTERFACE(IHostMemoryManager)
 	 * millisecond or two.  Not in this release: a monitor that has them at hand.
 	 *
 	 * Threads: any, also inside a collection; waits for no other thread, never
-	 *          allocates.
+	 *          allocates, and needs some 12 KiB of the stack.
 	 * Errors:  E_POINTER               either is NULL; the other is cleared
 	 *          HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
 	 * Source:  the hosting reference; which bounds count, and the simulated figures, are

@@ -109,7 +109,10 @@ HRESULT hm_heap_trim(struct hm_heap *heap, size_t *freed)
 	if (FAILED(hr))
 		return hr;
 	hm_heap_lock(heap);
-	trim_locked(heap);
+	if (may_stop(heap->host))
+		trim_locked(heap);
+	else
+		hm_heap_doom_kept_locked(heap);
 	hm_heap_unlock(heap);
 	hm_calls_leave();
 	*freed = hm_heap_give_back(heap->host);

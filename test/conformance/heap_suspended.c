@@ -294,6 +294,30 @@ static void a_sweep_frees_blocks_while_threads_are_held(void)
 	end();
 }
 
+/* Only what no thread has at hand can go then; the rest does when threads run again. */
+static void a_trim_takes_from_nobody_who_is_held(void)
+{
+	SIZE_T freed;
+
+	if (!start(SIZE_MAX))
+		return;
+	for (int round = 0; round < ROUNDS; round++) {
+		void *large = heap_take(yard.heap, 20000);
+
+		tap_row("round %d", round);
+		take_pages();
+		CHECK_HR(heap_free(yard.heap, large), S_OK);
+		suspend();
+		CHECK_HR(IHostMalloc2_Trim(yard.heap, &freed), S_OK);
+		CHECK_SIZE(freed, 5 * PAGE);
+		CHECK_HR(IHostMalloc2_Trim(mutator.heap, &freed), S_OK);
+		CHECK_SIZE(freed, 0);
+		resume();
+		CHECK(heap_trim(yard.heap) != 0);
+	}
+	end();
+}
+
 int main(void)
 {
 	(void)alarm(HANG);
@@ -302,5 +326,6 @@ int main(void)
 	TAP_RUN(a_block_that_is_at_hand_serves_while_threads_are_held);
 	TAP_RUN(pages_are_granted_while_threads_are_held);
 	TAP_RUN(a_sweep_frees_blocks_while_threads_are_held);
+	TAP_RUN(a_trim_takes_from_nobody_who_is_held);
 	return tap_done();
 }
