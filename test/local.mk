@@ -483,6 +483,7 @@ noinst_HEADERS += \
 	%D%/fault/scenarios.h \
 	%D%/fault/scene.h \
 	%D%/heap.h \
+	%D%/proc.h \
 	%D%/stress/blocks.h \
 	%D%/stress/compare.h \
 	%D%/stress/crowd.h \
@@ -490,7 +491,6 @@ noinst_HEADERS += \
 	%D%/stress/forked.h \
 	%D%/stress/limits.h \
 	%D%/stress/model.h \
-	%D%/stress/proc.h \
 	%D%/stress/race.h \
 	%D%/stress/traffic.h \
 	%D%/tap.h \

@@ -5,14 +5,13 @@
  * Progress is for somebody who waits, on stderr, and not in any log.
  */
 #include "machine.h"
+#include "test/proc.h"
 
 #include <hostmem/hostmem.h>
 
-#include <fcntl.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -79,16 +78,5 @@ void machine_progress(const char *format, ...)
 
 size_t machine_bytes(const char *path, const char *name)
 {
-	char text[4096];
-	int file = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = file >= 0 ? read(file, text, sizeof(text) - 1) : -1;
-	const char *at;
-
-	if (file >= 0)
-		(void)close(file);
-	if (got <= 0)
-		return 0;
-	text[got] = '\0';
-	at = strstr(text, name);
-	return at != NULL ? strtoull(at + strlen(name), NULL, 10) * 1024 : 0;
+	return figure(path, name) * 1024;
 }

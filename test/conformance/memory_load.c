@@ -5,6 +5,7 @@
 #include "budget.h"
 #include "child.h"
 #include "com_rules.h"
+#include "test/proc.h"
 
 #define MIB ((size_t)1 << 20)
 
@@ -94,27 +95,11 @@ static void lower(int limit, size_t most)
 	}
 }
 
-/* Bytes of data of this process, as the limit counts them. */
-static size_t data_size(void)
-{
-	FILE *status = fopen("/proc/self/status", "r");
-	unsigned long kib = 0;
-	char line[256];
-
-	while (status != NULL && fgets(line, sizeof(line), status) != NULL) {
-		if (sscanf(line, "VmData: %lu kB", &kib) == 1)
-			break;
-	}
-	if (status != NULL)
-		(void)fclose(status);
-	return (size_t)kib << 10;
-}
-
 static void limit_the_data(void)
 {
 	if (!begin(SIZE_MAX))
 		return;
-	lower(RLIMIT_DATA, data_size() + 64 * MIB);
+	lower(RLIMIT_DATA, figure("/proc/self/status", "VmData:") * 1024 + 64 * MIB);
 	CHECK(ask().available <= 65 * MIB);
 	(void)vm_new(&host, 32 * MIB, MEM_COMMIT, PAGE_READWRITE);
 	CHECK(ask().available <= 33 * MIB);

@@ -6,7 +6,7 @@
 #define HOSTMEM_TEST_STRESS_LIMITS_H
 
 #include "test/stress/faces.h"
-#include "test/stress/proc.h"
+#include "test/proc.h"
 
 #include "hostmem/arenas.h"
 #include "hostmem/calls.h"

@@ -8,7 +8,7 @@
  * REGIONS=number in the environment says how many all have.
  */
 #include "test/stress/faces.h"
-#include "test/stress/proc.h"
+#include "test/proc.h"
 
 #include "hostmem/arenapages.h"
 #include "hostmem/arenas.h"

@@ -1,8 +1,9 @@
 /*
- * What the kernel says of a process, for tests that compare it with what the library says.
+ * What the kernel says of a process, for tests and benchmarks that compare it with what the
+ * library says.
  */
-#ifndef HOSTMEM_TEST_STRESS_PROC_H
-#define HOSTMEM_TEST_STRESS_PROC_H
+#ifndef HOSTMEM_TEST_PROC_H
+#define HOSTMEM_TEST_PROC_H
 
 #include <fcntl.h>
 #include <stdlib.h>
