@@ -19,7 +19,9 @@ if ! command -v valgrind >/dev/null; then
 	echo '1..0 # SKIP valgrind is not installed'
 	exit 0
 fi
-if ${NM:-nm} "$top_builddir/.libs/libhostmem.so" | grep -Eq '__(asan|tsan|ubsan)_'; then
+# Not by any name of theirs: the library asks for two of AddressSanitizer's where it is there.
+if ${NM:-nm} "$top_builddir/.libs/libhostmem.so" |
+	grep -Eq '__(asan_init|tsan_init|ubsan_handle_)'; then
 	echo '1..0 # SKIP the build has a sanitizer'
 	exit 0
 fi
