@@ -4,8 +4,12 @@
  * What is live could be one number that each call changes.  But a call changes where the list
  * of ready blocks ends, too, and two changes cost more than one.  So there is the end of the
  * list, and how many blocks were given to the users and to the list together: that changes
- * only when the list is filled or shortened by other means than a call.  Who wants to know
- * needs both from the same moment, so a change of both is announced by an odd number first.
+ * only when the list is filled or shortened by other means than a call.
+ *
+ * Who wants to know needs both from the same moment, and the owner may be suspended between
+ * changing the one and the other.  So while it changes both, `given` holds what the users have
+ * by itself, which stays the same.  Who asks may have read the one before and the other
+ * after a change: it looks whether there was one, and begins again.
  *
  * No locks: a bin is its cache's, see caches.h.
  */
@@ -16,10 +20,6 @@
 
 /* The first pages that a class asks for; each time twice as many, up to a span. */
 #define FIRST_STEP ((uint32_t)HM_PAGE_SIZE)
-
-/* Looks at a bin that its owner keeps changing.  The owner may be suspended in the middle, so
- * there is an end to it. */
-#define LOOKS 1000U
 
 void hm_bin_clear(struct hm_cache_bin *bin, struct hm_ready *none, unsigned most)
 {
@@ -32,43 +32,46 @@ void hm_bin_clear(struct hm_cache_bin *bin, struct hm_ready *none, unsigned most
 	hm_bin_set_top(bin, bin->first);
 }
 
-/* What is given and what is ready change, by the same number or not. */
-static void change(struct hm_cache_bin *bin, int64_t given, int64_t ready)
+/* Who reads anything that changes later sees that this has. */
+static void set_given(struct hm_cache_bin *bin, int64_t value)
 {
 	uint32_t changes = atomic_load_explicit(&bin->changes, memory_order_relaxed);
 
-	atomic_store_explicit(&bin->changes, changes + 1, memory_order_relaxed);
-	atomic_thread_fence(memory_order_release);
-	atomic_store_explicit(&bin->given,
-			      atomic_load_explicit(&bin->given, memory_order_relaxed) +
-				      given,
-			      memory_order_relaxed);
-	hm_bin_set_top(bin, hm_bin_top(bin) + ready);
-	atomic_store_explicit(&bin->changes, changes + 2, memory_order_release);
+	atomic_store_explicit(&bin->given, value, memory_order_relaxed);
+	atomic_store_explicit(&bin->changes, changes + 1, memory_order_release);
 }
 
 void hm_bin_count(struct hm_cache_bin *bin, int64_t given)
 {
-	change(bin, given, 0);
+	set_given(bin,
+		  atomic_load_explicit(&bin->given, memory_order_relaxed) + 2 * given);
+}
+
+/* So many more are given to the list, and ready; or less. */
+static void move(struct hm_cache_bin *bin, int64_t count)
+{
+	int64_t given = atomic_load_explicit(&bin->given, memory_order_relaxed);
+
+	set_given(bin, given - 2 * (int64_t)hm_bin_count_ready(bin) + 1);
+	hm_bin_set_top(bin, hm_bin_top(bin) + count);
+	atomic_store_explicit(&bin->given, given + 2 * count, memory_order_release);
 }
 
 int64_t hm_bin_live(const struct hm_cache_bin *bin)
 {
-	int64_t live = 0;
-
-	for (unsigned i = 0; i < LOOKS; i++) {
+	for (;;) {
 		uint32_t changes = atomic_load_explicit(&bin->changes,
 							memory_order_acquire);
+		int64_t given = atomic_load_explicit(&bin->given, memory_order_acquire);
+		struct hm_ready *top = atomic_load_explicit(&bin->top,
+							    memory_order_acquire);
 
-		live = atomic_load_explicit(&bin->given, memory_order_relaxed) -
-		       (int64_t)hm_bin_count_ready(bin);
-		atomic_thread_fence(memory_order_acquire);
-		if (changes % 2 == 0 &&
-		    changes == atomic_load_explicit(&bin->changes, memory_order_relaxed))
-			break;
+		if (given % 2 != 0)
+			return (given - 1) / 2;
+		if (changes == atomic_load_explicit(&bin->changes, memory_order_relaxed))
+			return given / 2 - (top - bin->first);
 		hm_thread_yield();
 	}
-	return live;
 }
 
 /* ---- Blocks that are ready ---- */
@@ -81,7 +84,7 @@ static struct hm_ready ready_of(struct hm_span *span, uint64_t index)
 void hm_bin_make_ready(struct hm_cache_bin *bin, struct hm_span *span, uint64_t index)
 {
 	*hm_bin_top(bin) = ready_of(span, index);
-	change(bin, 1, 1);
+	move(bin, 1);
 }
 
 void hm_bin_make_window_ready(struct hm_cache_bin *bin, struct hm_span *span)
@@ -93,12 +96,12 @@ void hm_bin_make_window_ready(struct hm_cache_bin *bin, struct hm_span *span)
 
 	for (; bits != 0; bits &= bits - 1)
 		*--ready = ready_of(span, first + (uint64_t)__builtin_ctzll(bits));
-	change(bin, found, found);
+	move(bin, found);
 }
 
 static void forget(struct hm_cache_bin *bin, size_t count)
 {
-	change(bin, -(int64_t)count, -(int64_t)count);
+	move(bin, -(int64_t)count);
 }
 
 void hm_bin_forget_first(struct hm_cache_bin *bin, size_t count)

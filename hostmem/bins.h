@@ -20,11 +20,11 @@ struct hm_cache_bin {
 	/*
 	 * Blocks that its users and the list above have been given, less those that were put
 	 * back: without those that are ready it is what its users have, see hm_bin_live.
-	 * So what every call changes is one word, and an odd number of changes says that
-	 * both are about to change.
+	 * So what every call changes is one word.  The number is doubled; an odd one is
+	 * what its users have, while both are about to change.
 	 */
 	_Atomic int64_t given;
-	_Atomic uint32_t changes;
+	_Atomic uint32_t changes;  /* of `given` */
 	uint32_t step;             /* bytes of pages to ask for next time */
 	struct hm_span_list spans; /* with free blocks, as far as the owner knows */
 	struct hm_span *growing;   /* has room for more pages, and nobody is at it */
@@ -62,15 +62,16 @@ HM_QUICK struct hm_ready *hm_bin_top(const struct hm_cache_bin *bin)
 	return atomic_load_explicit(&bin->top, memory_order_relaxed);
 }
 
+/* Released for hm_bin_live, whoever else asks. */
 HM_QUICK void hm_bin_set_top(struct hm_cache_bin *bin, struct hm_ready *top)
 {
-	atomic_store_explicit(&bin->top, top, memory_order_relaxed);
+	atomic_store_explicit(&bin->top, top, memory_order_release);
 }
 
 /* How many blocks its users have taken less those that they have put back; anybody may ask.
  * The sum of that over all caches of a heap is what is live.  It may be below zero: who frees
- * is not always who has allocated.  Exact, unless the owner is suspended while it fills its
- * list: then so many too many or too few as that has. */
+ * is not always who has allocated.  Exact, also while the owner is suspended in the middle of a
+ * change; who asks begins again when there was one meanwhile. */
 int64_t hm_bin_live(const struct hm_cache_bin *bin);
 
 /* ---- For its owner, and who may touch what is his ---- */

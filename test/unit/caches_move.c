@@ -160,8 +160,8 @@ static void counts_are_handed_over(void)
 	begin();
 	(void)cache_span(&own, KIB_CLASS, WHOLE);
 	CHECK(cache_take(&own, KIB_CLASS) != NULL);
-	own.bins[3].given = -2;
-	common.bins[3].given = 5;
+	hm_bin_count(&own.bins[3], -2);
+	hm_bin_count(&common.bins[3], 5);
 	own.returned = 300;
 	own.collected = 20;
 	common.returned = 4000;
