@@ -7,7 +7,7 @@
  *
  *	the runtime's side      IHostControl, IHostMemoryManager, IHostGCManager
  *	the embedding program's IHostMemoryControl, IHostMemorySimulator,
- *	                        IHostMemoryPages
+ *	                        IHostMemoryPages, IHostMemoryMonitor
  *	a heap's, its own object IHostMalloc, IHostMalloc2
  *
  * This header brings all public headers but jsrt.h.  Rules that hold for every
@@ -21,9 +21,6 @@
  *     above it is refused; both are E_INVALIDARG.
  *   - Out: see IHostMemoryControl::GetUsage.
  *   - Events: cbSize is the size of the library's record.
- *
- * What says "Not in this release" is declared for good and will work later; until
- * then it does what is said there.
  */
 #ifndef HOSTMEM_HOSTMEM_H
 #define HOSTMEM_HOSTMEM_H
@@ -33,6 +30,7 @@
 #include "hostgc.h"
 #include "hostmalloc.h"
 #include "hostmemory.h"
+#include "hostmonitor.h"
 #include "hresult.h"
 #include "memnotify.h"
 #include "unknown.h"
@@ -72,8 +70,8 @@
  *
  * Waits run in the host's clock, see IHostMemorySimulator::SetVirtualTime.
  *
- * Not in this release: crossing cbSoftLimit tells nobody by itself.  It is looked at
- * whenever the simulated figures are judged, see IHostMemorySimulator::SetMemoryLoad.
+ * Crossing cbSoftLimit, or the share of cbLimit that makes memory short, wakes the monitor at
+ * the end of the request that crosses it, see hostmonitor.h.
  *
  * Source: ours.
  */
@@ -157,8 +155,17 @@ struct uv_loop_s;
  * nothing around blocks, and report nothing more than without it.  With HOSTMEM_DEBUG_HEAP
  * the tools are told nothing, since they would end the program before it is reported.
  *
- * Not in this release: HOSTMEM_MONITOR_LOOP is E_NOTIMPL.
- * HOSTMEM_MONITOR_THREAD, the default, is accepted, and nobody watches yet.
+ * The monitor (hostmonitor.h) begins with the first callback that is registered.
+ * HOSTMEM_MONITOR_THREAD, the default: on a thread of the host's own, which handles none of
+ * the program's signals but those that a fault of its own raises, and ends with Shutdown or
+ * the last Release.  HOSTMEM_MONITOR_LOOP: on the program's libuv loop, which its handles do
+ * not keep alive; the loop has to run once more after the last Release before it can be
+ * closed.  HOSTMEM_MONITOR_OFF: nobody watches, and IHostMemoryMonitor::Look is there for a
+ * program that has a moment of its own.
+ *
+ * In a fork child the monitor is off until a callback is registered again, with
+ * HOSTMEM_MONITOR_LOOP on the loop's thread and after uv_loop_fork.  Some file descriptors of
+ * a thread's loop stay open in the child, but not across exec.
  *
  * Source: ours.
  */
@@ -314,14 +321,18 @@ typedef struct HostMemEvent {
 typedef BOOL (HOSTMEM_CALL *HostMemEventCallback)(void *state, const HostMemEvent *event);
 
 /**
- * A reclaimer: gives memory back because a request ran short.
+ * A reclaimer: gives memory back because a request ran short, or because memory is low.
  *
  * @param state   what was given to SetReclaimer.
  * @param wanted  bytes that the request lacks under the limit, or, if it was not the
- *                budget that refused it, bytes that it is about.
+ *                budget that refused it, bytes that it is about.  Before a Low, bytes
+ *                after which memory would not be low any more, as far as the figures
+ *                tell; SIZE_MAX = as much as there is.
  *
  * Called once for a request, on its thread, with no lock of the host held; the
- * request is then tried again.  It may call anything; what it asks for itself and is
+ * request is then tried again.  And on the thread that is about to tell Low to the
+ * notification callback, each time before it does, when the host has given back what it
+ * keeps itself.  It may call anything; what it asks for itself and is
  * refused does not call it again.  It must return: no exception, no longjmp, no end of
  * the thread.
  *
@@ -676,22 +687,13 @@ HOSTMEM_INTERFACE(IHostMemorySimulator)
 	 * @param available  bytes available.
 	 *
 	 * GetMemoryLoad answers exactly these figures, and the state of the memory is
-	 * judged by them and by the host's own account, until ClearMemoryLoad:
+	 * judged by them and by the host's own account, until ClearMemoryLoad: as
+	 * HostMemThresholds says (hostmonitor.h), where the load is `percent`, or the
+	 * charged part of cbLimit in per cent, whichever is higher.  The times run in the
+	 * host's clock, see SetVirtualTime.
 	 *
-	 *	Low      at once, at a load of 90 or more, with 64 MiB or less available, or
-	 *	         with more than cbSoftLimit charged; it ends when for 2 s the load
-	 *	         was below 85, 192 MiB or more were available, and no more than
-	 *	         cbSoftLimit was charged
-	 *	High     when for 5 s the load was below 70 and so much was available; it
-	 *	         ends at once, at a load of 75 or with less
-	 *	Neutral  else, and in the beginning
-	 *
-	 * The load is `percent`, or the charged part of cbLimit in per cent, whichever is
-	 * higher.  The times run in the host's clock, see SetVirtualTime.
-	 *
-	 * Not in this release: a monitor that looks again when such a time is over, or
-	 * when more is charged.  In virtual time Advance does, and every wait or delay; in
-	 * monotonic time the next call of SetMemoryLoad or ClearAvailability does.
+	 * The monitor looks again when such a time is over, or when more is charged.  In
+	 * virtual time it does not; there Advance does, and every wait or delay.
 	 *
 	 * Threads: any; a notification that follows runs on this thread.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
@@ -748,7 +750,8 @@ HOSTMEM_INTERFACE(IHostMemorySimulator)
 	 *            moves it by what is left of it at once.  FALSE: monotonic time.
 	 *
 	 * Time goes on from where it stood, and never back.  What is chosen already is
-	 * S_OK.
+	 * S_OK.  While it is virtual, memory is judged by what is simulated and by the
+	 * host's own account; the machine is left out.
 	 *
 	 * Threads: any.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE  after Shutdown, or after an E_FAIL
@@ -851,14 +854,12 @@ HOSTMEM_DECLARE_GUID(CLSID_HostMemory);
  * @param config  borrowed for the call; NULL = HOSTMEM_CONFIG_INIT.
  * @param riid    the face wanted: IID_IUnknown, IID_IHostControl,
  *                IID_IHostMemoryManager, IID_IHostGCManager,
- *                IID_IHostMemoryControl, IID_IHostMemorySimulator or
- *                IID_IHostMemoryPages.
+ *                IID_IHostMemoryControl, IID_IHostMemorySimulator,
+ *                IID_IHostMemoryPages or IID_IHostMemoryMonitor.
  * @param ppv     receives that face with one reference.
  *
  * A process may have several hosts; each has its own account, and one host's memory
  * is foreign to another.
- *
- * Not in this release: HOSTMEM_MONITOR_LOOP: E_NOTIMPL.
  *
  * Owner:   the caller, until Release.
  * Threads: any.
@@ -867,7 +868,6 @@ HOSTMEM_DECLARE_GUID(CLSID_HostMemory);
  *                               HOSTMEM_MONITOR_LOOP without a loop or together with
  *                               HOSTMEM_MONITOR_OFF; headroom or largest not in
  *                               order, headroom above the limit
- *          E_NOTIMPL            this release
  *          ERROR_NOT_SUPPORTED  as HRESULT_FROM_WIN32: the system's pages are not
  *                               4096 bytes
  *          E_NOINTERFACE        no such face

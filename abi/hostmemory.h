@@ -335,8 +335,9 @@ HOSTMEM_INTERFACE(IHostMemoryManager)
 	 * While IHostMemorySimulator::SetMemoryLoad is in force they are exactly its
 	 * figures.
 	 *
-	 * The figures are read from the system with each call, which takes a tenth of a
-	 * millisecond or two.  Not in this release: a monitor that has them at hand.
+	 * While the monitor runs (hostmonitor.h), those of the system are what it has read
+	 * last, at most a second ago, and take no time.  Else they are read with each call,
+	 * which takes a tenth of a millisecond or two.  Those of the budget are of now.
 	 *
 	 * Threads: any, also inside a collection; waits for no other thread, never
 	 *          allocates, and needs some 12 KiB of the stack.
@@ -355,7 +356,9 @@ HOSTMEM_INTERFACE(IHostMemoryManager)
 	 *
 	 * There is one callback; registering the same again is S_OK, and one reference
 	 * is held.  Nothing is told by registering: the callback hears of changes from
-	 * then on, and of a Low that stands when it is repeated.
+	 * then on, and of a Low that stands when it is repeated.  With the first callback
+	 * the monitor begins, see hostmonitor.h; if it cannot, that is told there and not
+	 * here.
 	 *
 	 * Returns when no call of the callback before is under way; called from inside
 	 * that call, at once.

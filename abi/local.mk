@@ -8,6 +8,7 @@ hostmeminclude_HEADERS = \
 	%D%/hostmalloc.h \
 	%D%/hostmem.h \
 	%D%/hostmemory.h \
+	%D%/hostmonitor.h \
 	%D%/hresult.h \
 	%D%/jsrt.h \
 	%D%/memnotify.h \

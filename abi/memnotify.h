@@ -2,10 +2,8 @@
  * ICLRMemoryNotificationCallback: how a host tells a runtime about memory.
  *
  * The runtime implements it and hands it to
- * IHostMemoryManager::RegisterMemoryNotificationCallback.
- *
- * Not in this release: a monitor of the system's memory.  What is sent comes from
- * IHostMemoryControl::NotifyMemory and from the simulator.
+ * IHostMemoryManager::RegisterMemoryNotificationCallback.  What is told, and when, is judged
+ * by the monitor (hostmonitor.h), or said by IHostMemoryControl::NotifyMemory and the simulator.
  */
 #ifndef HOSTMEM_MEMNOTIFY_H
 #define HOSTMEM_MEMNOTIFY_H

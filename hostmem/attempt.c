@@ -262,7 +262,6 @@ static bool reclaim(struct hm_request *request, size_t wanted, HRESULT *hr,
 		    HostMemReason *reason)
 {
 	struct hm_host *host = request->host;
-	struct hm_reclaimer *reclaimer;
 	HRESULT joined;
 
 	if (request->reclaimed || hm_request_is_reclaiming(host))
@@ -277,15 +276,7 @@ static bool reclaim(struct hm_request *request, size_t wanted, HRESULT *hr,
 		*reason = reason_at_gate(joined);
 		return false;
 	}
-	reclaimer = hm_reclaimers_enter(&host->reclaimers);
-	if (reclaimer == NULL)
-		return false;
-	request->reclaiming = reclaimer;
-	hm_lock_assert_none_held();
-	(void)reclaimer->callback(reclaimer->state, wanted);
-	request->reclaiming = NULL;
-	hm_reclaimer_leave(reclaimer);
-	return true;
+	return hm_request_reclaim(request, wanted);
 }
 
 /*

@@ -14,10 +14,13 @@
  * When the simulated figures are cleared, the judgement starts afresh, since dwell times
  * are there against noise, and this is none.
  *
- * Nobody has watched the real figures yet, so without simulated ones nothing is known of
- * the system.  And nobody wakes up when a dwell time is over: in monotonic time what is due
- * by time alone is found at the next look, in virtual time Advance stops there.  A monitor
- * will look by itself.
+ * The real figures are those that the monitor has read last, and it looks again when a dwell
+ * time is over; without a monitor nothing is known of the system, and what is due by time alone
+ * is found when somebody looks.  In virtual time Advance stops there, and the machine is left
+ * out: a simulation that depends on it would not come out the same twice.
+ *
+ * With each judgement goes an alarm: the most that may be charged before the host's own
+ * account is a reason to judge again.
  *
  * A collector asks for the figures while it holds the other threads still, perhaps one of
  * them in the middle of setting some.  So there are two records, and the one that nobody
@@ -30,6 +33,9 @@
 #include "availability.h"
 #include "calls.h"
 #include "host.h"
+
+/* ms between two looks while memory is short and may cease to be. */
+#define SHORT_MS 100U
 
 static void lock(struct hm_host *host)
 {
@@ -46,6 +52,7 @@ static void unlock(struct hm_host *host)
 void hm_availability_init(struct hm_availability *availability)
 {
 	availability->pressure = hm_pressure_start();
+	availability->rules = hm_pressure_defaults;
 }
 
 /* ---- Figures ---- */
@@ -86,39 +93,74 @@ bool hm_availability_figures(const struct hm_availability *availability, uint32_
 	return true;
 }
 
-static struct hm_pressure_figures figures_of(const struct hm_host *host)
+/* What is known of the system: what was set, else what somebody has just read or the monitor
+ * has read last.  In virtual time nothing is taken from the machine. */
+static struct hm_pressure_figures figures_of(const struct hm_host *host,
+					     const struct hm_memory_load *fresh)
 {
 	struct hm_pressure_figures figures = {
-		.charged = atomic_load_explicit(&host->budget.charged,
-						memory_order_relaxed),
+		.charged = atomic_load(&host->budget.charged),
 		.limit = atomic_load_explicit(&host->budget.limit, memory_order_relaxed),
 		.soft_limit = atomic_load_explicit(&host->budget.soft_limit,
 						   memory_order_relaxed),
 	};
+	struct hm_memory_load seen;
 
 	figures.known = hm_availability_figures(&host->availability, &figures.load,
 						&figures.available);
+	if (figures.known || hm_clock_is_virtual(&host->clock))
+		return figures;
+	if (fresh != NULL)
+		seen = *fresh;
+	figures.known = fresh != NULL || hm_monitor_figures(&host->monitor, &seen);
+	if (figures.known) {
+		figures.load = seen.per_cent;
+		figures.available = seen.available;
+		figures.total = seen.total;
+	}
 	return figures;
 }
 
 /* ---- Judging ---- */
 
+/* What may be charged before somebody has to look again. */
+static void set_alarm_locked(struct hm_host *host,
+			     const struct hm_pressure_figures *figures)
+{
+	const struct hm_availability *availability = &host->availability;
+	size_t alarm = SIZE_MAX;
+
+	if (hm_monitor_runs(&host->monitor) && !hm_clock_is_virtual(&host->clock))
+		alarm = hm_pressure_most_charged(&availability->rules,
+						 availability->pressure.level, figures);
+	atomic_store(&host->budget.alarm, alarm);
+}
+
 /* Judges the figures of now; an edge away from `before` replaces what was said. */
-static void judge_locked(struct hm_host *host, EMemoryAvailable before)
+static void judge_locked(struct hm_host *host, EMemoryAvailable before,
+			 const struct hm_memory_load *fresh)
 {
 	struct hm_availability *availability = &host->availability;
-	struct hm_pressure_figures figures = figures_of(host);
+	struct hm_pressure_figures figures;
 
-	availability->pressure = hm_pressure_step(&hm_pressure_defaults,
-						  &availability->pressure, &figures,
-						  hm_clock_now(&host->clock));
+	do {
+		figures = figures_of(host, fresh);
+		figures.stalled = !hm_clock_is_virtual(&host->clock) &&
+				  atomic_exchange(&host->monitor.stalled, 0) != 0;
+		availability->pressure =
+			hm_pressure_step(&availability->rules, &availability->pressure,
+					 &figures, hm_clock_now(&host->clock));
+		set_alarm_locked(host, &figures);
+		/* A stall is over when it is told.  And what was charged since the figures
+		 * were read did not see the alarm. */
+	} while (figures.stalled || hm_budget_takes_alarm(&host->budget));
 	if (availability->pressure.level != before)
 		hm_notify_set_locked(&host->notify, availability->pressure.level);
 }
 
 static void look_locked(struct hm_host *host)
 {
-	judge_locked(host, host->availability.pressure.level);
+	judge_locked(host, host->availability.pressure.level, NULL);
 }
 
 HRESULT hm_availability_force(struct hm_host *host, EMemoryAvailable value)
@@ -172,11 +214,14 @@ static void clear_locked(struct hm_host *host)
 	struct hm_availability *availability = &host->availability;
 	EMemoryAvailable before = availability->pressure.level;
 
-	if (!figures_of(host).known)
+	uint32_t load;
+	size_t available;
+
+	if (!hm_availability_figures(availability, &load, &available))
 		return;
 	publish_locked(availability, 0, 0);
 	availability->pressure = hm_pressure_start();
-	judge_locked(host, before);
+	judge_locked(host, before, NULL);
 }
 
 HRESULT hm_availability_clear(struct hm_host *host)
@@ -193,6 +238,59 @@ HRESULT hm_availability_clear(struct hm_host *host)
 	return S_OK;
 }
 
+HRESULT hm_availability_look_now(struct hm_host *host, const struct hm_memory_load *load,
+				 EMemoryAvailable *level)
+{
+	struct hm_delivery delivery;
+	HRESULT hr = hm_notify_enter(&delivery, host);
+
+	if (FAILED(hr))
+		return hr;
+	lock(host);
+	judge_locked(host, host->availability.pressure.level, load);
+	hm_notify_repeat_locked(&host->notify, hm_clock_now(&host->clock));
+	*level = host->availability.pressure.level;
+	unlock(host);
+	hm_notify_leave(&delivery);
+	return S_OK;
+}
+
+/* ---- Rules ---- */
+
+void hm_availability_get_rules(struct hm_host *host, struct hm_pressure_rules *rules)
+{
+	lock(host);
+	*rules = host->availability.rules;
+	unlock(host);
+}
+
+HRESULT hm_availability_set_rules(struct hm_host *host,
+				  const struct hm_pressure_rules *rules)
+{
+	struct hm_delivery delivery;
+	HRESULT hr = hm_notify_enter(&delivery, host);
+
+	if (FAILED(hr))
+		return hr;
+	lock(host);
+	host->availability.rules = *rules;
+	look_locked(host);
+	unlock(host);
+	/* The thresholds of the system's sources follow. */
+	hm_monitor_wake(host);
+	hm_notify_leave(&delivery);
+	return S_OK;
+}
+
+size_t hm_availability_lacks(struct hm_host *host)
+{
+	struct hm_pressure_figures figures = figures_of(host, NULL);
+	struct hm_pressure_rules rules;
+
+	hm_availability_get_rules(host, &rules);
+	return hm_pressure_lacks(&rules, &figures);
+}
+
 /* ---- Time ---- */
 
 HRESULT hm_availability_set_virtual(struct hm_host *host, bool on)
@@ -205,40 +303,81 @@ HRESULT hm_availability_set_virtual(struct hm_host *host, bool on)
 		return hr;
 	lock(host);
 	changed = hm_clock_set_virtual(&host->clock, on);
+	if (on)
+		atomic_store(&host->budget.alarm, SIZE_MAX);
 	unlock(host);
 	/* Sleepers have worked out by the other clock how long they sleep. */
-	if (changed)
+	if (changed) {
 		hm_host_wake_all(host);
+		hm_monitor_wake(host);
+	}
 	hm_notify_leave(&delivery);
 	return S_OK;
+}
+
+/* When something is due by time alone, and what time it is. */
+static uint64_t find_due_locked(const struct hm_host *host, uint64_t *now)
+{
+	uint64_t due = host->availability.pressure.due;
+	uint64_t repeat = hm_notify_repeat_at_locked(&host->notify);
+
+	*now = hm_clock_now(&host->clock);
+	return due < repeat ? due : repeat;
+}
+
+uint64_t hm_availability_due(struct hm_host *host)
+{
+	const struct hm_pressure *pressure = &host->availability.pressure;
+	uint64_t now, due;
+
+	lock(host);
+	due = find_due_locked(host, &now);
+	/* Nothing tells that a shortage may be over. */
+	if (pressure->level == eMemoryAvailableLow &&
+	    pressure->calm_since == HM_PRESSURE_NEVER && due > now + SHORT_MS)
+		due = now + SHORT_MS;
+	unlock(host);
+	if (due == UINT64_MAX || hm_clock_is_virtual(&host->clock))
+		return UINT64_MAX;
+	return due > now ? due - now : 0;
 }
 
 /* How many ms go by until something is due, if that is in the next `left`. */
 static uint64_t until_due(struct hm_host *host, uint64_t left)
 {
-	uint64_t due, repeat, now;
+	uint64_t now, due;
 
 	lock(host);
-	due = host->availability.pressure.due;
-	repeat = hm_notify_repeat_at_locked(&host->notify);
-	now = hm_clock_now(&host->clock);
+	due = find_due_locked(host, &now);
 	unlock(host);
-	due = due < repeat ? due : repeat;
 	if (due == UINT64_MAX || (due > now && due - now > left))
 		return left;
 	return due > now ? due - now : 0;
 }
 
-void hm_availability_look(struct hm_host *host)
+static void look(struct hm_host *host, bool by_monitor)
 {
 	/* Shutdown has said the last thing that there is to know. */
 	if (FAILED(hm_host_check(host)))
 		return;
 	lock(host);
-	look_locked(host);
-	hm_notify_repeat_locked(&host->notify, hm_clock_now(&host->clock));
+	/* Under the lock: in virtual time nothing happens that the simulation does not do. */
+	if (!by_monitor || !hm_clock_is_virtual(&host->clock)) {
+		look_locked(host);
+		hm_notify_repeat_locked(&host->notify, hm_clock_now(&host->clock));
+	}
 	unlock(host);
 	hm_notify_flush(host);
+}
+
+void hm_availability_look(struct hm_host *host)
+{
+	look(host, false);
+}
+
+void hm_availability_watch(struct hm_host *host)
+{
+	look(host, true);
 }
 
 HRESULT hm_availability_advance(struct hm_host *host, uint32_t ms)

@@ -1,6 +1,7 @@
 #ifndef HOSTMEM_AVAILABILITY_H
 #define HOSTMEM_AVAILABILITY_H
 
+#include "memoryload.h"
 #include "pressure.h"
 
 #include "abi/hresult.h"
@@ -26,7 +27,9 @@ struct hm_availability {
 	struct hm_simulated simulated[2];
 	_Atomic uint32_t version; /* simulated[version % 2] holds */
 
-	struct hm_pressure pressure; /* guarded by the lock of hm_notify */
+	/* Guarded by the lock of hm_notify. */
+	struct hm_pressure pressure;
+	struct hm_pressure_rules rules;
 };
 
 void hm_availability_init(struct hm_availability *availability);
@@ -36,6 +39,18 @@ void hm_availability_init(struct hm_availability *availability);
  * whoever has learned that they have changed, or that something is due.  The host is held.
  */
 void hm_availability_look(struct hm_host *host);
+/* The same for the monitor, which does nothing while time is virtual. */
+void hm_availability_watch(struct hm_host *host);
+/* ms until somebody should look again, since something is due then by time alone, or a shortage
+ * may be over; UINT64_MAX: nothing is, or time is virtual. */
+uint64_t hm_availability_due(struct hm_host *host);
+
+/* Bytes that the host would have to give back for a shortage to end; SIZE_MAX: nobody can
+ * say. */
+size_t hm_availability_lacks(struct hm_host *host);
+
+/* By what is judged. */
+void hm_availability_get_rules(struct hm_host *host, struct hm_pressure_rules *rules);
 
 /*
  * All of these may call the notification callback, on this thread, before they return,
@@ -50,6 +65,12 @@ HRESULT hm_availability_let_be(struct hm_host *host);
 /* Takes the place of the system's figures, and gives it back. */
 HRESULT hm_availability_simulate(struct hm_host *host, uint32_t load, size_t available);
 HRESULT hm_availability_clear(struct hm_host *host);
+
+/* Judges by other rules, and by fresh figures. */
+HRESULT hm_availability_set_rules(struct hm_host *host,
+				  const struct hm_pressure_rules *rules);
+HRESULT hm_availability_look_now(struct hm_host *host, const struct hm_memory_load *load,
+				 EMemoryAvailable *level);
 
 /* Chooses the host's clock. */
 HRESULT hm_availability_set_virtual(struct hm_host *host, bool on);

@@ -64,6 +64,7 @@ static void put_figures(struct hm_budget *budget, const HostMemBudget *given)
 void hm_budget_init(struct hm_budget *budget, const HostMemBudget *given)
 {
 	put_figures(budget, given);
+	STORE(budget->alarm, SIZE_MAX);
 }
 
 HRESULT hm_budget_set(struct hm_budget *budget, const HostMemBudget *given)
@@ -157,8 +158,9 @@ size_t hm_budget_lacks(const struct hm_budget *budget, EMemoryCriticalLevel leve
 
 void hm_budget_settle(struct hm_budget *budget, size_t size)
 {
-	size_t charged = size + atomic_fetch_add_explicit(&budget->charged, size,
-							  memory_order_relaxed);
+	/* Sequentially consistent: who charges then looks at the alarm, and who sets that then
+	 * looks at the charge. */
+	size_t charged = size + atomic_fetch_add(&budget->charged, size);
 	size_t peak = PEEK(budget->peak);
 
 	while (peak < charged &&
@@ -198,6 +200,12 @@ void hm_budget_refund(struct hm_budget *budget, size_t size)
 {
 	take_off(&budget->charged, size);
 	take_off(&budget->claimed, size);
+}
+
+bool hm_budget_takes_alarm(struct hm_budget *budget)
+{
+	return hm_budget_alarms(budget) &&
+	       atomic_exchange(&budget->alarm, SIZE_MAX) != SIZE_MAX;
 }
 
 void hm_budget_after_fork(struct hm_budget *budget, size_t pending)

@@ -24,6 +24,7 @@ struct hm_budget {
 	_Atomic size_t largest[3];
 	_Atomic uint32_t wait[3]; /* ms */
 	_Atomic size_t limit, soft_limit;
+	_Atomic size_t alarm; /* whoever charges more than that wakes the monitor */
 
 	struct hm_lock lock; /* HM_RANK_BUDGET: replacing, and reading as a whole */
 	HostMemBudget given;
@@ -84,6 +85,15 @@ void hm_budget_charge(struct hm_budget *budget, size_t size);
 void hm_budget_unsettle(struct hm_budget *budget, size_t size);
 /* What was charged has been given back. */
 void hm_budget_refund(struct hm_budget *budget, size_t size);
+/* Whether more is charged than may be without anybody looking at it; once for each time that
+ * the alarm was set. */
+bool hm_budget_takes_alarm(struct hm_budget *budget);
+
+static inline bool hm_budget_alarms(const struct hm_budget *budget)
+{
+	return atomic_load(&budget->charged) > atomic_load(&budget->alarm);
+}
+
 /* In a fork child: only `pending` of what was admitted is still under way. */
 void hm_budget_after_fork(struct hm_budget *budget, size_t pending);
 

@@ -146,13 +146,26 @@ void hm_host_hold(struct hm_host *host)
 	atomic_fetch_add(&host->holds, 1);
 }
 
+bool hm_host_try_hold(struct hm_host *host)
+{
+	uint32_t holds = atomic_load(&host->holds);
+
+	do {
+		if ((holds & ~HOLDS_AWAITED) == 0)
+			return false;
+	} while (!atomic_compare_exchange_weak(&host->holds, &holds, holds + 1));
+	return true;
+}
+
 /* Nobody knows the host any more: gives everything back, telling whoever subscribed. */
 static void end(struct hm_host *host)
 {
 	struct hm_request request;
 
 	atomic_store(&host->state, HM_HOST_SHUT_DOWN);
-	/* First, so that a fork in one of the callbacks that follow leaves `holds` alone. */
+	/* While nobody can hold the host. */
+	hm_monitor_destroy(host);
+	/* Before what follows, so that a fork in one of the callbacks that follow leaves `holds` alone. */
 	forget(host);
 	/* One for what is left of the references, so that a callback which unsubscribes does
 	 * not end the host again; and one for us, who walk the subscribers. */
@@ -232,6 +245,7 @@ HRESULT hm_host_shut_down(struct hm_host *host)
 	/* Who begins to leave does not wake us. */
 	while (others_may_call(host, own, &holds))
 		hm_word_wait_for(&host->holds, holds, 1);
+	hm_monitor_stop(host);
 	hm_notify_end(host);
 	return S_OK;
 }
@@ -246,6 +260,7 @@ HRESULT hm_host_set_budget(struct hm_host *host, const HostMemBudget *budget)
 	/* What a closed gate's owner makes room for is offered when he leaves. */
 	hm_waiting_judge(&host->waiting, &host->budget, hm_gate_is_open(host));
 	hm_calls_leave();
+	hm_monitor_wake(host);
 	return S_OK;
 }
 
@@ -372,6 +387,7 @@ void hm_hosts_after_fork(void)
 		hm_gate_after_fork(host);
 		hm_heaps_after_fork(host);
 		hm_notify_after_fork(host);
+		hm_monitor_after_fork(host);
 	}
 	hm_caches_refresh_alone();
 }

@@ -10,6 +10,7 @@
 #include "external.h"
 #include "faults.h"
 #include "figures.h"
+#include "monitor.h"
 #include "notify.h"
 #include "reclaimer.h"
 #include "retained.h"
@@ -65,6 +66,7 @@ struct hm_host {
 	struct hm_budget budget;
 	struct hm_clock clock;
 	struct hm_gate gate; /* see gate.h */
+	struct hm_monitor monitor;
 	struct hm_events events;
 	struct hm_external external;
 	struct hm_faults faults;
@@ -96,6 +98,8 @@ uint32_t hm_host_release(struct hm_host *host);
 /* Counts a call in flight in and out; drop may end the host. */
 void hm_host_hold(struct hm_host *host);
 void hm_host_drop(struct hm_host *host);
+/* false: it has come to its end. */
+bool hm_host_try_hold(struct hm_host *host);
 
 /* Around waiting for a callback: Shutdown, which may come from there, does not wait for
  * one hold of this thread. */

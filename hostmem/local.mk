@@ -78,6 +78,8 @@ rules_sources = \
 	%D%/memoryload.h \
 	%D%/metadata.c \
 	%D%/metadata.h \
+	%D%/monitor.c \
+	%D%/monitor.h \
 	%D%/notify.c \
 	%D%/notify.h \
 	%D%/opening.c \
@@ -123,7 +125,9 @@ rules_sources = \
 	%D%/tidy.c \
 	%D%/tidy.h \
 	%D%/waiting.c \
-	%D%/waiting.h
+	%D%/waiting.h \
+	%D%/watching.c \
+	%D%/watching.h
 
 com_sources = \
 	%D%/com/control.c \
@@ -132,6 +136,7 @@ com_sources = \
 	%D%/com/hostgc.c \
 	%D%/com/hostmalloc.c \
 	%D%/com/hostmalloc.h \
+	%D%/com/hostmonitor.c \
 	%D%/com/hostpages.c \
 	%D%/com/manager.c \
 	%D%/com/module.c \
@@ -160,6 +165,8 @@ os_sources = \
 	%D%/os/lines_posix.c \
 	%D%/os/lock.h \
 	%D%/os/lock_linux.c \
+	%D%/os/loop.h \
+	%D%/os/loop_uv.c \
 	%D%/os/mappings.h \
 	%D%/os/mappings_linux.c \
 	%D%/os/meminfo.h \
@@ -171,6 +178,8 @@ os_sources = \
 	%D%/os/residents.h \
 	%D%/os/residents_linux.c \
 	%D%/os/size.h \
+	%D%/os/sources.h \
+	%D%/os/sources_linux.c \
 	%D%/os/spare.h \
 	%D%/os/spare_posix.c \
 	%D%/os/system.h \

@@ -7,8 +7,8 @@
  * those of the one with the fewest left, which need not be the same one: nine tenths of a
  * large machine leave more than half of a small budget.
  *
- * The budget is the host's own account and exact; the rest is what the system says at this
- * moment.
+ * The budget is the host's own account and exact; the rest is what the monitor has seen last, or
+ * without one what the system says at this moment.
  *
  * No locks.
  */
@@ -19,7 +19,7 @@
 
 struct hm_memory_load hm_memory_load_none(void)
 {
-	return (struct hm_memory_load){ .per_cent = 0, .available = SIZE_MAX };
+	return (struct hm_memory_load){ .available = SIZE_MAX };
 }
 
 void hm_memory_load_add(struct hm_memory_load *load, uint64_t limit, uint64_t used)
@@ -29,21 +29,33 @@ void hm_memory_load_add(struct hm_memory_load *load, uint64_t limit, uint64_t us
 
 	if (full > load->per_cent)
 		load->per_cent = full;
-	if (left < load->available)
+	if (left < load->available) {
 		load->available = (size_t)left;
+		load->total = (size_t)limit;
+	}
 }
 
 static void add_bound(void *state, const struct hm_memory_bound *bound)
 {
-	hm_memory_load_add(state, bound->limit, bound->used);
+	if (bound->limit != UINT64_MAX)
+		hm_memory_load_add(state, bound->limit, bound->used);
 }
 
-struct hm_memory_load hm_memory_load_sample(const struct hm_host *host)
+struct hm_memory_load hm_memory_load_sample(void)
 {
 	struct hm_memory_load load = hm_memory_load_none();
-	size_t limit = atomic_load_explicit(&host->budget.limit, memory_order_relaxed);
 
 	hm_meminfo_visit(add_bound, &load);
+	return load;
+}
+
+struct hm_memory_load hm_memory_load_now(const struct hm_host *host)
+{
+	size_t limit = atomic_load_explicit(&host->budget.limit, memory_order_relaxed);
+	struct hm_memory_load load;
+
+	if (!hm_monitor_figures(&host->monitor, &load))
+		load = hm_memory_load_sample();
 	if (limit != SIZE_MAX)
 		hm_memory_load_add(&load, limit,
 				   atomic_load_explicit(&host->budget.charged,

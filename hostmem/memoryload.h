@@ -12,6 +12,7 @@ struct hm_host;
 struct hm_memory_load {
 	uint32_t per_cent; /* of the fullest bound, rounded down, at most 100 */
 	size_t available; /* bytes, of the one with the fewest left; SIZE_MAX = no bound */
+	size_t total;     /* bytes that this one has in all; 0 = no bound */
 };
 
 /* No bound at all. */
@@ -20,8 +21,12 @@ struct hm_memory_load hm_memory_load_none(void);
 /* One more bound; more may be used than it allows. */
 void hm_memory_load_add(struct hm_memory_load *load, uint64_t limit, uint64_t used);
 
-/* What the host's own budget says, and the system, as they are now.  Any thread, also inside
- * a collection: waits for nobody, allocates nothing. */
-struct hm_memory_load hm_memory_load_sample(const struct hm_host *host);
+/* What the system says at this moment.  Any thread, also inside a collection: waits for nobody,
+ * allocates nothing. */
+struct hm_memory_load hm_memory_load_sample(void);
+
+/* What the host's own budget says, and the system: as the monitor has found it, which takes no
+ * time, else as it is now.  Likewise. */
+struct hm_memory_load hm_memory_load_now(const struct hm_host *host);
 
 #endif

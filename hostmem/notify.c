@@ -54,10 +54,10 @@ static void unlock(struct hm_notify *notify)
 
 /* ---- Who tells ---- */
 
+/* The host is held for it. */
 static void push(struct hm_delivery *delivery, struct hm_host *host)
 {
 	*delivery = (struct hm_delivery){ .host = host, .below = innermost };
-	hm_host_hold(host);
 	/* Whoever has closed the gate before did not see it. */
 	delivery->outside = !hm_gate_passes(host);
 	innermost = delivery;
@@ -69,7 +69,7 @@ static void pop(struct hm_delivery *delivery)
 	hm_host_drop(delivery->host);
 }
 
-HRESULT hm_notify_enter(struct hm_delivery *delivery, struct hm_host *host)
+static HRESULT enter_held(struct hm_delivery *delivery, struct hm_host *host)
 {
 	HRESULT hr;
 
@@ -79,6 +79,17 @@ HRESULT hm_notify_enter(struct hm_delivery *delivery, struct hm_host *host)
 	if (FAILED(hr))
 		pop(delivery);
 	return hr;
+}
+
+HRESULT hm_notify_enter(struct hm_delivery *delivery, struct hm_host *host)
+{
+	hm_host_hold(host);
+	return enter_held(delivery, host);
+}
+
+bool hm_notify_try_enter(struct hm_delivery *delivery, struct hm_host *host)
+{
+	return hm_host_try_hold(host) && SUCCEEDED(enter_held(delivery, host));
 }
 
 void hm_notify_leave(struct hm_delivery *delivery)
@@ -208,10 +219,17 @@ static void end_call(struct hm_delivery *delivery)
 /* What is kept for speed goes before anybody is asked for his. */
 static void give_back(struct hm_host *host)
 {
+	struct hm_request request;
+
 	hm_calls_enter();
 	hm_retained_trim(&host->retained, host->pages);
 	hm_calls_leave();
 	(void)hm_heaps_trim(host);
+	if (!hm_reclaimers_any(&host->reclaimers))
+		return;
+	hm_request_visit(&request, host);
+	(void)hm_request_reclaim(&request, hm_availability_lacks(host));
+	hm_request_close(&request);
 }
 
 void hm_notify_flush(struct hm_host *host)
@@ -222,6 +240,7 @@ void hm_notify_flush(struct hm_host *host)
 	if (atomic_load(&host->notify.due) == 0 || hm_request_holds(host) != 0 ||
 	    atomic_load(&host->notify.suspensions) != 0)
 		return;
+	hm_host_hold(host);
 	push(&delivery, host);
 	while (begin_call(&delivery)) {
 		hm_lock_assert_none_held();

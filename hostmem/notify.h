@@ -53,6 +53,9 @@ struct hm_delivery {
 
 /* HOST_E_CLRNOTAVAILABLE if the host is not to be used any more; then it is not held. */
 HRESULT hm_notify_enter(struct hm_delivery *delivery, struct hm_host *host);
+/* The same for who has no reference, while the host's memory is there: false also if it has
+ * come to its end. */
+bool hm_notify_try_enter(struct hm_delivery *delivery, struct hm_host *host);
 /* Tells what is due; the host may be gone afterwards. */
 void hm_notify_leave(struct hm_delivery *delivery);
 

@@ -13,6 +13,10 @@
  *	          Low, for 5 s                       counts; at once
  *	Neutral   else
  *
+ * Bytes count where memory is not large: of 64 GiB a tenth is plenty for most.  But 192 MiB are
+ * nearly all of a container of 256 MiB, whose Low would never end; so of what has the fewest
+ * bytes left, no more than an eighth is too few, and no more than a quarter is asked for.
+ *
  * The load is the system's or that of the host's own limit, whichever is higher.  So High
  * is not told while the own account is short, however much the system has: that is SQL
  * Server's rule.  90 and 85 per cent with 2 s are what makes of thousands of changes an
@@ -83,6 +87,30 @@ uint32_t hm_per_cent(uint64_t part, uint64_t whole)
 	return result > 100 ? 100 : (uint32_t)result;
 }
 
+/* The most of the whole that is less than so many per cent of it. */
+static size_t less_than(uint32_t per_cent, size_t whole)
+{
+	/* Without a product that may overflow. */
+	size_t part = whole / 100 * per_cent + (whole % 100 * per_cent + 99) / 100;
+
+	return part == 0 ? 0 : part - 1;
+}
+
+size_t hm_pressure_most_charged(const struct hm_pressure_rules *rules,
+				EMemoryAvailable level,
+				const struct hm_pressure_figures *figures)
+{
+	uint32_t load = level == eMemoryAvailableHigh ? rules->neutral_load
+						      : rules->low_load;
+	size_t most = figures->soft_limit;
+
+	if (level == eMemoryAvailableLow)
+		return SIZE_MAX;
+	if (figures->limit != SIZE_MAX && less_than(load, figures->limit) < most)
+		most = less_than(load, figures->limit);
+	return most;
+}
+
 static uint32_t load_of(const struct hm_pressure_figures *figures)
 {
 	uint32_t own = figures->limit == SIZE_MAX
@@ -92,12 +120,45 @@ static uint32_t load_of(const struct hm_pressure_figures *figures)
 	return figures->known && figures->load > own ? figures->load : own;
 }
 
+static size_t at_most(size_t bytes, size_t total, unsigned part)
+{
+	return total == 0 || bytes < total / part ? bytes : total / part;
+}
+
+size_t hm_pressure_scarce(const struct hm_pressure_rules *rules, size_t total)
+{
+	return at_most(rules->scarce, total, 8);
+}
+
+size_t hm_pressure_enough(const struct hm_pressure_rules *rules, size_t total)
+{
+	return at_most(rules->enough, total, 4);
+}
+
 static bool is_short(const struct hm_pressure_rules *rules,
 		     const struct hm_pressure_figures *figures)
 {
 	return load_of(figures) >= rules->low_load ||
-	       (figures->known && figures->available <= rules->scarce) ||
+	       (figures->known &&
+		figures->available <= hm_pressure_scarce(rules, figures->total)) ||
 	       figures->charged > figures->soft_limit || figures->stalled;
+}
+
+size_t hm_pressure_lacks(const struct hm_pressure_rules *rules,
+			 const struct hm_pressure_figures *figures)
+{
+	size_t enough = hm_pressure_enough(rules, figures->total);
+	size_t most = figures->soft_limit, lacks = 0;
+
+	if (figures->limit != SIZE_MAX &&
+	    less_than(rules->calm_load, figures->limit) < most)
+		most = less_than(rules->calm_load, figures->limit);
+	if (figures->charged > most)
+		lacks = figures->charged - most;
+	if (figures->known && figures->available < enough &&
+	    enough - figures->available > lacks)
+		lacks = enough - figures->available;
+	return lacks == 0 ? SIZE_MAX : lacks;
 }
 
 /* Whether nothing speaks against it that the load is below so many per cent. */
@@ -105,7 +166,8 @@ static bool is_below(const struct hm_pressure_rules *rules,
 		     const struct hm_pressure_figures *figures, uint32_t load)
 {
 	return load_of(figures) < load && !is_short(rules, figures) &&
-	       (!figures->known || figures->available >= rules->enough);
+	       (!figures->known ||
+		figures->available >= hm_pressure_enough(rules, figures->total));
 }
 
 static EMemoryAvailable judge(const struct hm_pressure_rules *rules,

@@ -36,6 +36,7 @@ struct hm_pressure_figures {
 	bool known;       /* load and available are figures of the system */
 	uint32_t load;    /* per cent of the memory there is */
 	size_t available; /* bytes */
+	size_t total;     /* bytes, of what has so few available; 0: nobody can say */
 	bool stalled;     /* since the step before, work stood still for want of memory */
 	size_t charged;   /* bytes, of the host's own budget */
 	size_t limit;     /* bytes; SIZE_MAX: none */
@@ -51,6 +52,11 @@ struct hm_pressure {
 	uint64_t due; /* when a step with the same figures may change the level */
 };
 
+/* Bytes that may be too few, of a memory of that size: of a small one they would be nearly
+ * all.  0 = nobody can say how large it is. */
+size_t hm_pressure_scarce(const struct hm_pressure_rules *rules, size_t total);
+size_t hm_pressure_enough(const struct hm_pressure_rules *rules, size_t total);
+
 /* Neutral, with nothing behind it. */
 struct hm_pressure hm_pressure_start(void);
 
@@ -59,6 +65,17 @@ struct hm_pressure hm_pressure_step(const struct hm_pressure_rules *rules,
 				    const struct hm_pressure *before,
 				    const struct hm_pressure_figures *figures,
 				    uint64_t now);
+
+/* The most that may be charged at a level without it becoming a worse one; SIZE_MAX: nothing
+ * that is charged makes it worse. */
+size_t hm_pressure_most_charged(const struct hm_pressure_rules *rules,
+				EMemoryAvailable level,
+				const struct hm_pressure_figures *figures);
+
+/* Bytes that would have to be given back, by whom the figures are about, for a shortage to end;
+ * SIZE_MAX: nobody can say. */
+size_t hm_pressure_lacks(const struct hm_pressure_rules *rules,
+			 const struct hm_pressure_figures *figures);
 
 /* So much of the whole, rounded down, at most 100; 100 of nothing. */
 uint32_t hm_per_cent(uint64_t part, uint64_t whole);

@@ -15,6 +15,7 @@
  */
 #include "request.h"
 #include "gate.h"
+#include "monitor.h"
 #include "os/check.h"
 #include "os/thread.h"
 
@@ -140,9 +141,28 @@ HRESULT hm_request_join(struct hm_request *request)
 	return hm_gate_wake_up(request->host, HM_IMPATIENT);
 }
 
+bool hm_request_reclaim(struct hm_request *request, size_t wanted)
+{
+	struct hm_reclaimer *reclaimer;
+
+	if (hm_request_is_reclaiming(request->host))
+		return false;
+	reclaimer = hm_reclaimers_enter(&request->host->reclaimers);
+	if (reclaimer == NULL)
+		return false;
+	request->reclaiming = reclaimer;
+	hm_lock_assert_none_held();
+	(void)reclaimer->callback(reclaimer->state, wanted);
+	request->reclaiming = NULL;
+	hm_reclaimer_leave(reclaimer);
+	return true;
+}
+
 void hm_request_close(struct hm_request *request)
 {
 	hm_assert(request->pending == 0);
+	if (hm_budget_alarms(&request->host->budget))
+		hm_monitor_ring(request->host);
 	if (!request->in_chain)
 		return;
 	hm_assert(innermost == request);

@@ -74,6 +74,10 @@ bool hm_request_is_abandoned(const struct hm_request *request);
 /* What follows in an open request is a request of its own to those who listen. */
 void hm_request_renew(struct hm_request *request);
 
+/* Has the reclaimer give so many bytes back, unless it is just doing that on this thread; false:
+ * nobody was called.  The request is in the chain and inside of the gate, no lock is held. */
+bool hm_request_reclaim(struct hm_request *request, size_t wanted);
+
 /* Whether the callback of a subscriber, or a reclaimer of the host, runs on this thread. */
 bool hm_request_is_running(const struct hm_subscriber *subscriber);
 bool hm_request_is_reclaiming(const struct hm_host *host);

@@ -160,7 +160,7 @@ static HRESULT HOSTMEM_CALL manager_GetMemoryLoad(IHostMemoryManager *iface, DWO
 	if (FAILED(hr))
 		return hr;
 	if (!hm_availability_figures(&host->availability, load, available)) {
-		struct hm_memory_load found = hm_memory_load_sample(host);
+		struct hm_memory_load found = hm_memory_load_now(host);
 
 		*load = found.per_cent;
 		*available = found.available;
@@ -177,6 +177,8 @@ static HRESULT HOSTMEM_CALL manager_RegisterMemoryNotificationCallback(
 	if (FAILED(hr))
 		return hr;
 	hm_notify_register(host, callback);
+	if (callback != NULL)
+		hm_monitor_start(host);
 	return S_OK;
 }
 

@@ -5,9 +5,7 @@
  * from the library's own metadata, like everything we keep: a program's malloc may stand
  * on this very host.
  *
- * HostMemCreate checks the whole configuration before it makes anything.  What this
- * release cannot do is E_NOTIMPL there; only the default, a monitor's thread, is accepted
- * and not there yet.
+ * HostMemCreate checks the whole configuration before it makes anything.
  */
 #include "object.h"
 #include "record.h"
@@ -34,6 +32,7 @@ static const struct {
 	FACE(IHostMemoryControl),
 	FACE(IHostMemorySimulator),
 	FACE(IHostMemoryPages),
+	FACE(IHostMemoryMonitor),
 };
 
 HRESULT host_object_query(struct host_object *object, REFIID riid, void **out)
@@ -81,14 +80,7 @@ static HRESULT read_config(const HostMemConfig *config, HostMemConfig *out,
 		return E_INVALIDARG;
 	if ((out->dwFlags & HOSTMEM_MONITOR_LOOP) && out->loop == NULL)
 		return E_INVALIDARG;
-	if (out->budget != NULL) {
-		hr = budget_read(out->budget, budget);
-		if (FAILED(hr))
-			return hr;
-	}
-	if (out->dwFlags & HOSTMEM_MONITOR_LOOP)
-		return E_NOTIMPL;
-	return S_OK;
+	return out->budget != NULL ? budget_read(out->budget, budget) : S_OK;
 }
 
 static void host_object_destroy(struct hm_host *host)
@@ -98,6 +90,13 @@ static void host_object_destroy(struct hm_host *host)
 	hm_calls_enter();
 	hm_metadata_free_object(object, sizeof(*object));
 	hm_calls_leave();
+}
+
+static enum hm_monitor_place place_of(uint32_t flags)
+{
+	if (flags & HOSTMEM_MONITOR_LOOP)
+		return HM_MONITOR_PROGRAM;
+	return flags & HOSTMEM_MONITOR_OFF ? HM_MONITOR_OFF : HM_MONITOR_THREAD;
 }
 
 /* A new object with one reference; NULL if there is no memory. */
@@ -123,9 +122,11 @@ static struct host_object *host_object_new(const HostMemConfig *config,
 	object->IHostMemoryControl_iface.lpVtbl = &host_memory_control_vtbl;
 	object->IHostMemorySimulator_iface.lpVtbl = &host_memory_simulator_vtbl;
 	object->IHostMemoryPages_iface.lpVtbl = &host_memory_pages_vtbl;
+	object->IHostMemoryMonitor_iface.lpVtbl = &host_memory_monitor_vtbl;
 	hm_host_init(&object->host, hm_pages_choose(config->dwFlags),
 		     host_object_destroy);
 	hm_budget_init(&object->host.budget, budget);
+	hm_monitor_init(&object->host.monitor, place_of(config->dwFlags), config->loop);
 	if (config->msGateTimeout != 0)
 		object->host.gate.patience = config->msGateTimeout;
 	object->host.strict_execute = (config->dwFlags & HOSTMEM_STRICT_EXECUTE) != 0;
@@ -159,7 +160,9 @@ HRESULT HostMemCreate(const HostMemConfig *config, REFIID riid, void **ppv)
 	object = host_object_new(&given, &budget);
 	if (object == NULL)
 		return E_OUTOFMEMORY;
-	hr = host_object_query(object, riid, ppv);
+	hr = hm_monitor_attach(&object->host);
+	if (SUCCEEDED(hr))
+		hr = host_object_query(object, riid, ppv);
 	(void)hm_host_release(&object->host);
 	return hr;
 }

@@ -20,6 +20,7 @@ struct host_object {
 	IHostMemoryControl IHostMemoryControl_iface;
 	IHostMemorySimulator IHostMemorySimulator_iface;
 	IHostMemoryPages IHostMemoryPages_iface;
+	IHostMemoryMonitor IHostMemoryMonitor_iface;
 	struct hm_host host;
 };
 
@@ -29,6 +30,7 @@ extern const IHostGCManagerVtbl host_gc_manager_vtbl;
 extern const IHostMemoryControlVtbl host_memory_control_vtbl;
 extern const IHostMemorySimulatorVtbl host_memory_simulator_vtbl;
 extern const IHostMemoryPagesVtbl host_memory_pages_vtbl;
+extern const IHostMemoryMonitorVtbl host_memory_monitor_vtbl;
 
 /* QueryInterface of every face.  E_POINTER, E_NOINTERFACE; *out is cleared then. */
 HRESULT host_object_query(struct host_object *object, REFIID riid, void **out);

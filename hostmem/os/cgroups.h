@@ -7,7 +7,7 @@
 
 /*
  * The control groups that limit this process's memory: its own and all above it, of both
- * hierarchies that Linux has.  Nothing here allocates, or keeps a file open.
+ * hierarchies that Linux has.  Nothing here allocates.
  */
 #define HM_CGROUP_PATH \
 	1024U /* bytes of a path, its end included; longer ones are not seen */
@@ -19,12 +19,19 @@ struct hm_cgroup_place {
 	char path[HM_CGROUP_PATH]; /* the directory of our own group */
 };
 
+/* What a group says of itself; -1: it does not. */
+struct hm_cgroup_files {
+	int used, limit, high, cache;
+};
+
 struct hm_cgroup {
 	unsigned version;
-	const char *path; /* its directory, until the call returns */
-	uint64_t limit;   /* bytes; UINT64_MAX = none */
-	uint64_t used; /* bytes; where there is a limit, without the page cache that goes
+	uint64_t limit; /* bytes; UINT64_MAX = none */
+	uint64_t used;  /* bytes; where there is a limit, without the page cache that goes
 			     first */
+	const char *path; /* its directory, until the visit returns */
+	struct hm_cgroup_files files;
+	bool kept; /* set by who visits: the files are his now, and he closes them */
 };
 
 /* Finds the place in the hierarchy of that version, which has `version` 0 if there is none
@@ -34,8 +41,12 @@ void hm_cgroup_find(unsigned version, struct hm_cgroup_place *place);
 /* Calls `visit` for each group from our own up to the top that tells its limit and use.  The
  * place is used up by it. */
 void hm_cgroup_walk(struct hm_cgroup_place *place,
-		    void (*visit)(void *state, const struct hm_cgroup *group),
-		    void *state);
+		    void (*visit)(void *state, struct hm_cgroup *group), void *state);
+
+/* Limit and use of a group as they are now; its version and files are given.  false: it does
+ * not say, or is gone. */
+bool hm_cgroup_read(struct hm_cgroup *group);
+void hm_cgroup_close(struct hm_cgroup_files *files);
 
 /*
  * The rest is apart so that it can be tested on lines that no kernel has written.  A line is

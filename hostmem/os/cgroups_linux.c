@@ -225,16 +225,11 @@ void hm_cgroup_find(unsigned version, struct hm_cgroup_place *place)
 
 /* ---- What limits us there ---- */
 
-/* The number in a file of the group; `name` goes behind its path for the time. */
-static uint64_t read_bytes(char *path, size_t length, const char *name)
+static uint64_t read_bytes(int file)
 {
 	char text[32];
-	size_t got;
 
-	memcpy(path + length, name, strlen(name) + 1);
-	got = hm_lines_read(path, text, sizeof(text));
-	path[length] = '\0';
-	return hm_cgroup_parse_bytes(text, got);
+	return hm_cgroup_parse_bytes(text, hm_lines_read_file(file, text, sizeof(text)));
 }
 
 struct cache {
@@ -254,60 +249,91 @@ static bool look_for_cache(void *state, const char *line, size_t length)
 }
 
 /* Page cache that was not used twice lately, of the group and those below. */
-static uint64_t read_cache(char *path, size_t length, unsigned version)
+static uint64_t read_cache(const struct hm_cgroup *group)
 {
-	struct cache cache = { version == 2 ? "inactive_file " : "total_inactive_file ",
+	struct cache cache = { group->version == 2 ? "inactive_file "
+						   : "total_inactive_file ",
 			       UINT64_MAX };
 
-	memcpy(path + length, "/memory.stat", sizeof("/memory.stat"));
-	(void)hm_lines_visit(path, look_for_cache, &cache);
-	path[length] = '\0';
+	(void)hm_lines_visit_file(group->files.cache, look_for_cache, &cache);
 	return cache.bytes == UINT64_MAX ? 0 : cache.bytes;
 }
 
-/* Beyond memory.high the kernel slows the group down until it is below, so that counts as a
- * limit as well. */
-static uint64_t read_limit(char *path, size_t length, unsigned version)
+bool hm_cgroup_read(struct hm_cgroup *group)
 {
-	uint64_t most, high;
+	uint64_t high, cache;
 
-	if (version == 1)
-		return read_bytes(path, length, "/memory.limit_in_bytes");
-	most = read_bytes(path, length, "/memory.max");
-	high = read_bytes(path, length, "/memory.high");
-	return most < high ? most : high;
-}
-
-/* false: it does not say. */
-static bool read_group(char *path, size_t length, struct hm_cgroup *group)
-{
-	uint64_t cache;
-
-	group->used = read_bytes(path, length,
-				 group->version == 1 ? "/memory.usage_in_bytes"
-						     : "/memory.current");
+	group->used = read_bytes(group->files.used);
 	if (group->used == UINT64_MAX)
 		return false;
-	group->limit = read_limit(path, length, group->version);
+	group->limit = read_bytes(group->files.limit);
+	/* Beyond memory.high the kernel slows the group down until it is below, so that
+	 * counts as a limit as well. */
+	high = read_bytes(group->files.high);
+	if (high < group->limit)
+		group->limit = high;
 	if (group->limit == UINT64_MAX)
 		return true;
-	cache = read_cache(path, length, group->version);
+	cache = read_cache(group);
 	group->used -= cache < group->used ? cache : group->used;
 	return true;
 }
 
-void hm_cgroup_walk(struct hm_cgroup_place *place,
-		    void (*visit)(void *state, const struct hm_cgroup *group),
-		    void *state)
+/* `name` goes behind the path for the time. */
+static int open_file(char *path, size_t length, const char *name)
 {
-	struct hm_cgroup group = { .version = place->version, .path = place->path };
+	int file;
+
+	memcpy(path + length, name, strlen(name) + 1);
+	file = hm_lines_open(path);
+	path[length] = '\0';
+	return file;
+}
+
+static void open_files(char *path, size_t length, struct hm_cgroup *group)
+{
+	bool first = group->version == 1;
+
+	group->files = (struct hm_cgroup_files){
+		.used = open_file(path, length,
+				  first ? "/memory.usage_in_bytes" : "/memory.current"),
+		.limit = open_file(path, length,
+				   first ? "/memory.limit_in_bytes" : "/memory.max"),
+		.high = first ? -1 : open_file(path, length, "/memory.high"),
+		.cache = open_file(path, length, "/memory.stat"),
+	};
+}
+
+void hm_cgroup_close(struct hm_cgroup_files *files)
+{
+	hm_lines_close(files->used);
+	hm_lines_close(files->limit);
+	hm_lines_close(files->high);
+	hm_lines_close(files->cache);
+	*files = (struct hm_cgroup_files){ -1, -1, -1, -1 };
+}
+
+static void visit_group(char *path, size_t length, unsigned version,
+			void (*visit)(void *state, struct hm_cgroup *group), void *state)
+{
+	struct hm_cgroup group = { .version = version, .path = path };
+
+	open_files(path, length, &group);
+	if (hm_cgroup_read(&group))
+		visit(state, &group);
+	if (!group.kept)
+		hm_cgroup_close(&group.files);
+}
+
+void hm_cgroup_walk(struct hm_cgroup_place *place,
+		    void (*visit)(void *state, struct hm_cgroup *group), void *state)
+{
 	size_t length = strlen(place->path);
 
 	if (place->version == 0)
 		return;
 	for (;;) {
-		if (read_group(place->path, length, &group))
-			visit(state, &group);
+		visit_group(place->path, length, place->version, visit, state);
 		if (length <= place->top)
 			return;
 		while (length > place->top && place->path[length] != '/')

@@ -46,10 +46,10 @@ size_t hm_meminfo_figure(const char *text, const char *name)
 	return 0;
 }
 
-size_t hm_large_page_size(void)
+static size_t read_figure(const char *name)
 {
 	char text[4096];
-	size_t used = 0, size;
+	size_t used = 0;
 	int kept = errno;
 	int file = hm_system.open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
 	long got = 0;
@@ -66,6 +66,18 @@ size_t hm_large_page_size(void)
 	text[used] = '\0';
 	(void)hm_system.close(file);
 	errno = kept;
-	size = hm_meminfo_figure(text, "Hugepagesize:");
+	return hm_meminfo_figure(text, name);
+}
+
+size_t hm_large_page_size(void)
+{
+	size_t size = read_figure("Hugepagesize:");
+
 	return hm_is_power_of_two(size) ? size : 0;
+}
+
+size_t hm_large_pages_free(void)
+{
+	/* A number of pages and not of KiB. */
+	return read_figure("HugePages_Free:") / 1024;
 }

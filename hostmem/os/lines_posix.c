@@ -16,14 +16,32 @@
 
 #define MOST ((size_t)1 << 20)
 
-static long read_some(int file, char *buffer, size_t size)
+static long read_some(int file, char *buffer, size_t size, size_t offset)
 {
 	long got;
 
 	do {
-		got = hm_system.read(file, buffer, size);
+		got = hm_system.read_at(file, buffer, size, (long)offset);
 	} while (got < 0 && errno == EINTR);
 	return got;
+}
+
+int hm_lines_open(const char *path)
+{
+	int kept = errno;
+	int file = hm_system.open(path, O_RDONLY | O_CLOEXEC);
+
+	errno = kept;
+	return file;
+}
+
+void hm_lines_close(int file)
+{
+	int kept = errno;
+
+	if (file >= 0)
+		(void)hm_system.close(file);
+	errno = kept;
 }
 
 /* A line as it comes; one that is too long has a length above its room. */
@@ -50,41 +68,42 @@ static bool collect(struct collected *line, const char *buffer, size_t size,
 	return false;
 }
 
-bool hm_lines_visit(const char *path, hm_line_visitor visit, void *state)
+bool hm_lines_visit_file(int file, hm_line_visitor visit, void *state)
 {
 	struct collected line = { .length = 0 };
 	char buffer[1024];
 	size_t sum = 0;
 	bool enough = false;
 	int kept = errno;
-	int file = hm_system.open(path, O_RDONLY | O_CLOEXEC);
 	long got = -1;
 
-	if (file >= 0) {
-		while (!enough && sum < MOST &&
-		       (got = read_some(file, buffer, sizeof(buffer))) > 0) {
-			enough = collect(&line, buffer, (size_t)got, visit, state);
-			sum += (size_t)got;
-		}
-		(void)hm_system.close(file);
-		if (!enough && got == 0 && line.length != 0 &&
-		    line.length <= sizeof(line.text))
-			(void)visit(state, line.text, line.length);
+	if (file < 0)
+		return false;
+	while (!enough && sum < MOST &&
+	       (got = read_some(file, buffer, sizeof(buffer), sum)) > 0) {
+		enough = collect(&line, buffer, (size_t)got, visit, state);
+		sum += (size_t)got;
 	}
+	if (!enough && got == 0 && line.length != 0 && line.length <= sizeof(line.text))
+		(void)visit(state, line.text, line.length);
 	errno = kept;
 	return got >= 0;
 }
 
-size_t hm_lines_read(const char *path, char *buffer, size_t size)
+bool hm_lines_visit(const char *path, hm_line_visitor visit, void *state)
+{
+	int file = hm_lines_open(path);
+	bool read = hm_lines_visit_file(file, visit, state);
+
+	hm_lines_close(file);
+	return read;
+}
+
+size_t hm_lines_read_file(int file, char *buffer, size_t size)
 {
 	int kept = errno;
-	int file = hm_system.open(path, O_RDONLY | O_CLOEXEC);
-	long got = 0;
+	long got = file < 0 ? 0 : read_some(file, buffer, size, 0);
 
-	if (file >= 0) {
-		got = read_some(file, buffer, size);
-		(void)hm_system.close(file);
-	}
 	errno = kept;
 	return got > 0 ? (size_t)got : 0;
 }

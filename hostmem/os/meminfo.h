@@ -1,6 +1,9 @@
 #ifndef HOSTMEM_OS_MEMINFO_H
 #define HOSTMEM_OS_MEMINFO_H
 
+#include "cgroups.h"
+
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Something that bounds this process's memory. */
@@ -13,7 +16,9 @@ enum hm_memory_bounds {
 
 struct hm_memory_bound {
 	enum hm_memory_bounds kind;
-	uint64_t limit, used; /* bytes; of no limit there is no bound */
+	uint64_t limit, used; /* bytes; UINT64_MAX = no limit, which groups alone tell */
+	const char *path;     /* of a group, where it is known: until the visit returns */
+	unsigned version;     /* of a group */
 };
 
 /*
@@ -22,5 +27,33 @@ struct hm_memory_bound {
  */
 void hm_meminfo_visit(void (*visit)(void *state, const struct hm_memory_bound *bound),
 		      void *state);
+
+/*
+ * The same again and again: files stay open, and where the groups are is not looked up each
+ * time, so that it costs a fraction.  For one thread at a time; allocates nothing, keeps
+ * errno.
+ */
+#define HM_MEMINFO_GROUPS 16U
+
+struct hm_meminfo {
+	int machine, process; /* files; -1 = not open */
+	bool partial;         /* there are groups that could not be kept */
+	unsigned count;
+	struct {
+		unsigned version;
+		struct hm_cgroup_files files;
+	} groups[HM_MEMINFO_GROUPS];
+};
+
+/* Calls `visit` for each group, with its path. */
+void hm_meminfo_open(struct hm_meminfo *meminfo,
+		     void (*visit)(void *state, const struct hm_memory_bound *bound),
+		     void *state);
+void hm_meminfo_close(struct hm_meminfo *meminfo);
+
+/* false: something that was there is gone, and it should be opened anew. */
+bool hm_meminfo_look(struct hm_meminfo *meminfo,
+		     void (*visit)(void *state, const struct hm_memory_bound *bound),
+		     void *state);
 
 #endif

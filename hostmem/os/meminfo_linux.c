@@ -8,10 +8,12 @@
  * Of the machine what is available counts, not what is free: the kernel's own estimate of
  * what can be had without swapping.
  *
+ * Who looks often keeps the files open: what the kernel writes is made anew for each reading,
+ * and opening takes ten times as long.  It finds its groups once, and again when one is gone.
+ *
  * No locks.
  */
 #include "meminfo.h"
-#include "cgroups.h"
 #include "lines.h"
 #include "size.h"
 
@@ -59,19 +61,20 @@ static bool look_at_machine(void *state, const char *line, size_t length)
 	return self->total != UINT64_MAX && self->available != UINT64_MAX;
 }
 
-static void visit_machine(bound_visitor visit, void *state)
+static bool visit_machine(int file, bound_visitor visit, void *state)
 {
 	struct machine machine = { UINT64_MAX, UINT64_MAX };
 	struct hm_memory_bound bound = { .kind = HM_BOUND_MACHINE };
 
-	(void)hm_lines_visit("/proc/meminfo", look_at_machine, &machine);
+	(void)hm_lines_visit_file(file, look_at_machine, &machine);
 	if (machine.total == UINT64_MAX || machine.available == UINT64_MAX)
-		return;
+		return false;
 	bound.limit = machine.total;
 	bound.used = machine.total - (machine.available < machine.total
 					      ? machine.available
 					      : machine.total);
 	visit(state, &bound);
+	return true;
 }
 
 /* ---- The process ---- */
@@ -117,42 +120,117 @@ static void visit_limit(enum hm_memory_bounds kind, uint64_t used, bound_visitor
 	visit(state, &bound);
 }
 
-static void visit_process(bound_visitor visit, void *state)
+static bool visit_process(int file, bound_visitor visit, void *state)
 {
 	struct process process = { UINT64_MAX, UINT64_MAX };
 
-	(void)hm_lines_visit("/proc/self/statm", look_at_process, &process);
+	(void)hm_lines_visit_file(file, look_at_process, &process);
 	visit_limit(HM_BOUND_ADDRESSES, process.addresses, visit, state);
 	visit_limit(HM_BOUND_DATA, process.data, visit, state);
+	return process.data != UINT64_MAX;
 }
 
 /* ---- The groups ---- */
 
+static void tell_group(const struct hm_cgroup *group, bound_visitor visit, void *state)
+{
+	const struct hm_memory_bound bound = {
+		.kind = HM_BOUND_GROUP,
+		.limit = group->limit,
+		.used = group->used,
+		.path = group->path,
+		.version = group->version,
+	};
+
+	visit(state, &bound);
+}
+
 struct group_visit {
 	bound_visitor visit;
 	void *state;
+	struct hm_meminfo *keeper; /* NULL: nobody keeps the files */
 };
 
-static void visit_group(void *state, const struct hm_cgroup *group)
+static void visit_group(void *state, struct hm_cgroup *group)
 {
 	const struct group_visit *self = state;
-	const struct hm_memory_bound bound = { HM_BOUND_GROUP, group->limit,
-					       group->used };
+	struct hm_meminfo *keeper = self->keeper;
 
-	if (group->limit != UINT64_MAX)
-		self->visit(self->state, &bound);
+	tell_group(group, self->visit, self->state);
+	if (keeper == NULL)
+		return;
+	if (keeper->count == HM_MEMINFO_GROUPS || group->files.limit < 0) {
+		keeper->partial = true;
+		return;
+	}
+	keeper->groups[keeper->count].version = group->version;
+	keeper->groups[keeper->count++].files = group->files;
+	group->kept = true;
 }
 
-void hm_meminfo_visit(bound_visitor visit, void *state)
+static void visit_groups(struct group_visit *visit)
 {
-	struct group_visit groups = { visit, state };
-
-	visit_machine(visit, state);
-	visit_process(visit, state);
 	for (unsigned version = 1; version <= 2; version++) {
 		struct hm_cgroup_place place;
 
 		hm_cgroup_find(version, &place);
-		hm_cgroup_walk(&place, visit_group, &groups);
+		hm_cgroup_walk(&place, visit_group, visit);
 	}
+}
+
+void hm_meminfo_visit(bound_visitor visit, void *state)
+{
+	struct group_visit groups = { visit, state, NULL };
+	int machine = hm_lines_open("/proc/meminfo");
+	int process = hm_lines_open("/proc/self/statm");
+
+	(void)visit_machine(machine, visit, state);
+	(void)visit_process(process, visit, state);
+	hm_lines_close(machine);
+	hm_lines_close(process);
+	visit_groups(&groups);
+}
+
+/* ---- Again and again ---- */
+
+void hm_meminfo_open(struct hm_meminfo *meminfo, bound_visitor visit, void *state)
+{
+	struct group_visit groups = { visit, state, meminfo };
+
+	*meminfo = (struct hm_meminfo){
+		.machine = hm_lines_open("/proc/meminfo"),
+		.process = hm_lines_open("/proc/self/statm"),
+	};
+	visit_groups(&groups);
+}
+
+void hm_meminfo_close(struct hm_meminfo *meminfo)
+{
+	hm_lines_close(meminfo->machine);
+	hm_lines_close(meminfo->process);
+	for (unsigned i = 0; i < meminfo->count; i++)
+		hm_cgroup_close(&meminfo->groups[i].files);
+	*meminfo = (struct hm_meminfo){ .machine = -1, .process = -1 };
+}
+
+bool hm_meminfo_look(struct hm_meminfo *meminfo, bound_visitor visit, void *state)
+{
+	struct group_visit groups = { visit, state, NULL };
+	bool whole = visit_machine(meminfo->machine, visit, state);
+
+	whole &= visit_process(meminfo->process, visit, state);
+	if (meminfo->partial) {
+		visit_groups(&groups);
+		return whole;
+	}
+	for (unsigned i = 0; i < meminfo->count; i++) {
+		struct hm_cgroup group = { .version = meminfo->groups[i].version,
+					   .files = meminfo->groups[i].files };
+
+		if (hm_cgroup_read(&group))
+			tell_group(&group, visit, state);
+		else
+			whole = false;
+	}
+	return whole;
 }

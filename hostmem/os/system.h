@@ -20,6 +20,9 @@ struct hm_system_calls {
 	int (*name)(void *address, size_t size, const char *name);
 	int (*open)(const char *path, int flags);
 	long (*read)(int file, void *buffer, size_t size);
+	long (*read_at)(int file, void *buffer, size_t size, long offset);
+	long (*write)(int file, const void *buffer, size_t size);
+	int (*event)(int flags);
 	int (*close)(int file);
 	int (*control)(int file, unsigned long request, void *argument);
 	int (*barrier)(int command);

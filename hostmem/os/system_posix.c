@@ -5,6 +5,7 @@
 #include "system.h"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -32,6 +33,21 @@ static long system_read(int file, void *buffer, size_t size)
 	return read(file, buffer, size);
 }
 
+static long system_read_at(int file, void *buffer, size_t size, long offset)
+{
+	return pread(file, buffer, size, offset);
+}
+
+static long system_write(int file, const void *buffer, size_t size)
+{
+	return write(file, buffer, size);
+}
+
+static int system_event(int flags)
+{
+	return eventfd(0, flags);
+}
+
 static int system_control(int file, unsigned long request, void *argument)
 {
 	return ioctl(file, request, argument);
@@ -50,6 +66,9 @@ struct hm_system_calls hm_system = {
 	.name = system_name,
 	.open = system_open,
 	.read = system_read,
+	.read_at = system_read_at,
+	.write = system_write,
+	.event = system_event,
 	.close = close,
 	.control = system_control,
 	.barrier = system_barrier,

@@ -29,6 +29,22 @@ static inline void hm_thread_relax(void)
 }
 
 /*
+ * A thread of the library's own, with that name in the system's lists.  Signals that the
+ * program handles go to its own threads; those that are the thread's own fault stay.
+ * E_OUTOFMEMORY: there is no room for one more.
+ */
+struct hm_thread {
+	uint64_t id; /* the system's */
+};
+
+HRESULT hm_thread_start(struct hm_thread *thread, const char *name,
+			void *(*function)(void *argument), void *argument);
+/* Returns when it has ended. */
+void hm_thread_join(struct hm_thread *thread);
+/* Nobody will wait for the end of the thread that calls this. */
+void hm_thread_detach_self(void);
+
+/*
  * Runs `prepare` before, `parent` and `child` after every fork of this process.
  * E_OUTOFMEMORY if the system has no room for the three pointers.
  */

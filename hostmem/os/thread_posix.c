@@ -7,6 +7,8 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
+#include <string.h>
 #include <time.h>
 
 void hm_thread_yield(void)
@@ -28,6 +30,55 @@ uint64_t hm_thread_now(void)
 {
 	return hm_thread_nanoseconds() / 1000000;
 }
+
+/* ---- Threads of our own ---- */
+
+_Static_assert(sizeof(pthread_t) <= sizeof(uint64_t), "a thread's name fits");
+
+/* What a signal handler of the program has to see, since it may be about our memory. */
+static void block_signals(sigset_t *before)
+{
+	static const int own[] = { SIGSEGV, SIGBUS,  SIGFPE, SIGILL,
+				   SIGTRAP, SIGABRT, SIGSYS };
+	sigset_t all;
+
+	(void)sigfillset(&all);
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		(void)sigdelset(&all, own[i]);
+	(void)pthread_sigmask(SIG_SETMASK, &all, before);
+}
+
+HRESULT hm_thread_start(struct hm_thread *thread, const char *name,
+			void *(*function)(void *argument), void *argument)
+{
+	pthread_t handle;
+	sigset_t before;
+	int error;
+
+	block_signals(&before);
+	error = pthread_create(&handle, NULL, function, argument);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (error != 0)
+		return E_OUTOFMEMORY;
+	(void)pthread_setname_np(handle, name);
+	memcpy(&thread->id, &handle, sizeof(handle));
+	return S_OK;
+}
+
+void hm_thread_join(struct hm_thread *thread)
+{
+	pthread_t handle;
+
+	memcpy(&handle, &thread->id, sizeof(handle));
+	(void)pthread_join(handle, NULL);
+}
+
+void hm_thread_detach_self(void)
+{
+	(void)pthread_detach(pthread_self());
+}
+
+/* ---- Fork, and the end ---- */
 
 HRESULT hm_fork_handlers(void (*prepare)(void), void (*parent)(void), void (*child)(void))
 {

@@ -71,11 +71,6 @@ static void flags_of_a_host(void)
 		config.dwFlags = rows[i].flags;
 		CHECK_HR(create(&config), rows[i].want);
 	}
-	tap_row("a loop");
-	config.dwFlags = HOSTMEM_MONITOR_LOOP;
-	config.loop = (struct uv_loop_s *)POISON;
-	CHECK_HR(create(&config), E_NOTIMPL);
-	config.loop = NULL;
 	for (unsigned bit = 6; bit < 32; bit++) {
 		tap_row("bit %u", bit);
 		config.dwFlags = (uint32_t)1 << bit;

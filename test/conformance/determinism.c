@@ -35,7 +35,7 @@ enum { CALLS = 400 };
 #define SEED 81
 
 /* Of SEED.  A change of it is a change of what callers see: say so in NEWS. */
-#define DIGEST UINT64_C(0x9CA744A46A76AB87)
+#define DIGEST UINT64_C(0xC7BB2F3CA9200293)
 
 /* ---- The log ---- */
 

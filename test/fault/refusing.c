@@ -168,6 +168,22 @@ static long count_read(int file, void *buffer, size_t size)
 	return 1;
 }
 
+static long count_read_at(int file, void *buffer, size_t size, long offset)
+{
+	return refuse(REFUSING_ALL, EIO) ? -1 : real.read_at(file, buffer, size, offset);
+}
+
+/* Into a counter of events, which has room, or a file that does not want it. */
+static long count_write(int file, const void *buffer, size_t size)
+{
+	return refuse(REFUSING_ALL, EACCES) ? -1 : real.write(file, buffer, size);
+}
+
+static int count_event(int flags)
+{
+	return refuse(REFUSING_ALL, EMFILE) ? -1 : real.event(flags);
+}
+
 static int count_close(int file)
 {
 	if (file == counting_file)
@@ -198,6 +214,9 @@ void refusing_install(void)
 		.name = count_name,
 		.open = count_open,
 		.read = count_read,
+		.read_at = count_read_at,
+		.write = count_write,
+		.event = count_event,
 		.close = count_close,
 		.control = count_control,
 		.barrier = count_barrier,

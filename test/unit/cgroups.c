@@ -161,7 +161,7 @@ struct walk {
 	uint64_t limits[8], used[8];
 };
 
-static void note(void *state, const struct hm_cgroup *group)
+static void note(void *state, struct hm_cgroup *group)
 {
 	struct walk *walk = state;
 

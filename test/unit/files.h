@@ -47,7 +47,7 @@ static int files_open(const char *path, int flags)
 	return -1;
 }
 
-static long files_read(int file, void *buffer, size_t size)
+static long files_read_at(int file, void *buffer, size_t size, long offset)
 {
 	if (files_interruptions < 0) {
 		errno = EIO;
@@ -58,7 +58,7 @@ static long files_read(int file, void *buffer, size_t size)
 		errno = EINTR;
 		return -1;
 	}
-	return files_real.read(file, buffer, size);
+	return files_real.read_at(file, buffer, size, offset);
 }
 
 static int files_close(int file)
@@ -74,7 +74,7 @@ static inline void files_begin(const struct file *those)
 	files_interruptions = 0;
 	files_real = hm_system;
 	hm_system.open = files_open;
-	hm_system.read = files_read;
+	hm_system.read_at = files_read_at;
 	hm_system.close = files_close;
 	errno = ERRNO;
 }

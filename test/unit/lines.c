@@ -110,23 +110,49 @@ static void enough_is_enough(void)
 
 static void what_interrupts_reading_is_not_the_end(void)
 {
-	const struct file file[] = { { "f", "a\nb\n", 0 }, { NULL, NULL, 0 } };
+	const struct file two_lines[] = { { "f", "a\nb\n", 0 }, { NULL, NULL, 0 } };
 	char text[8];
+	int file;
 
 	memset(&seen, 0, sizeof(seen));
-	files_begin(file);
+	files_begin(two_lines);
 	files_interruptions = 3;
 	CHECK(hm_lines_visit("f", see, &seen));
 	CHECK_U32(seen.count, 2);
 	files_interruptions = 2;
-	CHECK_SIZE(hm_lines_read("f", text, sizeof(text)), 4);
+	file = hm_lines_open("f");
+	CHECK_SIZE(hm_lines_read_file(file, text, sizeof(text)), 4);
 	CHECK(memcmp(text, "a\nb\n", 4) == 0);
-	CHECK_SIZE(hm_lines_read("f", text, 2), 2);
+	CHECK_SIZE(hm_lines_read_file(file, text, 2), 2);
 	files_interruptions = -1;
 	CHECK(!hm_lines_visit("f", see, &seen));
 	CHECK_U32(seen.count, 2);
-	CHECK_SIZE(hm_lines_read("f", text, sizeof(text)), 0);
-	CHECK_SIZE(hm_lines_read("g", text, sizeof(text)), 0);
+	CHECK_SIZE(hm_lines_read_file(file, text, sizeof(text)), 0);
+	hm_lines_close(file);
+	files_end();
+}
+
+static void a_file_that_is_kept_is_read_from_its_beginning(void)
+{
+	const struct file files_of_two[] = { { "f", "a\nb", 0 }, { NULL, NULL, 0 } };
+	char text[8];
+	int file;
+
+	files_begin(files_of_two);
+	file = hm_lines_open("f");
+	for (unsigned i = 0; i < 3; i++) {
+		memset(&seen, 0, sizeof(seen));
+		CHECK(hm_lines_visit_file(file, see, &seen));
+		CHECK_U32(seen.count, 2);
+		CHECK_SIZE(hm_lines_read_file(file, text, sizeof(text)), 3);
+	}
+	hm_lines_close(file);
+	/* Of what is not there nothing can be read, again and again. */
+	file = hm_lines_open("g");
+	CHECK_INT(file, -1);
+	CHECK(!hm_lines_visit_file(file, see, &seen));
+	CHECK_SIZE(hm_lines_read_file(file, text, sizeof(text)), 0);
+	hm_lines_close(file);
 	files_end();
 }
 
@@ -153,6 +179,7 @@ int main(void)
 	TAP_RUN(a_file_without_an_end_is_not_read_to_it);
 	TAP_RUN(enough_is_enough);
 	TAP_RUN(what_interrupts_reading_is_not_the_end);
+	TAP_RUN(a_file_that_is_kept_is_read_from_its_beginning);
 	TAP_RUN(fields_are_taken_off_the_front);
 	return tap_done();
 }

@@ -123,7 +123,7 @@ static void limits_of_the_process_are_bounds(void)
 	}
 }
 
-static void groups_with_a_limit_are_bounds(void)
+static void groups_are_bounds(void)
 {
 	static const struct file those[] = {
 		{ "/proc/self/cgroup", "4:memory:/a\n0::/b\n", 0 },
@@ -141,11 +141,15 @@ static void groups_with_a_limit_are_bounds(void)
 	};
 
 	visit(those);
-	CHECK_U32(seen.count, 2);
+	CHECK_U32(seen.count, 3);
 	CHECK_SIZE(seen.bounds[0].limit, 4096);
 	CHECK_SIZE(seen.bounds[0].used, 1024);
-	CHECK_SIZE(seen.bounds[1].limit, 0);
-	CHECK_SIZE(seen.bounds[1].used, 8192);
+	CHECK_U32(seen.bounds[0].version, 1);
+	CHECK_SIZE(seen.bounds[1].limit, UINT64_MAX);
+	CHECK_SIZE(seen.bounds[1].used, 2048);
+	CHECK_SIZE(seen.bounds[2].limit, 0);
+	CHECK_SIZE(seen.bounds[2].used, 8192);
+	CHECK_U32(seen.bounds[2].version, 2);
 }
 
 static void the_kernels_own_files_make_sense(void)
@@ -167,7 +171,7 @@ int main(void)
 {
 	TAP_RUN(the_machine_has_what_is_available);
 	TAP_RUN(limits_of_the_process_are_bounds);
-	TAP_RUN(groups_with_a_limit_are_bounds);
+	TAP_RUN(groups_are_bounds);
 	TAP_RUN(the_kernels_own_files_make_sense);
 	return tap_done();
 }

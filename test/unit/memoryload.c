@@ -63,13 +63,13 @@ static void the_own_budget_is_one_of_them(void)
 	struct hm_memory_load before, after;
 
 	fake_host_init(&fake);
-	before = hm_memory_load_sample(&fake.host);
+	before = hm_memory_load_now(&fake.host);
 	CHECK(before.per_cent <= 100);
 	fake_limit(&fake.host, 8 * PAGE);
-	after = hm_memory_load_sample(&fake.host);
+	after = hm_memory_load_now(&fake.host);
 	CHECK_SIZE(after.available, 8 * PAGE);
 	atomic_store(&fake.host.budget.charged, 8 * PAGE - 1);
-	after = hm_memory_load_sample(&fake.host);
+	after = hm_memory_load_now(&fake.host);
 	CHECK_SIZE(after.available, 1);
 	CHECK_U32(after.per_cent, 99);
 	atomic_store(&fake.host.budget.charged, 0);

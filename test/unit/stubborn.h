@@ -154,12 +154,15 @@ static inline void stubborn_begin_at(uintptr_t low, uintptr_t high)
 	stubborn.low = low;
 	stubborn.high = high;
 	stubborn_real = hm_system;
-	hm_system = (struct hm_system_calls){
-		stubborn_map,          stubborn_unmap, stubborn_protect,
-		stubborn_advise,       stubborn_name,  stubborn_open,
-		stubborn_read,         stubborn_close, stubborn_control,
-		stubborn_real.barrier,
-	};
+	hm_system.map = stubborn_map;
+	hm_system.unmap = stubborn_unmap;
+	hm_system.protect = stubborn_protect;
+	hm_system.advise = stubborn_advise;
+	hm_system.name = stubborn_name;
+	hm_system.open = stubborn_open;
+	hm_system.read = stubborn_read;
+	hm_system.close = stubborn_close;
+	hm_system.control = stubborn_control;
 	errno = ERRNO;
 }
 

@@ -1,0 +1,473 @@
+/*
+ * Loops, by libuv: on a thread of our own or as a part of the program's.
+ *
+ * libuv aborts the process where its loop cannot have the memory or the first file descriptors
+ * that it needs.  A library must not, so both are tried for beforehand: as many descriptors as a
+ * loop takes are opened and closed again, and so is a block of its size.  What another thread
+ * takes in that moment is beyond that.
+ *
+ * Where there are none, a thread of our own can do without libuv: it sleeps on a word.  So
+ * time and budgets are watched even where nothing can be opened.
+ *
+ * Waking is a write to an event file.  libuv's own way of it aborts when the handle has been
+ * closed meanwhile, and a request that is about to wake must not wait for whoever stops the
+ * loop; the event file stays open until the loop is freed.
+ *
+ * Handles on the program's loop do not keep it running, and belong to libuv until it has closed
+ * them, which takes a turn of that loop: so the record is freed by whoever comes last, the
+ * owner or libuv.
+ *
+ * In a fork child a loop shares its kernel objects with the parent, and its books may have
+ * been in the middle of a change.  So nothing of it is touched there: what can be named is
+ * closed, the rest is kept in a list and never used.
+ *
+ * Locks: none.  All fields but those that hm_loop_wake and hm_loop_stop use belong to the
+ * loop's thread.
+ */
+#include "loop.h"
+#include "check.h"
+#include "container.h"
+#include "lock.h"
+#include "system.h"
+#include "thread.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <uv.h>
+
+/* What uv_loop_init opens, and two for what follows. */
+#define FILES_OF_A_LOOP 8U
+/* Bytes; more than it and its handles allocate at a time. */
+#define BLOCK_OF_A_LOOP ((size_t)64 << 10)
+
+enum watch_phase {
+	WATCH_FREE,
+	WATCH_OPEN,
+	WATCH_CLOSING,
+};
+
+struct watch {
+	uv_poll_t poll;
+	enum watch_phase phase;
+};
+
+struct hm_loop {
+	struct hm_loop_client client;
+	uv_loop_t *uv; /* our own, the program's, or NULL: a thread without one */
+	uv_loop_t own_uv;
+	uv_timer_t timer;
+	uv_poll_t wake_watch;
+	struct watch watches[HM_LOOP_FILES];
+	unsigned open;  /* handles that libuv has not let go */
+	bool closed;    /* all of them have been told to */
+	bool freed;     /* by its owner */
+	bool lost;      /* in a fork child: libuv must not touch what it has open */
+	uint64_t sleep; /* ms, of a thread without libuv */
+
+	bool has_thread;
+	struct hm_thread thread;
+	int wake;                /* the event file, or -1 */
+	_Atomic uint32_t turns;  /* moves with each wake, where there is none */
+	_Atomic uint32_t ending; /* it has been stopped */
+	struct hm_loop *next_lost;
+};
+
+static HM_THREAD_LOCAL struct hm_loop *own; /* of this thread */
+static struct hm_loop *lost;                /* in a fork child */
+
+/* ---- Beginning ---- */
+
+static bool has_files(void)
+{
+	int files[FILES_OF_A_LOOP];
+	unsigned count = 0;
+
+	while (count < FILES_OF_A_LOOP) {
+		files[count] = hm_system.open("/dev/null", O_RDONLY | O_CLOEXEC);
+		if (files[count] < 0)
+			break;
+		count++;
+	}
+	for (unsigned i = 0; i < count; i++)
+		(void)hm_system.close(files[i]);
+	return count == FILES_OF_A_LOOP;
+}
+
+static bool has_memory(int file)
+{
+	/* Its table of files has two words for each number. */
+	void *block = malloc(BLOCK_OF_A_LOOP + (size_t)file * 4 * sizeof(void *));
+	bool any = block != NULL;
+
+	free(block);
+	return any;
+}
+
+static void free_record(struct hm_loop *loop)
+{
+	if (loop->wake >= 0)
+		(void)hm_system.close(loop->wake);
+	free(loop);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct hm_loop *loop = handle->data;
+
+	for (unsigned i = 0; i < HM_LOOP_FILES; i++) {
+		if (handle == (uv_handle_t *)&loop->watches[i].poll)
+			loop->watches[i].phase = WATCH_FREE;
+	}
+	loop->open--;
+	/* Of a loop of our own the thread does it. */
+	if (loop->open == 0 && loop->freed && !loop->has_thread)
+		free_record(loop);
+}
+
+static void close_handle(uv_handle_t *handle)
+{
+	if (!uv_is_closing(handle))
+		uv_close(handle, on_closed);
+}
+
+static void close_all(struct hm_loop *loop)
+{
+	if (loop->closed)
+		return;
+	loop->closed = true;
+	close_handle((uv_handle_t *)&loop->timer);
+	close_handle((uv_handle_t *)&loop->wake_watch);
+	for (unsigned i = 0; i < HM_LOOP_FILES; i++)
+		hm_loop_unwatch(loop, i);
+}
+
+static void take_turn(struct hm_loop *loop, bool woken)
+{
+	if (atomic_load(&loop->ending) == 0)
+		loop->client.turn(loop->client.state, woken);
+	/* It may have been stopped by that. */
+	if (atomic_load(&loop->ending) != 0 && loop->has_thread)
+		close_all(loop);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	take_turn(timer->data, false);
+}
+
+static void on_wake(uv_poll_t *poll, int status, int events)
+{
+	struct hm_loop *loop = poll->data;
+	uint64_t count;
+
+	(void)status;
+	(void)events;
+	(void)hm_system.read(loop->wake, &count, sizeof(count));
+	take_turn(loop, true);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+	struct hm_loop *loop = poll->data;
+	struct watch *watch = hm_container_of(poll, struct watch, poll);
+
+	(void)status;
+	(void)events;
+	if (atomic_load(&loop->ending) == 0)
+		loop->client.ready(loop->client.state, (unsigned)(watch - loop->watches));
+	if (atomic_load(&loop->ending) != 0 && loop->has_thread)
+		close_all(loop);
+}
+
+/* The timer, and what wakes it. */
+static bool open_handles(struct hm_loop *loop)
+{
+	loop->timer.data = loop;
+	loop->wake_watch.data = loop;
+	/* Neither of the first two can fail. */
+	(void)uv_timer_init(loop->uv, &loop->timer);
+	loop->open = 1;
+	if (uv_poll_init(loop->uv, &loop->wake_watch, loop->wake) != 0)
+		return false;
+	loop->open = 2;
+	if (loop->uv == &loop->own_uv)
+		return uv_poll_start(&loop->wake_watch, UV_READABLE, on_wake) == 0;
+	uv_unref((uv_handle_t *)&loop->timer);
+	uv_unref((uv_handle_t *)&loop->wake_watch);
+	return uv_poll_start(&loop->wake_watch, UV_READABLE, on_wake) == 0;
+}
+
+/* ---- A thread of our own ---- */
+
+/* false: it is as before, and there is no libuv for it. */
+static bool begin_own(struct hm_loop *loop)
+{
+	if (!has_files() || !has_memory(0))
+		return false;
+	loop->wake = hm_system.event(EFD_CLOEXEC | EFD_NONBLOCK);
+	if (loop->wake < 0)
+		return false;
+	if (uv_loop_init(&loop->own_uv) == 0) {
+		loop->uv = &loop->own_uv;
+		if (has_memory(loop->wake) && open_handles(loop))
+			return true;
+		if (loop->open == 2)
+			close_handle((uv_handle_t *)&loop->wake_watch);
+		close_handle((uv_handle_t *)&loop->timer);
+		(void)uv_run(loop->uv, UV_RUN_DEFAULT);
+		(void)uv_loop_close(loop->uv);
+		loop->uv = NULL;
+	}
+	(void)hm_system.close(loop->wake);
+	loop->wake = -1;
+	return false;
+}
+
+static void sleep_and_turn(struct hm_loop *loop)
+{
+	uint32_t turns = 0;
+	bool woken;
+
+	while (atomic_load(&loop->ending) == 0) {
+		if (loop->sleep == UINT64_MAX)
+			hm_word_wait(&loop->turns, turns);
+		else if (loop->sleep != 0)
+			hm_word_wait_for(&loop->turns, turns, loop->sleep);
+		woken = atomic_load(&loop->turns) != turns;
+		turns = atomic_load(&loop->turns);
+		loop->sleep = UINT64_MAX;
+		if (atomic_load(&loop->ending) == 0)
+			loop->client.turn(loop->client.state, woken);
+	}
+}
+
+static void *run(void *argument)
+{
+	struct hm_loop *loop = argument;
+
+	own = loop;
+	if (loop->uv == NULL) {
+		sleep_and_turn(loop);
+	} else {
+		(void)uv_run(loop->uv, UV_RUN_DEFAULT);
+		if (loop->lost)
+			return NULL;
+		(void)uv_loop_close(loop->uv);
+	}
+	if (loop->freed)
+		free_record(loop);
+	return NULL;
+}
+
+static HRESULT start_own(struct hm_loop *loop)
+{
+	HRESULT hr;
+
+	(void)begin_own(loop);
+	loop->has_thread = true;
+	hr = hm_thread_start(&loop->thread, "hostmem", run, loop);
+	if (SUCCEEDED(hr))
+		return hr;
+	if (loop->uv != NULL) {
+		close_all(loop);
+		(void)uv_run(loop->uv, UV_RUN_DEFAULT);
+		(void)uv_loop_close(loop->uv);
+	}
+	free_record(loop);
+	return hr;
+}
+
+/* ---- The program's loop ---- */
+
+static HRESULT start_on(struct hm_loop *loop, uv_loop_t *program)
+{
+	loop->wake = hm_system.event(EFD_CLOEXEC | EFD_NONBLOCK);
+	if (loop->wake < 0 || !has_memory(loop->wake)) {
+		HRESULT hr =
+			loop->wake < 0 && errno != ENOMEM
+				? HOSTMEM_HRESULT_FROM_WIN32(ERROR_TOO_MANY_OPEN_FILES)
+				: E_OUTOFMEMORY;
+
+		free_record(loop);
+		return hr;
+	}
+	loop->uv = program;
+	if (open_handles(loop))
+		return S_OK;
+	loop->freed = true;
+	if (loop->open == 2)
+		close_handle((uv_handle_t *)&loop->wake_watch);
+	close_handle((uv_handle_t *)&loop->timer);
+	return E_OUTOFMEMORY;
+}
+
+HRESULT hm_loop_start(const struct hm_loop_client *client, struct uv_loop_s *program,
+		      struct hm_loop **out)
+{
+	int kept = errno;
+	struct hm_loop *loop = calloc(1, sizeof(*loop));
+	HRESULT hr = E_OUTOFMEMORY;
+
+	*out = NULL;
+	if (loop != NULL) {
+		loop->client = *client;
+		loop->wake = -1;
+		loop->sleep = UINT64_MAX;
+		hr = program != NULL ? start_on(loop, program) : start_own(loop);
+		if (SUCCEEDED(hr))
+			*out = loop;
+	}
+	errno = kept;
+	return hr;
+}
+
+/* ---- While it runs ---- */
+
+void hm_loop_wake(struct hm_loop *loop)
+{
+	const uint64_t one = 1;
+	int kept = errno;
+
+	if (loop->wake >= 0) {
+		/* A count that is full has woken already. */
+		(void)hm_system.write(loop->wake, &one, sizeof(one));
+	} else {
+		atomic_fetch_add(&loop->turns, 1);
+		hm_word_wake_all(&loop->turns);
+	}
+	errno = kept;
+}
+
+bool hm_loop_is_own_thread(const struct hm_loop *loop)
+{
+	return !loop->has_thread || own == loop;
+}
+
+void hm_loop_set_timer(struct hm_loop *loop, uint64_t ms)
+{
+	loop->sleep = ms;
+	if (loop->uv == NULL || loop->closed)
+		return;
+	if (ms == UINT64_MAX) {
+		(void)uv_timer_stop(&loop->timer);
+		return;
+	}
+	/* What it takes for now is when this turn began. */
+	uv_update_time(loop->uv);
+	(void)uv_timer_start(&loop->timer, on_timer, ms, 0);
+}
+
+bool hm_loop_is_free(const struct hm_loop *loop, unsigned slot)
+{
+	return loop->watches[slot].phase == WATCH_FREE;
+}
+
+HRESULT hm_loop_watch(struct hm_loop *loop, unsigned slot, int file,
+		      enum hm_loop_news news)
+{
+	struct watch *watch = &loop->watches[slot];
+	int error;
+
+	hm_assert(watch->phase == WATCH_FREE);
+	if (loop->uv == NULL || loop->closed)
+		return HOSTMEM_HRESULT_FROM_WIN32(ERROR_TOO_MANY_OPEN_FILES);
+	if (!has_memory(file))
+		return E_OUTOFMEMORY;
+	watch->poll.data = loop;
+	error = uv_poll_init(loop->uv, &watch->poll, file);
+	if (error != 0)
+		return error == UV_ENOMEM
+			       ? E_OUTOFMEMORY
+			       : HOSTMEM_HRESULT_FROM_WIN32(ERROR_NOT_SUPPORTED);
+	loop->open++;
+	watch->phase = WATCH_OPEN;
+	uv_unref((uv_handle_t *)&watch->poll);
+	/* Kernel files for which something exceptional counts are readable at any time. */
+	(void)uv_poll_start(&watch->poll,
+			    news == HM_NEWS_EXCEPTIONAL ? UV_PRIORITIZED : UV_READABLE,
+			    on_ready);
+	return S_OK;
+}
+
+void hm_loop_unwatch(struct hm_loop *loop, unsigned slot)
+{
+	struct watch *watch = &loop->watches[slot];
+
+	if (watch->phase != WATCH_OPEN || loop->lost)
+		return;
+	watch->phase = WATCH_CLOSING;
+	uv_close((uv_handle_t *)&watch->poll, on_closed);
+}
+
+/* ---- The end ---- */
+
+void hm_loop_stop(struct hm_loop *loop)
+{
+	if (atomic_exchange(&loop->ending, 1) != 0)
+		return;
+	if (!loop->has_thread) {
+		close_all(loop);
+		return;
+	}
+	if (own == loop)
+		return;
+	hm_loop_wake(loop);
+	hm_thread_join(&loop->thread);
+	loop->has_thread = false;
+}
+
+void hm_loop_free(struct hm_loop *loop)
+{
+	hm_assert(atomic_load(&loop->ending) != 0);
+	if (loop->has_thread && own == loop) {
+		hm_thread_detach_self();
+		loop->freed = true;
+		return;
+	}
+	/* It has stopped itself. */
+	if (loop->has_thread) {
+		hm_thread_join(&loop->thread);
+		loop->has_thread = false;
+	}
+	loop->freed = true;
+	if (loop->open == 0)
+		free_record(loop);
+}
+
+/* What is written to the parent's event file wakes the parent, and what is read from it is
+ * taken from him. */
+static void renew_wake(struct hm_loop *loop)
+{
+	int fresh = hm_system.event(EFD_CLOEXEC | EFD_NONBLOCK);
+
+	if (fresh < 0 || dup3(fresh, loop->wake, O_CLOEXEC) < 0) {
+		(void)hm_system.close(loop->wake);
+		loop->wake = -1;
+	}
+	if (fresh >= 0)
+		(void)hm_system.close(fresh);
+}
+
+void hm_loop_after_fork(struct hm_loop *loop, struct hm_loop **out)
+{
+	*out = loop;
+	if (!loop->has_thread) {
+		renew_wake(loop);
+		return;
+	}
+	if (loop->uv != NULL) {
+		(void)hm_system.close(uv_backend_fd(loop->uv));
+		(void)hm_system.close(loop->wake);
+	}
+	/* If this is its thread, it comes back from what has forked, and ends. */
+	atomic_store(&loop->ending, 1);
+	loop->closed = loop->lost = true;
+	if (own == loop && loop->uv != NULL)
+		uv_stop(loop->uv);
+	loop->next_lost = lost;
+	lost = loop;
+	*out = NULL;
+}
