@@ -78,6 +78,7 @@ unit_tests = \
 	%D%/unit/places_threads \
 	%D%/unit/places_window \
 	%D%/unit/pressure \
+	%D%/unit/pressure_random \
 	%D%/unit/protect \
 	%D%/unit/protection \
 	%D%/unit/query \
@@ -503,6 +504,7 @@ noinst_HEADERS += \
 	%D%/unit/map.h \
 	%D%/unit/other.h \
 	%D%/unit/plot.h \
+	%D%/unit/pressure.h \
 	%D%/unit/rules.h \
 	%D%/unit/spans.h \
 	%D%/unit/stubborn.h \
