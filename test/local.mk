@@ -78,6 +78,7 @@ unit_tests = \
 	%D%/unit/places_threads \
 	%D%/unit/places_window \
 	%D%/unit/pressure \
+	%D%/unit/pressure_noise \
 	%D%/unit/pressure_random \
 	%D%/unit/protect \
 	%D%/unit/protection \
@@ -484,6 +485,7 @@ noinst_HEADERS += \
 	%D%/fault/scenarios.h \
 	%D%/fault/scene.h \
 	%D%/heap.h \
+	%D%/pressure_noise.h \
 	%D%/proc.h \
 	%D%/stress/blocks.h \
 	%D%/stress/compare.h \

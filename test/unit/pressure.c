@@ -1,6 +1,6 @@
 /*
  * The classifier: scripted histories, step by step.  What every history keeps to is in
- * pressure_random.c.
+ * pressure_random.c, what noise comes to in pressure_noise.c.
  */
 #include "pressure.h"
 
