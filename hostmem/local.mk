@@ -1,4 +1,4 @@
-## The library and the host module.
+## The library, the host module and the command.
 
 rules_sources = \
 	%D%/announce.c \
@@ -238,6 +238,33 @@ hostmem_module_la_LDFLAGS = \
 	-export-symbols-regex '^DllGetClassObject$$' \
 	-module \
 	-shared
+
+## All of the command but its main, for the tests that look at what it prints.
+noinst_LTLIBRARIES += libhostmem-cli.la
+libhostmem_cli_la_SOURCES = \
+	%D%/cli/command.c \
+	%D%/cli/command.h \
+	%D%/cli/display.c \
+	%D%/cli/display.h \
+	%D%/cli/info.c \
+	%D%/cli/info.h \
+	%D%/cli/infojson.c \
+	%D%/cli/infotext.c \
+	%D%/cli/infowords.c \
+	%D%/cli/json.c \
+	%D%/cli/json.h \
+	%D%/cli/utf8.c \
+	%D%/cli/utf8.h
+libhostmem_cli_la_LDFLAGS =
+
+## Installed, so the run path is libtool's business.
+bin_PROGRAMS += %D%/cli/hostmem
+hostmem_cli_hostmem_SOURCES = %D%/cli/main.c
+hostmem_cli_hostmem_LDADD = libhostmem-cli.la libhostmem.la
+hostmem_cli_hostmem_LDFLAGS = $(hardening)
+dist_man_MANS += \
+	%D%/cli/hostmem-info.1 \
+	%D%/cli/hostmem.1
 
 EXTRA_DIST += \
 	%D%/DIFFERENCES.md \

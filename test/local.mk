@@ -31,6 +31,7 @@ unit_tests = \
 	%D%/unit/committing \
 	%D%/unit/committing_apart \
 	%D%/unit/directory \
+	%D%/unit/display \
 	%D%/unit/events \
 	%D%/unit/extents \
 	%D%/unit/extents_random \
@@ -49,6 +50,10 @@ unit_tests = \
 	%D%/unit/heaplarge \
 	%D%/unit/heappages \
 	%D%/unit/host \
+	%D%/unit/infojson \
+	%D%/unit/infotext \
+	%D%/unit/infowords \
+	%D%/unit/json \
 	%D%/unit/largepages \
 	%D%/unit/lending \
 	%D%/unit/library \
@@ -105,10 +110,20 @@ unit_tests = \
 	%D%/unit/threadcaches \
 	%D%/unit/tidy \
 	%D%/unit/tidy_threads \
+	%D%/unit/utf8 \
 	%D%/unit/waiting \
 	%D%/unit/waiting_blocks \
 	%D%/unit/waiting_random
+test_unit_display_LDADD = $(cli_libraries)
+test_unit_infojson_LDADD = $(cli_libraries)
+test_unit_infotext_LDADD = $(cli_libraries)
+test_unit_infowords_LDADD = $(cli_libraries)
+test_unit_json_LDADD = $(cli_libraries)
 test_unit_slot_LDADD = libhostmem-jsrt-internal.la
+test_unit_utf8_LDADD = $(cli_libraries)
+
+## The command's own parts, on the library as a program has it.
+cli_libraries = libhostmem-cli.la libhostmem.la
 
 abi_programs = \
 	%D%/abi/codes \
@@ -347,6 +362,7 @@ test_stress_differential_SOURCES = \
 
 e2e_tests = \
 	%D%/e2e/cpython.sh \
+	%D%/e2e/info.sh \
 	%D%/e2e/install.sh \
 	%D%/e2e/lua.sh \
 	%D%/e2e/readme.sh \
@@ -507,6 +523,7 @@ noinst_HEADERS += \
 	%D%/unit/other.h \
 	%D%/unit/plot.h \
 	%D%/unit/pressure.h \
+	%D%/unit/printed.h \
 	%D%/unit/rules.h \
 	%D%/unit/spans.h \
 	%D%/unit/stubborn.h \

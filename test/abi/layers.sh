@@ -1,6 +1,7 @@
 #!/bin/sh
-# Includes point down only: com -> rules -> os -> abi.  System headers, and conditions on
-# system macros, stand in hostmem/os/ alone (abi/ may ask for _WIN32).  And no file of the
+# Includes point down only: com -> rules -> os -> abi; cli/, the command, is a program and
+# has abi/ only.  System headers stand in hostmem/os/ alone, and in the command; conditions
+# on system macros in hostmem/os/ alone (abi/ may ask for _WIN32).  And no file of the
 # project points at a place outside it.
 #
 # Each check is a function that prints what it finds in a tree; it is run on the project,
@@ -158,7 +159,7 @@ ways_out()
 sample()
 {
 	tree=$work/$1
-	mkdir -p "$tree/abi" "$tree/hostmem/com" "$tree/hostmem/os"
+	mkdir -p "$tree/abi" "$tree/hostmem/cli" "$tree/hostmem/com" "$tree/hostmem/os"
 	echo '#ifdef _WIN32' >"$tree/abi/hostmem.h"
 	echo '#include <windows.h>' >>"$tree/abi/hostmem.h"
 	echo '#endif' >>"$tree/abi/hostmem.h"
@@ -170,6 +171,9 @@ sample()
 		>"$tree/hostmem/regions.h"
 	printf '#include "../regions.h"\n#include "hostmem/os/pages.h"\n' \
 		>"$tree/hostmem/com/manager.c"
+	: >"$tree/hostmem/cli/info.h"
+	printf '#include "info.h"\n#include "abi/hostmem.h"\n#include <unistd.h>\n' \
+		>"$tree/hostmem/cli/main.c"
 }
 
 # good CHECK: finds nothing in a tree without faults.
@@ -197,6 +201,10 @@ bad quoted_includes hostmem/os/pages.c '#include "../regions.h"'
 bad quoted_includes hostmem/os/pages.c '# include "hostmem/com/manager.c"'
 bad quoted_includes abi/hostmem.h '#include "hostmem/os/pages.h"'
 bad quoted_includes hostmem/regions.h '#include "nowhere.h"'
+bad quoted_includes hostmem/cli/main.c '#include "hostmem/com/manager.c"'
+bad quoted_includes hostmem/cli/main.c '#include "../regions.h"'
+bad quoted_includes hostmem/cli/main.c '#include "hostmem/os/pages.h"'
+bad quoted_includes hostmem/com/manager.c '#include "../cli/info.h"'
 good system_headers
 bad system_headers hostmem/regions.h '#include <sys/mman.h>'
 bad system_headers hostmem/com/manager.c '#include <pthread.h>'
@@ -208,6 +216,7 @@ good system_conditions
 bad system_conditions hostmem/regions.h '#ifdef __linux__'
 bad system_conditions hostmem/com/manager.c '#if defined(_WIN32)'
 bad system_conditions hostmem/regions.h '# elif __APPLE__'
+bad system_conditions hostmem/cli/main.c '#ifdef __linux__'
 bad system_conditions abi/hostmem.h '#if defined(__linux__)'
 bad system_conditions hostmem/regions.h '#if 1 || \
 	defined(__FreeBSD__)'
@@ -222,7 +231,7 @@ report "the project has sources" "$work/log"
 quoted_includes "$srcdir" >"$work/log" 2>&1
 report "includes point down only" "$work/log"
 system_headers "$srcdir" >"$work/log" 2>&1
-report "system headers stand in hostmem/os only" "$work/log"
+report "system headers stand in hostmem/os and the command only" "$work/log"
 system_conditions "$srcdir" >"$work/log" 2>&1
 report "system conditions stand in hostmem/os only" "$work/log"
 ways_out "$srcdir" >"$work/log" 2>&1

@@ -2,7 +2,7 @@
 #
 # `make install` gives what a program in another folder needs: it finds hostmem with
 # pkg-config, compiles as C and as C++, links, runs, and loads the host module; the same
-# with hostmem-jsrt.  `make uninstall` leaves nothing.
+# with hostmem-jsrt.  The command runs from there.  `make uninstall` leaves nothing.
 
 set -u
 top_srcdir=${top_srcdir:-${srcdir:-.}}
@@ -119,6 +119,13 @@ END
 		-o "$folder/in-cplusplus" "$folder/example.cc"
 }
 
+finds_no_build_folder()
+{
+	LC_ALL=C readelf -d "$command" >"$folder/dynamic" &&
+		grep -q NEEDED "$folder/dynamic" &&
+		! grep -F "$(cd "$top_builddir" && pwd)/.libs" "$folder/dynamic"
+}
+
 # They call both libraries; that there are two is the business of hostmem-jsrt.pc.
 jsrt_in_c()
 {
@@ -210,6 +217,15 @@ if echo 'int main() {}' >"$folder/empty.cc" &&
 else
 	skip 'programs compile as C++17' 'no C++17 compiler'
 fi
+command=$(installed hostmem | grep '/bin/hostmem$')
+check 'the command is of the same version, wherever it is' \
+	[ "$(runs "$command" --version)" = "hostmem $(hostmem --modversion)" ]
+if command -v readelf >/dev/null; then
+	check 'it does not look for libraries where it was built' finds_no_build_folder
+else
+	skip 'it does not look for libraries where it was built' 'there is no readelf'
+fi
+check 'the manual is there' [ "$(installed 'hostmem*.1' | wc -l)" = 2 ]
 check 'make uninstall' make_in_build uninstall
 check 'nothing is left' [ -z "$(find "$tree" ! -type d)" ]
 echo "1..$count"
