@@ -355,29 +355,38 @@ static uint64_t until_due(struct hm_host *host, uint64_t left)
 	return due > now ? due - now : 0;
 }
 
-static void look(struct hm_host *host, bool by_monitor)
+static void look_and_repeat_locked(struct hm_host *host)
+{
+	look_locked(host);
+	hm_notify_repeat_locked(&host->notify, hm_clock_now(&host->clock));
+}
+
+void hm_availability_look(struct hm_host *host)
 {
 	/* Shutdown has said the last thing that there is to know. */
 	if (FAILED(hm_host_check(host)))
 		return;
 	lock(host);
-	/* Under the lock: in virtual time nothing happens that the simulation does not do. */
-	if (!by_monitor || !hm_clock_is_virtual(&host->clock)) {
-		look_locked(host);
-		hm_notify_repeat_locked(&host->notify, hm_clock_now(&host->clock));
-	}
+	look_and_repeat_locked(host);
 	unlock(host);
 	hm_notify_flush(host);
 }
 
-void hm_availability_look(struct hm_host *host)
+bool hm_availability_watch(struct hm_host *host)
 {
-	look(host, false);
-}
+	bool due_before, due;
 
-void hm_availability_watch(struct hm_host *host)
-{
-	look(host, true);
+	/* Shutdown waits for the monitor before it says the last thing. */
+	if (FAILED(hm_host_check(host)))
+		return false;
+	lock(host);
+	due_before = hm_notify_is_due(host);
+	/* Under the lock: in virtual time nothing happens that the simulation does not do. */
+	if (!hm_clock_is_virtual(&host->clock))
+		look_and_repeat_locked(host);
+	due = hm_notify_is_due(host);
+	unlock(host);
+	return due && !due_before;
 }
 
 HRESULT hm_availability_advance(struct hm_host *host, uint32_t ms)

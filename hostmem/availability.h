@@ -39,8 +39,12 @@ void hm_availability_init(struct hm_availability *availability);
  * whoever has learned that they have changed, or that something is due.  The host is held.
  */
 void hm_availability_look(struct hm_host *host);
-/* The same for the monitor, which does nothing while time is virtual. */
-void hm_availability_watch(struct hm_host *host);
+/*
+ * Judges them and tells nothing, for the monitor: while time is virtual it does nothing.  The
+ * host's memory is there.  true: there is something to tell, and nothing was before; what was
+ * is told by whoever found it.
+ */
+bool hm_availability_watch(struct hm_host *host);
 /* ms until somebody should look again, since something is due then by time alone, or a shortage
  * may be over; UINT64_MAX: nothing is, or time is virtual. */
 uint64_t hm_availability_due(struct hm_host *host);

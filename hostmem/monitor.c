@@ -22,8 +22,9 @@
  * While the host's time is virtual the system's figures are read, for GetMemoryLoad, but not
  * judged: what a simulation does is not to depend on the machine.
  *
- * Locks: none of its own.  A turn holds the host, so that a callback may release the last
- * reference; if it has ended meanwhile, there is no turn.
+ * Locks: none of its own.  A look does not hold the host: whoever holds it is waited for by
+ * who closes the gate, and a look changes nothing.  The host's end waits for the loop's thread
+ * instead.  Only to tell something takes a hold.
  */
 #include "monitor.h"
 #include "host.h"
@@ -167,23 +168,34 @@ static uint64_t next_look(struct hm_host *host, const struct look *look)
 	return due < ms ? due : ms;
 }
 
-static void take_turn(struct hm_host *host)
+/* The host is held from here on, since whoever is told may give it up. */
+static void tell(struct hm_host *host, struct hm_loop *loop, const struct look *look)
 {
-	struct hm_loop *loop = atomic_load(&host->monitor.loop);
 	struct hm_delivery delivery;
-	struct look look;
 
 	if (!hm_notify_try_enter(&delivery, host))
 		return;
+	hm_notify_flush(host);
+	/* In a fork child this is not the loop any more; it has been told so. */
+	hm_loop_set_timer(loop, next_look(host, look));
+	hm_notify_leave(&delivery);
+}
+
+static void take_turn(struct hm_host *host)
+{
+	struct hm_loop *loop = atomic_load(&host->monitor.loop);
+	struct look look;
+	bool due;
+
 	if (host->monitor.forked)
 		hm_watching_close(host, loop);
-	if (atomic_load(&host->monitor.wanted) != 0) {
-		read_figures(host, &look);
-		hm_availability_watch(host);
-		/* In a fork child this is not the loop any more; it has been told so. */
-		hm_loop_set_timer(loop, next_look(host, &look));
-	}
-	hm_notify_leave(&delivery);
+	if (atomic_load(&host->monitor.wanted) == 0)
+		return;
+	read_figures(host, &look);
+	due = hm_availability_watch(host);
+	hm_loop_set_timer(loop, next_look(host, &look));
+	if (due)
+		tell(host, loop, &look);
 }
 
 static void on_turn(void *state, bool woken)

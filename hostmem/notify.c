@@ -232,6 +232,11 @@ static void give_back(struct hm_host *host)
 	hm_request_close(&request);
 }
 
+bool hm_notify_is_due(const struct hm_host *host)
+{
+	return atomic_load(&host->notify.due) != 0;
+}
+
 void hm_notify_flush(struct hm_host *host)
 {
 	struct hm_delivery delivery;

@@ -67,6 +67,9 @@ void hm_notify_leave(struct hm_delivery *delivery);
  */
 void hm_notify_flush(struct hm_host *host);
 
+/* Whether there is something to tell. */
+bool hm_notify_is_due(const struct hm_host *host);
+
 /* Says what is to be known from now on; telling it takes a flush.  The lock is held. */
 void hm_notify_set_locked(struct hm_notify *notify, EMemoryAvailable value);
 

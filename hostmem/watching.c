@@ -16,6 +16,7 @@
  * No locks.
  */
 #include "watching.h"
+#include "calls.h"
 #include "host.h"
 #include "os/loop.h"
 #include "os/sources.h"
@@ -47,13 +48,29 @@ static uint64_t mix_text(uint64_t sum, const char *text)
 
 /* ---- Slots ---- */
 
+/* No fork in between: the child would close whatever has that number then. */
+static void close_watched(struct hm_watched *watched)
+{
+	hm_calls_enter();
+	hm_source_close(watched->file);
+	watched->file = -1;
+	hm_calls_leave();
+}
+
+static void close_figures(struct hm_monitor *monitor)
+{
+	hm_calls_enter();
+	hm_meminfo_close(&monitor->meminfo);
+	monitor->open = false;
+	hm_calls_leave();
+}
+
 static void let_go(struct hm_loop *loop, struct hm_watched *watched, unsigned slot)
 {
 	if (watched->file < 0)
 		return;
 	hm_loop_unwatch(loop, slot);
-	hm_source_close(watched->file);
-	watched->file = -1;
+	close_watched(watched);
 }
 
 static void let_go_of(struct hm_monitor *monitor, struct hm_loop *loop,
@@ -229,9 +246,11 @@ void hm_watching_open(struct hm_host *host, const struct hm_pressure_rules *rule
 				 .marks = hm_watching_mix_rules(rules) };
 
 	if (monitor->open)
-		hm_meminfo_close(&monitor->meminfo);
+		close_figures(monitor);
+	hm_calls_enter();
 	hm_meminfo_open(&monitor->meminfo, see_group, &groups);
 	monitor->open = true;
+	hm_calls_leave();
 	monitor->opened_at = now;
 	atomic_store(&monitor->results[HostMemSourceBudget], S_OK);
 	atomic_store(&monitor->results[HostMemSourceTimer], S_OK);
@@ -274,8 +293,11 @@ void hm_watching_close(struct hm_host *host, struct hm_loop *loop)
 
 	for (unsigned i = 0; i < HM_MONITOR_FILES; i++)
 		let_go(loop, &monitor->watched[i], i);
-	hm_watching_forget(monitor);
+	if (monitor->open)
+		close_figures(monitor);
 	hm_watching_set_results(monitor, S_FALSE);
+	monitor->forked = false;
+	monitor->marks = 0;
 }
 
 void hm_watching_forget(struct hm_monitor *monitor)
@@ -284,8 +306,7 @@ void hm_watching_forget(struct hm_monitor *monitor)
 		hm_source_close(monitor->watched[i].file);
 		monitor->watched[i].file = -1;
 	}
-	if (monitor->open)
-		hm_meminfo_close(&monitor->meminfo);
-	monitor->open = monitor->forked = false;
+	hm_meminfo_close(&monitor->meminfo);
+	monitor->open = false;
 	monitor->marks = 0;
 }

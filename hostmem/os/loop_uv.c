@@ -454,6 +454,14 @@ static void renew_wake(struct hm_loop *loop)
 void hm_loop_after_fork(struct hm_loop *loop, struct hm_loop **out)
 {
 	*out = loop;
+	if (atomic_load(&loop->ending) != 0) {
+		/* Its thread was about to end, and is gone. */
+		if (loop->has_thread && own != loop) {
+			loop->has_thread = false;
+			loop->open = 0;
+		}
+		return;
+	}
 	if (!loop->has_thread) {
 		renew_wake(loop);
 		return;
