@@ -181,7 +181,9 @@ static void see_group(void *state, const struct hm_memory_bound *group)
 static void set_result(const struct groups *groups, HostMemSource source,
 		       unsigned version, HRESULT result)
 {
-	if (groups->bounded[version] == 0)
+	if (groups->seen[version] == 0)
+		result = hm_source_try();
+	if (groups->bounded[version] == 0 && SUCCEEDED(result))
 		result = HOSTMEM_HRESULT_FROM_WIN32(groups->seen[version] != 0
 							    ? ERROR_NOT_FOUND
 							    : ERROR_NOT_SUPPORTED);

@@ -35,4 +35,7 @@ bool hm_source_take(int file);
 
 void hm_source_close(int file);
 
+/* Why nothing may be found where there is something: S_OK, or no file can be opened. */
+HRESULT hm_source_try(void);
+
 #endif

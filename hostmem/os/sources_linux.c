@@ -163,6 +163,15 @@ HRESULT hm_source_open_stalls(bool all, int *file)
 	return open_trigger("/proc/pressure", "memory", all, file);
 }
 
+HRESULT hm_source_try(void)
+{
+	int file;
+	HRESULT hr = open_at("/proc/self", "cgroup", O_RDONLY, &file);
+
+	hm_source_close(file);
+	return hr;
+}
+
 bool hm_source_take(int file)
 {
 	char buffer[256];

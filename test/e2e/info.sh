@@ -62,6 +62,8 @@ run()
 limited()
 {
 	(
+		# What make hands down counts, too.
+		exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
 		ulimit "$1" "$2" || exit 99
 		shift 2
 		LD_LIBRARY_PATH=$libraries
