@@ -8,6 +8,17 @@ samples_example_LDADD = libhostmem.la
 noinst_PROGRAMS += %D%/levels
 samples_levels_LDADD = libhostmem.la
 
+## What the monitor is for.
+noinst_PROGRAMS += %D%/pressure
+samples_pressure_SOURCES = \
+	%D%/pressure.c \
+	%D%/pressure_group.h \
+	%D%/pressure_heard.h \
+	%D%/pressure_watch.h \
+	%D%/sample.h \
+	%D%/sample_report.h
+samples_pressure_LDADD = libhostmem.la
+
 if HAVE_PYTHON
 noinst_PROGRAMS += %D%/cpython
 endif

@@ -64,13 +64,13 @@ SAMPLE_FORMAT static inline bool sample_check(bool holds, const char *format, ..
 	return holds;
 }
 
-/* What was committed when, as a drawing of SAMPLE_ROWS lines. */
-static inline void sample_draw(const struct sample *s)
+/* What was committed when, as a drawing of SAMPLE_ROWS lines; the peak is its height. */
+static inline void sample_draw(const struct sample *s, const char *title)
 {
 	static const char plain[] = " ...:::##";
 	bool utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
 
-	printf("\nCommitted bytes over the run\n");
+	printf("\n%s\n", title);
 	for (int row = SAMPLE_ROWS - 1; row >= 0; row--) {
 		const char *label = row == SAMPLE_ROWS - 1 ? sample_size(s->peak) : "";
 
@@ -255,7 +255,7 @@ static inline void sample_report(struct sample *s)
 		sample_row("the limit", -1, (int64_t)budget.cbLimit);
 	sample_row("the whole process, resident, at its peak", -1,
 		   (int64_t)process.ru_maxrss * 1024);
-	sample_draw(s);
+	sample_draw(s, "Committed bytes over the run");
 }
 
 /* What was heard against what was asked, and both against the host's account. */
