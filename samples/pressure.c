@@ -36,7 +36,7 @@ enum {
 
 static struct {
 	bool without_host, fast;
-	unsigned rounds;
+	unsigned long rounds;
 } options = { .rounds = 3 };
 
 static struct watch watch;  /* the parent's, but for the clock */
@@ -202,7 +202,7 @@ static bool read_options(int argc, char **argv)
 		} else if (strcmp(argv[i], "--fast") == 0) {
 			options.fast = true;
 		} else if (strcmp(argv[i], "--rounds") == 0 && ++i < argc) {
-			options.rounds = (unsigned)strtoul(argv[i], &end, 10);
+			options.rounds = strtoul(argv[i], &end, 10);
 			if (*end != '\0' || options.rounds < 1 || options.rounds > 100)
 				return false;
 		} else {
@@ -214,6 +214,7 @@ static bool read_options(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	const char *why;
 	int status;
 
 	if (argc == 2 && strcmp(argv[1], "--help") == 0)
@@ -221,14 +222,17 @@ int main(int argc, char **argv)
 	if (!read_options(argc, argv))
 		return usage(2);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (!watch_open(&watch, LIMIT)) {
-		fputs("pressure: no control group with a limit can be made here\n",
-		      stderr);
+	why = watch_open(&watch, LIMIT);
+	if (why != NULL) {
+		fprintf(stderr, "pressure: %s\n", why);
 		return NO_GROUP;
 	}
-	printf("A cache in a control group of 256 MiB, %s%s\n\n",
-	       options.without_host ? "without a host" : "its pages from hostmem ",
-	       options.without_host ? "" : HostMemVersion());
+	if (options.without_host)
+		puts("A cache in a control group of 256 MiB, without a host");
+	else
+		printf("A cache in a control group of 256 MiB, its pages from hostmem "
+		       "%s\n\n",
+		       HostMemVersion());
 	status = run();
 	watch_close(&watch);
 	return status;

@@ -31,6 +31,8 @@ struct group {
 	uint64_t limit;   /* bytes */
 };
 
+#define GROUP_ROOM ((uint64_t)512 << 20) /* bytes that are to be free outside of it */
+
 enum group_file {
 	GROUP_LIMIT,
 	GROUP_LIMIT_WITH_SWAP, /* of version 2: that of the swap alone */
@@ -139,18 +141,35 @@ static inline BOOL HOSTMEM_CALL group_try(void *state, const HostMemBound *bound
 	return ++group->tried < 2;
 }
 
-/* false: no group can be made here. */
-static inline bool group_make(struct group *group, uint64_t limit)
+/* Nobody else is to be killed for it, and only the group is to be short of memory. */
+static inline BOOL HOSTMEM_CALL group_see_room(void *state, const HostMemBound *bound)
+{
+	bool *scarce = state;
+
+	if (bound->cbLimit != UINT64_MAX &&
+	    (bound->kind == HostMemBoundMachine || bound->kind == HostMemBoundGroup))
+		*scarce |= bound->cbUsed + GROUP_ROOM > bound->cbLimit / 4 * 3;
+	return !*scarce;
+}
+
+/* NULL, or why there is none. */
+static inline const char *group_make(struct group *group, uint64_t limit)
 {
 	IHostMemoryMonitor *monitor;
+	bool scarce = false;
 
 	memset(group, 0, sizeof(*group));
 	group->limit = limit;
 	if (FAILED(HostMemCreate(NULL, &IID_IHostMemoryMonitor, (void **)&monitor)))
-		return false;
-	(void)IHostMemoryMonitor_WalkBounds(monitor, group_try, group);
+		return "no host";
+	(void)IHostMemoryMonitor_WalkBounds(monitor, group_see_room, &scarce);
+	if (!scarce)
+		(void)IHostMemoryMonitor_WalkBounds(monitor, group_try, group);
 	(void)IHostMemoryMonitor_Release(monitor);
-	return group->version != 0;
+	if (scarce)
+		return "too little memory is free here";
+	return group->version != 0 ? NULL
+				   : "no control group with a limit can be made here";
 }
 
 /* The calling process, and what it allocates from now on. */

@@ -27,8 +27,8 @@ static inline void watch_note_signal(int number)
 	watch_signal = number;
 }
 
-/* false: no group can be made here. */
-static inline bool watch_open(struct watch *watch, uint64_t limit)
+/* NULL, or why it cannot be. */
+static inline const char *watch_open(struct watch *watch, uint64_t limit)
 {
 	static const int signals[] = { SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM };
 	const struct sigaction note = { .sa_handler = watch_note_signal };
@@ -77,6 +77,8 @@ static inline void watch_draw_notes(const struct sample *picture,
 	char marks[SAMPLE_COLUMNS + 1];
 	unsigned count = heard->count;
 
+	if (count == 0)
+		return;
 	memset(marks, ' ', sizeof(marks));
 	for (unsigned i = count > HEARD_NOTES ? count - HEARD_NOTES : 0; i < count; i++) {
 		const struct heard_note *note = &heard->notes[i % HEARD_NOTES];
@@ -86,8 +88,7 @@ static inline void watch_draw_notes(const struct sample *picture,
 			marks[column] = " LNH"[note->what];
 	}
 	marks[picture->columns] = '\0';
-	if (count != 0)
-		printf("  %12s  %s\n", "was told", marks);
+	printf("  %12s  %s\n", "was told", marks);
 }
 
 /* Prints how it went; returns 0 if the program lived to its end. */
@@ -112,9 +113,9 @@ static inline int watch_report(struct watch *watch, int status, const struct hea
 		       WTERMSIG(status));
 	else
 		fputs(WEXITSTATUS(status) == 0 ? "lived" : "failed", stdout);
-	printf(" at %.2f s; at the peak %.1f of %.1f MiB; told Low %u times, Neutral %u "
-	       "times\n",
-	       sample_seconds(picture), peak / mib, (double)watch->group.limit / mib,
+	printf(" at %.2f s; at the peak %.1f of %.1f MiB", sample_seconds(picture),
+	       peak / mib, (double)watch->group.limit / mib);
+	printf("; told Low %u times, Neutral %u times\n",
 	       heard_times(heard, eMemoryAvailableLow),
 	       heard_times(heard, eMemoryAvailableNeutral));
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
