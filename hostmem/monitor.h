@@ -32,9 +32,11 @@ enum hm_monitor_place {
 /* A file that is watched. */
 struct hm_watched {
 	HostMemSource source;
-	int file;       /* -1: this one is not in use */
-	uint64_t since; /* ms: when the second began in which calls are counted */
-	unsigned calls; /* in that second */
+	int file;         /* -1: this one is not in use */
+	uint64_t since;   /* ms: when the second began in which calls are counted */
+	unsigned calls;   /* in that second */
+	bool called;      /* ever */
+	uint64_t stalled; /* us, of all tasks, when it was opened */
 };
 
 /* As many as a loop watches. */

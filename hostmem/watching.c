@@ -103,6 +103,8 @@ static HRESULT watch(struct hm_monitor *monitor, HostMemSource source, int file,
 		.source = source,
 		.file = file,
 		.since = hm_thread_now(),
+		.stalled = source == HostMemSourceAllStalled ? hm_source_stalled(file)
+							     : 0,
 	};
 	return S_OK;
 }
@@ -266,6 +268,20 @@ void hm_watching_open(struct hm_host *host, const struct hm_pressure_rules *rule
 	watch_stalls(monitor, HostMemSourceAllStalled);
 }
 
+/*
+ * The first time, and for a process without privileges, Linux compares with the beginning of
+ * the machine instead of that of the watch: after the least stall it calls, if there ever were
+ * 100 ms.  That is no reason to be short of memory for 4 s.
+ */
+static bool is_true_stall(struct hm_watched *watched)
+{
+	bool first = !watched->called;
+
+	watched->called = true;
+	return !first ||
+	       hm_source_stalled(watched->file) - watched->stalled >= HM_SOURCE_STALL_US;
+}
+
 void hm_watching_take(struct hm_host *host, unsigned slot)
 {
 	struct hm_monitor *monitor = &host->monitor;
@@ -281,7 +297,7 @@ void hm_watching_take(struct hm_host *host, unsigned slot)
 		watched->since = now;
 		watched->calls = 0;
 	}
-	if (alive && watched->source == HostMemSourceAllStalled)
+	if (alive && watched->source == HostMemSourceAllStalled && is_true_stall(watched))
 		atomic_store(&monitor->stalled, 1);
 	if (alive && ++watched->calls < MOST_CALLS)
 		return;

@@ -28,6 +28,11 @@ HRESULT hm_source_open_events(const char *path, int *file);
  * memory, or all of them did; of the group of version 2 in which this process is, or of the
  * machine. */
 HRESULT hm_source_open_stalls(bool all, int *file);
+#define HM_SOURCE_STALL_US 100000U
+
+/* us for which all tasks have stood still since the machine or the group began, by such a
+ * file; 0: it does not say. */
+uint64_t hm_source_stalled(int file);
 
 /* The event is taken, so that it does not come again.  false: the file is of no use any
  * more. */

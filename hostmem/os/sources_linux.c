@@ -22,6 +22,7 @@
  */
 #include "sources.h"
 #include "cgroups.h"
+#include "lines.h"
 #include "system.h"
 
 #include <errno.h>
@@ -170,6 +171,30 @@ HRESULT hm_source_try(void)
 
 	hm_source_close(file);
 	return hr;
+}
+
+/* "full avg10=0.00 avg60=0.00 avg300=0.00 total=878767" */
+static bool look_for_total(void *state, const char *line, size_t length)
+{
+	static const char all[] = "full ", total[] = " total=";
+	const size_t key = sizeof(total) - 1;
+	uint64_t *us = state;
+
+	if (length < sizeof(all) - 1 || memcmp(line, all, sizeof(all) - 1) != 0)
+		return false;
+	for (size_t i = 0; i + key < length; i++) {
+		if (memcmp(line + i, total, key) == 0)
+			*us = hm_cgroup_parse_bytes(line + i + key, length - i - key);
+	}
+	return true;
+}
+
+uint64_t hm_source_stalled(int file)
+{
+	uint64_t us = 0;
+
+	(void)hm_lines_visit_file(file, look_for_total, &us);
+	return us == UINT64_MAX ? 0 : us;
 }
 
 bool hm_source_take(int file)
