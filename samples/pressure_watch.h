@@ -115,9 +115,11 @@ static inline int watch_report(struct watch *watch, int status, const struct hea
 		fputs(WEXITSTATUS(status) == 0 ? "lived" : "failed", stdout);
 	printf(" at %.2f s; at the peak %.1f of %.1f MiB", sample_seconds(picture),
 	       peak / mib, (double)watch->group.limit / mib);
-	printf("; told Low %u times, Neutral %u times\n",
-	       heard_times(heard, eMemoryAvailableLow),
-	       heard_times(heard, eMemoryAvailableNeutral));
+	if (heard->count != 0)
+		printf("; told Low %u times, Neutral %u times",
+		       heard_times(heard, eMemoryAvailableLow),
+		       heard_times(heard, eMemoryAvailableNeutral));
+	putchar('\n');
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
 }
 
