@@ -7,8 +7,9 @@
  * by thresholds, and changes go to the callback, see memnotify.h.
  *
  * Each thing that can wake the monitor is a source.  A source that cannot be had is left
- * out, and so is one whose file fails, or that calls 50 times within a second; what it
- * would have told is then found when the monitor looks by itself, HostMemSourceTimer.
+ * out, and so is one whose file fails, or (but for HostMemSourceGroupUsage) that calls 50
+ * times within a second; what it would have told is then found when the monitor looks by
+ * itself, HostMemSourceTimer.
  */
 #ifndef HOSTMEM_HOSTMONITOR_H
 #define HOSTMEM_HOSTMONITOR_H

@@ -17,7 +17,8 @@
  * since a process may be moved to another group, and what could not be had is tried again.
  *
  * A file that has failed calls for ever, and so does one of a group that was removed; libuv
- * tells of neither.  So whoever calls too often is left out, whatever the reason.
+ * tells of neither.  So a file that calls too often is left out, whatever the reason; but for
+ * the eventfd of usages, which cannot do that.
  *
  * While the host's time is virtual the system's figures are read, for GetMemoryLoad, but not
  * judged: what a simulation does is not to depend on the machine.

@@ -22,7 +22,12 @@
 #include "os/sources.h"
 #include "os/thread.h"
 
-/* In one second; then a source is left out. */
+/*
+ * In one second; then a source is left out.  Not so that of a group's usage: it is an eventfd,
+ * which has nothing to tell once it has been read, and a program whose usage wavers about a
+ * threshold makes hundreds of calls a second.  Each costs a look; without them the next that
+ * comes in time is the timer, and that is too late for who fills 1 GiB a second.
+ */
 #define MOST_CALLS 50U
 
 _Static_assert(HM_MONITOR_FILES == HM_LOOP_FILES, "one slot each");
@@ -299,7 +304,8 @@ void hm_watching_take(struct hm_host *host, unsigned slot)
 	}
 	if (alive && watched->source == HostMemSourceAllStalled && is_true_stall(watched))
 		atomic_store(&monitor->stalled, 1);
-	if (alive && ++watched->calls < MOST_CALLS)
+	if (alive &&
+	    (watched->source == HostMemSourceGroupUsage || ++watched->calls < MOST_CALLS))
 		return;
 	atomic_store(&monitor->results[watched->source], E_ABORT);
 	let_go(atomic_load(&monitor->loop), watched, slot);

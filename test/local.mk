@@ -114,7 +114,8 @@ unit_tests = \
 	%D%/unit/waiting \
 	%D%/unit/waiting_blocks \
 	%D%/unit/waiting_random \
-	%D%/unit/watching_stalls
+	%D%/unit/watching_stalls \
+	%D%/unit/watching_usage
 test_unit_display_LDADD = $(cli_libraries)
 test_unit_infojson_LDADD = $(cli_libraries)
 test_unit_infotext_LDADD = $(cli_libraries)
