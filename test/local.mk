@@ -59,6 +59,7 @@ unit_tests = \
 	%D%/unit/library \
 	%D%/unit/lines \
 	%D%/unit/lock \
+	%D%/unit/loop_fork \
 	%D%/unit/mapping \
 	%D%/unit/mappings \
 	%D%/unit/mappings_parse \
@@ -522,6 +523,7 @@ noinst_HEADERS += \
 	%D%/unit/files.h \
 	%D%/unit/heaps.h \
 	%D%/unit/kernel.h \
+	%D%/unit/loops.h \
 	%D%/unit/map.h \
 	%D%/unit/other.h \
 	%D%/unit/plot.h \

@@ -19,7 +19,8 @@
  *
  * In a fork child a loop shares its kernel objects with the parent, and its books may have
  * been in the middle of a change.  So nothing of it is touched there: what can be named is
- * closed, the rest is kept in a list and never used.
+ * closed, the rest is kept in a list and never used.  If it was the loop's own thread that has
+ * forked, it must not go back into libuv, which aborts where its files are gone: it jumps.
  *
  * Locks: none.  All fields but those that hm_loop_wake and hm_loop_stop use belong to the
  * loop's thread.
@@ -33,6 +34,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <setjmp.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -69,6 +71,7 @@ struct hm_loop {
 
 	bool has_thread;
 	struct hm_thread thread;
+	jmp_buf before;          /* it went into libuv */
 	int wake;                /* the event file, or -1 */
 	_Atomic uint32_t turns;  /* moves with each wake, where there is none */
 	_Atomic uint32_t ending; /* it has been stopped */
@@ -144,13 +147,20 @@ static void close_all(struct hm_loop *loop)
 		hm_loop_unwatch(loop, i);
 }
 
+/* It may have been stopped by its client, or have become that of a fork child. */
+static void see_to_the_end(struct hm_loop *loop)
+{
+	if (loop->lost)
+		longjmp(loop->before, 1);
+	if (atomic_load(&loop->ending) != 0 && loop->has_thread)
+		close_all(loop);
+}
+
 static void take_turn(struct hm_loop *loop, bool woken)
 {
 	if (atomic_load(&loop->ending) == 0)
 		loop->client.turn(loop->client.state, woken);
-	/* It may have been stopped by that. */
-	if (atomic_load(&loop->ending) != 0 && loop->has_thread)
-		close_all(loop);
+	see_to_the_end(loop);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -178,8 +188,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 	(void)events;
 	if (atomic_load(&loop->ending) == 0)
 		loop->client.ready(loop->client.state, (unsigned)(watch - loop->watches));
-	if (atomic_load(&loop->ending) != 0 && loop->has_thread)
-		close_all(loop);
+	see_to_the_end(loop);
 }
 
 /* The timer, and what wakes it. */
@@ -251,10 +260,8 @@ static void *run(void *argument)
 	own = loop;
 	if (loop->uv == NULL) {
 		sleep_and_turn(loop);
-	} else {
+	} else if (setjmp(loop->before) == 0) {
 		(void)uv_run(loop->uv, UV_RUN_DEFAULT);
-		if (loop->lost)
-			return NULL;
 		(void)uv_loop_close(loop->uv);
 	}
 	if (loop->freed)
@@ -473,8 +480,6 @@ void hm_loop_after_fork(struct hm_loop *loop, struct hm_loop **out)
 	/* If this is its thread, it comes back from what has forked, and ends. */
 	atomic_store(&loop->ending, 1);
 	loop->closed = loop->lost = true;
-	if (own == loop && loop->uv != NULL)
-		uv_stop(loop->uv);
 	loop->next_lost = lost;
 	lost = loop;
 	*out = NULL;
