@@ -59,6 +59,7 @@ unit_tests = \
 	%D%/unit/library \
 	%D%/unit/lines \
 	%D%/unit/lock \
+	%D%/unit/loop \
 	%D%/unit/loop_fork \
 	%D%/unit/mapping \
 	%D%/unit/mappings \
@@ -420,6 +421,7 @@ threaded_tests = \
 	%D%/unit/heap_threads \
 	%D%/unit/host \
 	%D%/unit/lock \
+	%D%/unit/loop \
 	%D%/unit/mappings \
 	%D%/unit/metadata \
 	%D%/unit/notify \
