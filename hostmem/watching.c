@@ -124,7 +124,7 @@ static bool is_left_out(const struct hm_monitor *monitor, HostMemSource source)
 struct groups {
 	struct hm_monitor *monitor;
 	const struct hm_pressure_rules *rules;
-	uint64_t marks;        /* what there is to watch, in one number */
+	uint64_t marks;        /* what there is, and what to watch, in one number */
 	unsigned seen[3];      /* how many of each version there are */
 	unsigned bounded[3];   /* and of these with a limit */
 	bool watches;          /* them, and does not only count */
@@ -172,6 +172,7 @@ static void see_group(void *state, const struct hm_memory_bound *group)
 	if (group->kind != HM_BOUND_GROUP)
 		return;
 	groups->seen[group->version]++;
+	groups->marks = hm_watching_mix(groups->marks, group->version);
 	if (group->limit == UINT64_MAX)
 		return;
 	groups->bounded[group->version]++;
@@ -179,10 +180,10 @@ static void see_group(void *state, const struct hm_memory_bound *group)
 					group->limit);
 	if (!groups->watches)
 		return;
-	if (group->version == 1)
-		add_thresholds(groups, group);
-	else
+	if (group->version == 2)
 		watch_events(groups, group);
+	else if (groups->usage >= 0)
+		add_thresholds(groups, group);
 }
 
 static void set_result(const struct groups *groups, HostMemSource source,
@@ -195,6 +196,13 @@ static void set_result(const struct groups *groups, HostMemSource source,
 							    ? ERROR_NOT_FOUND
 							    : ERROR_NOT_SUPPORTED);
 	atomic_store(&groups->monitor->results[source], result);
+}
+
+/* Whether there are groups that could not be watched, or not any more. */
+static bool are_left_out(const struct groups *groups, HostMemSource source,
+			 unsigned version)
+{
+	return groups->bounded[version] != 0 && is_left_out(groups->monitor, source);
 }
 
 /* Looks up where the groups are once more; that they have changed in between is rare, and
@@ -264,8 +272,8 @@ void hm_watching_open(struct hm_host *host, const struct hm_pressure_rules *rule
 	atomic_store(&monitor->results[HostMemSourceBudget], S_OK);
 	atomic_store(&monitor->results[HostMemSourceTimer], S_OK);
 	if (groups.marks != monitor->marks ||
-	    is_left_out(monitor, HostMemSourceGroupUsage) ||
-	    is_left_out(monitor, HostMemSourceGroupEvents)) {
+	    are_left_out(&groups, HostMemSourceGroupUsage, 1) ||
+	    are_left_out(&groups, HostMemSourceGroupEvents, 2)) {
 		monitor->marks = groups.marks;
 		watch_groups(monitor, rules, groups.bounded[1] != 0);
 	}

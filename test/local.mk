@@ -116,6 +116,7 @@ unit_tests = \
 	%D%/unit/waiting \
 	%D%/unit/waiting_blocks \
 	%D%/unit/waiting_random \
+	%D%/unit/watching \
 	%D%/unit/watching_stalls \
 	%D%/unit/watching_usage
 test_unit_display_LDADD = $(cli_libraries)
@@ -523,6 +524,7 @@ noinst_HEADERS += \
 	%D%/unit/caches.h \
 	%D%/unit/fake.h \
 	%D%/unit/files.h \
+	%D%/unit/groups.h \
 	%D%/unit/heaps.h \
 	%D%/unit/kernel.h \
 	%D%/unit/loops.h \
@@ -534,7 +536,8 @@ noinst_HEADERS += \
 	%D%/unit/rules.h \
 	%D%/unit/spans.h \
 	%D%/unit/stubborn.h \
-	%D%/unit/tree.h
+	%D%/unit/tree.h \
+	%D%/unit/watcher.h
 EXTRA_DIST += \
 	$(abi_scripts) \
 	$(e2e_tests) \
