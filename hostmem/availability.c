@@ -112,7 +112,8 @@ static struct hm_pressure_figures figures_of(const struct hm_host *host,
 		return figures;
 	if (fresh != NULL)
 		seen = *fresh;
-	figures.known = fresh != NULL || hm_monitor_figures(&host->monitor, &seen);
+	figures.known = (fresh != NULL || hm_monitor_figures(&host->monitor, &seen)) &&
+			hm_memory_load_is_known(&seen);
 	if (figures.known) {
 		figures.load = seen.per_cent;
 		figures.available = seen.available;

@@ -1,6 +1,7 @@
 #ifndef HOSTMEM_MEMORYLOAD_H
 #define HOSTMEM_MEMORYLOAD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,13 @@ struct hm_memory_load {
 
 /* No bound at all. */
 struct hm_memory_load hm_memory_load_none(void);
+
+/* Whether there is a bound.  Of a system where nothing can be read nobody knows how full it is;
+ * that does not make it empty. */
+static inline bool hm_memory_load_is_known(const struct hm_memory_load *load)
+{
+	return load->available != SIZE_MAX;
+}
 
 /* One more bound; more may be used than it allows. */
 void hm_memory_load_add(struct hm_memory_load *load, uint64_t limit, uint64_t used);

@@ -156,7 +156,7 @@ static void read_figures(struct hm_host *host, struct look *look)
 		hm_watching_open(host, &look->rules, now);
 	}
 	monitor->limits = look->limits;
-	publish(monitor, &look->load);
+	publish(monitor, hm_memory_load_is_known(&look->load) ? &look->load : NULL);
 }
 
 /* ms until the next look. */

@@ -104,7 +104,7 @@ void hm_monitor_destroy(struct hm_host *host);
 void hm_monitor_after_fork(struct hm_host *host);
 
 /* What the system's figures were when it looked last, at most a second ago; false: it does
- * not run.  Any thread, never waits. */
+ * not run, or could read none.  Any thread, never waits. */
 bool hm_monitor_figures(const struct hm_monitor *monitor, struct hm_memory_load *load);
 
 void hm_monitor_source(const struct hm_host *host, HostMemSource source,

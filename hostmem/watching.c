@@ -19,6 +19,7 @@
 #include "calls.h"
 #include "host.h"
 #include "os/loop.h"
+#include "os/size.h"
 #include "os/sources.h"
 #include "os/thread.h"
 
@@ -141,8 +142,8 @@ static void add_thresholds(struct groups *groups, const struct hm_memory_bound *
 		hundredth * rules->low_load,
 		hundredth * rules->calm_load,
 		hundredth * rules->neutral_load,
-		limit - hm_pressure_scarce(rules, limit),
-		limit - hm_pressure_enough(rules, limit),
+		limit - hm_min(limit, hm_pressure_scarce(rules, limit)),
+		limit - hm_min(limit, hm_pressure_enough(rules, limit)),
 	};
 
 	for (unsigned i = 0; i < sizeof(at) / sizeof(at[0]); i++) {

@@ -70,6 +70,7 @@ unit_tests = \
 	%D%/unit/memory_guards \
 	%D%/unit/memoryload \
 	%D%/unit/metadata \
+	%D%/unit/monitor \
 	%D%/unit/notify \
 	%D%/unit/notify_delivery \
 	%D%/unit/notify_threads \
