@@ -324,11 +324,15 @@ forwarding_module_la_LDFLAGS = \
 
 fault_tests = \
 	%D%/fault/half_done \
+	%D%/fault/monitor_sweep \
 	%D%/fault/sweep
 test_fault_half_done_SOURCES = \
 	%D%/fault/half_done.c \
 	%D%/fault/refusing.c \
 	%D%/fault/scene.c
+test_fault_monitor_sweep_SOURCES = \
+	%D%/fault/monitor_sweep.c \
+	%D%/fault/refusing.c
 test_fault_sweep_SOURCES = \
 	%D%/fault/refusing.c \
 	%D%/fault/scenarios.c \
