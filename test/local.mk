@@ -60,6 +60,7 @@ unit_tests = \
 	%D%/unit/lines \
 	%D%/unit/lock \
 	%D%/unit/loop \
+	%D%/unit/loop_apart \
 	%D%/unit/loop_fork \
 	%D%/unit/mapping \
 	%D%/unit/mappings \
@@ -428,6 +429,7 @@ threaded_tests = \
 	%D%/unit/host \
 	%D%/unit/lock \
 	%D%/unit/loop \
+	%D%/unit/loop_apart \
 	%D%/unit/mappings \
 	%D%/unit/metadata \
 	%D%/unit/notify \
