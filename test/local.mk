@@ -107,6 +107,7 @@ unit_tests = \
 	%D%/unit/retained_random \
 	%D%/unit/shelf \
 	%D%/unit/slot \
+	%D%/unit/sources \
 	%D%/unit/spans \
 	%D%/unit/spans_marks \
 	%D%/unit/spans_random \
