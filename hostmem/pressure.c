@@ -76,22 +76,30 @@ static bool has_lasted(uint64_t begun, uint32_t ms, uint64_t now)
 	return begun != HM_PRESSURE_NEVER && now - begun >= ms;
 }
 
+/* The least of the whole that is so many per cent of it, without a product that may
+ * overflow. */
+static uint64_t least(uint32_t per_cent, uint64_t whole)
+{
+	return whole / 100 * per_cent + (whole % 100 * per_cent + 99) / 100;
+}
+
 uint32_t hm_per_cent(uint64_t part, uint64_t whole)
 {
-	uint64_t result;
+	uint32_t result;
 
 	if (part >= whole)
 		return 100;
-	/* No product overflows; where the whole is so large the divisor is exact enough. */
-	result = whole > UINT64_MAX / 100 ? part / (whole / 100) : part * 100 / whole;
-	return result > 100 ? 100 : (uint32_t)result;
+	if (whole <= UINT64_MAX / 100)
+		return (uint32_t)(part * 100 / whole);
+	/* No product overflows; it is one too many at most. */
+	result = (uint32_t)(part / (whole / 100));
+	return part < least(result, whole) ? result - 1 : result;
 }
 
 /* The most of the whole that is less than so many per cent of it. */
 static size_t less_than(uint32_t per_cent, size_t whole)
 {
-	/* Without a product that may overflow. */
-	size_t part = whole / 100 * per_cent + (whole % 100 * per_cent + 99) / 100;
+	size_t part = least(per_cent, whole);
 
 	return part == 0 ? 0 : part - 1;
 }
@@ -148,8 +156,12 @@ size_t hm_pressure_lacks(const struct hm_pressure_rules *rules,
 			 const struct hm_pressure_figures *figures)
 {
 	size_t enough = hm_pressure_enough(rules, figures->total);
+	size_t scarce = hm_pressure_scarce(rules, figures->total);
 	size_t most = figures->soft_limit, lacks = 0;
 
+	/* Both may be the same, and then it has to be more. */
+	if (enough <= scarce && scarce != SIZE_MAX)
+		enough = scarce + 1;
 	if (figures->limit != SIZE_MAX &&
 	    less_than(rules->calm_load, figures->limit) < most)
 		most = less_than(rules->calm_load, figures->limit);

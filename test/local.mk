@@ -87,6 +87,7 @@ unit_tests = \
 	%D%/unit/places_threads \
 	%D%/unit/places_window \
 	%D%/unit/pressure \
+	%D%/unit/pressure_charge \
 	%D%/unit/pressure_noise \
 	%D%/unit/pressure_random \
 	%D%/unit/protect \
