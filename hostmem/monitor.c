@@ -253,9 +253,11 @@ void hm_monitor_start(struct hm_host *host)
 		hm_monitor_wake(host);
 	}
 	atomic_store(&monitor->starting, 0);
-	/* Shutdown may not have seen it. */
-	if (FAILED(hm_host_check(host)))
+	/* Shutdown may not have seen it, or not that it is wanted. */
+	if (FAILED(hm_host_check(host))) {
 		hm_monitor_stop(host);
+		atomic_store(&monitor->wanted, 0);
+	}
 }
 
 void hm_monitor_wake(struct hm_host *host)

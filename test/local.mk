@@ -72,6 +72,7 @@ unit_tests = \
 	%D%/unit/memoryload \
 	%D%/unit/metadata \
 	%D%/unit/monitor \
+	%D%/unit/monitor_threads \
 	%D%/unit/notify \
 	%D%/unit/notify_delivery \
 	%D%/unit/notify_threads \
@@ -434,6 +435,7 @@ threaded_tests = \
 	%D%/unit/loop_apart \
 	%D%/unit/mappings \
 	%D%/unit/metadata \
+	%D%/unit/monitor_threads \
 	%D%/unit/notify \
 	%D%/unit/notify_threads \
 	%D%/unit/places_threads \
