@@ -212,10 +212,83 @@ static void many_threads_together_never_pass_the_limit(void)
 	CHECK(shared.peak != 0 && shared.peak <= LIMIT);
 }
 
+/* ---- The alarm ---- */
+
+enum { CHARGERS = 3, CHARGES = 3000 };
+
+static _Atomic unsigned alarms, charging;
+
+/* As requests do: what is charged is there before the alarm is looked at. */
+static void *charge_and_ring(void *unused)
+{
+	(void)pthread_barrier_wait(&start);
+	for (unsigned i = 0; i < CHARGES; i++) {
+		hm_budget_charge(&shared, 1);
+		if (hm_budget_takes_alarm(&shared))
+			atomic_fetch_add(&alarms, 1);
+	}
+	atomic_fetch_sub(&charging, 1);
+	return unused;
+}
+
+/* As the monitor does: the alarm is set before what is charged is looked at, and again when it
+ * was taken.  How often it was set. */
+static unsigned set_alarms(void)
+{
+	unsigned set = 0;
+
+	while (atomic_load(&charging) != 0) {
+		/* What is charged now: the next byte rings. */
+		atomic_store(&shared.alarm, atomic_load(&shared.charged));
+		set++;
+		if (hm_budget_takes_alarm(&shared))
+			atomic_fetch_add(&alarms, 1);
+		while (atomic_load(&alarms) < set && atomic_load(&charging) != 0)
+			sched_yield();
+	}
+	return set;
+}
+
+static void each_alarm_that_is_passed_is_taken_by_one(void)
+{
+	pthread_t threads[CHARGERS];
+	unsigned set;
+
+	shared_init(figures(SIZE_MAX, SIZE_MAX, 0));
+	atomic_store(&alarms, 0);
+	atomic_store(&charging, CHARGERS);
+	CHECK_INT(pthread_barrier_init(&start, NULL, CHARGERS + 1), 0);
+	for (size_t i = 0; i < CHARGERS; i++)
+		CHECK_INT(pthread_create(&threads[i], NULL, charge_and_ring, NULL), 0);
+	(void)pthread_barrier_wait(&start);
+	set = set_alarms();
+	for (size_t i = 0; i < CHARGERS; i++)
+		CHECK_INT(pthread_join(threads[i], NULL), 0);
+	CHECK_INT(pthread_barrier_destroy(&start), 0);
+	/* None was passed and not taken, and none was taken twice. */
+	CHECK(!hm_budget_takes_alarm(&shared));
+	CHECK_U32(alarms + (shared.alarm != SIZE_MAX), set);
+}
+
+static void an_alarm_is_passed_by_more_than_what_it_says(void)
+{
+	shared_init(figures(SIZE_MAX, SIZE_MAX, 0));
+	hm_budget_charge(&shared, 100);
+	CHECK(!hm_budget_takes_alarm(&shared));
+	atomic_store(&shared.alarm, 100);
+	CHECK(!hm_budget_takes_alarm(&shared));
+	hm_budget_charge(&shared, 1);
+	CHECK(hm_budget_takes_alarm(&shared));
+	CHECK(!hm_budget_takes_alarm(&shared));
+	CHECK_SIZE(shared.alarm, SIZE_MAX);
+}
+
 int main(void)
 {
 	TAP_RUN(nobody_is_judged_by_half_of_each_of_two_budgets);
 	TAP_RUN(a_request_is_not_answered_in_the_middle_of_a_replacement);
 	TAP_RUN(many_threads_together_never_pass_the_limit);
+	TAP_RUN(an_alarm_is_passed_by_more_than_what_it_says);
+	TAP_RUN(each_alarm_that_is_passed_is_taken_by_one);
 	return tap_done();
 }

@@ -68,6 +68,30 @@ static void a_call_in_flight_outlives_the_references(void)
 	CHECK_SIZE(hm_metadata_in_use(), fake.in_use);
 }
 
+static void a_host_that_has_ended_is_not_held_any_more(void)
+{
+	fake_host_init(&fake);
+	CHECK(hm_host_try_hold(host));
+	CHECK_U32(hm_host_holds(host), 1);
+	CHECK_U32(hm_host_release(host), 0);
+	/* Somebody is still there. */
+	CHECK(hm_host_try_hold(host));
+	hm_host_drop(host);
+	CHECK_U32(fake.destroyed, 0);
+	/* The one who ends it waits for what may come meanwhile. */
+	atomic_store(&host->holds, 0);
+	CHECK(!hm_host_try_hold(host));
+	atomic_store(&host->holds, 0x80000000U);
+	CHECK(!hm_host_try_hold(host));
+	CHECK_U32(host->holds, 0x80000000U);
+	atomic_store(&host->holds, 0x80000001U);
+	CHECK(hm_host_try_hold(host));
+	CHECK_U32(host->holds, 0x80000002U);
+	atomic_store(&host->holds, 1);
+	hm_host_drop(host);
+	CHECK_U32(fake.destroyed, 1);
+}
+
 static void an_impossible_answer_puts_it_out_of_use(void)
 {
 	static const struct {
@@ -314,6 +338,7 @@ int main(void)
 	TAP_RUN(references_are_counted_and_the_last_one_ends_it);
 	TAP_RUN(a_count_at_its_top_stays_there);
 	TAP_RUN(a_call_in_flight_outlives_the_references);
+	TAP_RUN(a_host_that_has_ended_is_not_held_any_more);
 	TAP_RUN(an_impossible_answer_puts_it_out_of_use);
 	TAP_RUN(a_host_is_shut_down_once);
 	TAP_RUN(shutting_down_waits_for_other_threads);
