@@ -72,6 +72,7 @@ unit_tests = \
 	%D%/unit/memoryload \
 	%D%/unit/metadata \
 	%D%/unit/monitor \
+	%D%/unit/monitor_fork \
 	%D%/unit/monitor_threads \
 	%D%/unit/notify \
 	%D%/unit/notify_delivery \
