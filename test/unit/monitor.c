@@ -215,7 +215,7 @@ static void places_that_make_no_sense_are_no_groups(void)
 		{ "4:memory:/..\n", 0 },
 		{ "4:memory:a/b\n", 0 },
 		{ "memory:/a/b\n", 0 },
-		{ "4:memory:/a\0/b\n", 17 },
+		{ "4:memory:/a\0/b\n", 15 },
 		{ "4:memory:", 0 },
 		{ "\n\n\n", 0 },
 		{ "x:memory", 0 },
