@@ -1,10 +1,11 @@
-## The benchmarks: built and run by `make bench` only, one of them by `make bench-heap` or
-## `make bench-pages`.  BENCH picks rows, which `bench` knows one of only: quick.  BENCHFLAGS
+## The benchmarks: built and run by `make bench` only, one of them by `make bench-heap`,
+## `make bench-pages` or `make bench-pressure`.  BENCH picks rows, which `bench` knows one of only: quick.  BENCHFLAGS
 ## are options; `make bench-heap BENCHFLAGS=--help` lists both.
 
 EXTRA_PROGRAMS = \
 	%D%/heap \
-	%D%/pages
+	%D%/pages \
+	%D%/pressure
 test_bench_heap_SOURCES = \
 	%D%/allocator.c \
 	%D%/allocator.h \
@@ -69,18 +70,58 @@ test_bench_pages_SOURCES = \
 	%D%/verdict.h
 ## One row needs lines of the library that are not exported.
 test_bench_pages_LDADD = libhostmem.la libhostmem-internal.la -lm
+test_bench_pressure_SOURCES = \
+	%D%/allocations.c \
+	%D%/allocations.h \
+	%D%/apart.c \
+	%D%/apart.h \
+	%D%/crossings.c \
+	%D%/crossings.h \
+	%D%/crossings_other.c \
+	%D%/crossings_ours.c \
+	%D%/idle.c \
+	%D%/idle.h \
+	%D%/latency.c \
+	%D%/latency.h \
+	%D%/listener.c \
+	%D%/listener.h \
+	%D%/loads.c \
+	%D%/loads.h \
+	%D%/machine.c \
+	%D%/machine.h \
+	%D%/measure.c \
+	%D%/measure.h \
+	%D%/options.c \
+	%D%/options.h \
+	%D%/pressure.c \
+	%D%/pressurereport.c \
+	%D%/pressurereport.h \
+	%D%/process.c \
+	%D%/process.h \
+	%D%/table.c \
+	%D%/table.h \
+	%D%/verdict.c \
+	%D%/verdict.h \
+	%D%/wavering.c \
+	%D%/wavering.h
+## Likewise; others have a libuv loop of their own.
+test_bench_pressure_LDADD = libhostmem.la libhostmem-internal.la $(UV_LIBS) -lm
 
 CLEANFILES += \
 	$(EXTRA_PROGRAMS) \
 	%D%/heap.csv \
-	%D%/pages.csv
+	%D%/pages.csv \
+	%D%/pressure.csv
 
 ## One after the other, also with -j.
-bench: %D%/heap$(EXEEXT) %D%/pages$(EXEEXT)
+bench: %D%/heap$(EXEEXT) %D%/pages$(EXEEXT) %D%/pressure$(EXEEXT)
 	$(AM_V_at)%D%/pages$(EXEEXT) $(BENCHFLAGS) '$(BENCH)'
 	$(AM_V_at)%D%/heap$(EXEEXT) $(BENCHFLAGS) '$(BENCH)'
+	$(AM_V_at)%D%/pressure$(EXEEXT) $(BENCHFLAGS) '$(BENCH)'
 bench-heap: %D%/heap$(EXEEXT)
 	$(AM_V_at)%D%/heap$(EXEEXT) $(BENCHFLAGS) '$(BENCH)'
 bench-pages: %D%/pages$(EXEEXT)
 	$(AM_V_at)%D%/pages$(EXEEXT) $(BENCHFLAGS) '$(BENCH)'
-.PHONY: bench bench-heap bench-pages
+bench-pressure: %D%/pressure$(EXEEXT)
+	$(AM_V_at)%D%/pressure$(EXEEXT) $(BENCHFLAGS) '$(BENCH)'
+.PHONY: bench bench-heap bench-pages bench-pressure

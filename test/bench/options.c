@@ -23,11 +23,15 @@ static _Noreturn void help(void)
 	printf("usage: %s [--csv FILE] [--markdown] [--rounds N] [ROWS]\n\n%s\n"
 	       "  --csv FILE   where all figures go; else beside the program\n"
 	       "  --markdown   tables in Markdown\n"
-	       "  --rounds N   samples of each, an odd number; else %u\n"
-	       "  --help       this\n\n"
+	       "  --rounds N   samples of each, an odd number; else %u\n",
+	       program->name, program->about, program->rounds);
+	if (program->seconds != 0)
+		printf("  --seconds N  that what costs little is watched; else %u\n",
+		       program->seconds);
+	printf("  --help       this\n\n"
 	       "ROWS are names, parts of names or patterns with *, between commas; none\n"
 	       "means all.  The word `quick` among them: fewer samples%s.\n\n",
-	       program->name, program->about, program->rounds, program->quick);
+	       program->quick);
 	for (size_t i = 0; (name = program->row(i, &about)) != NULL; i++)
 		printf("  %-27s %s\n", name, about);
 	exit(0);
@@ -90,6 +94,17 @@ static unsigned rounds(const char *word)
 	return (unsigned)number;
 }
 
+static unsigned seconds(const char *word)
+{
+	char *end;
+	unsigned long number = strtoul(word, &end, 10);
+
+	if (*end != '\0' || number == 0 || number > 86400 || program->seconds == 0)
+		wrong("a number of seconds up to 86400 is wanted, where any is, not",
+		      word);
+	return (unsigned)number;
+}
+
 static void read_words(struct options *options, int count, char **words)
 {
 	static const struct option known[] = {
@@ -97,6 +112,7 @@ static void read_words(struct options *options, int count, char **words)
 		{ "help", no_argument, NULL, 'h' },
 		{ "markdown", no_argument, NULL, 'm' },
 		{ "rounds", required_argument, NULL, 'r' },
+		{ "seconds", required_argument, NULL, 's' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int option;
@@ -114,6 +130,9 @@ static void read_words(struct options *options, int count, char **words)
 			break;
 		case 'r':
 			options->plan.rounds = rounds(optarg);
+			break;
+		case 's':
+			options->seconds = seconds(optarg);
 			break;
 		default: /* getopt_long has said what is wrong */
 			exit(2);
@@ -145,6 +164,8 @@ void options_read(struct options *options, const struct options_program *of, int
 		options->csv = beside(words[0]);
 	if (options->plan.rounds == 0)
 		options->plan.rounds = options->quick ? of->quick_rounds : of->rounds;
+	if (options->seconds == 0)
+		options->seconds = options->quick ? of->quick_seconds : of->seconds;
 	options->plan.sample = options->quick ? 5e5 : 1.5e6;
 	for (size_t i = 0; options->all && i < OPTIONS_ROWS; i++)
 		options->wanted[i] = true;

@@ -16,6 +16,8 @@ struct options_program {
 	/* The row of that number and what it measures; NULL after the last. */
 	const char *(*row)(size_t index, const char **about);
 	unsigned rounds, quick_rounds; /* where --rounds does not say */
+	unsigned seconds,
+		quick_seconds; /* likewise --seconds; 0: there is no such option */
 };
 
 struct options {
@@ -26,6 +28,7 @@ struct options {
 	bool all;                  /* no row was named */
 	bool wanted[OPTIONS_ROWS]; /* rows that are named, or all */
 	struct measure_plan plan;
+	unsigned seconds; /* of what is watched for a time; 0: nothing is */
 };
 
 /* Ends the program after --help, and with status 2 and one line if it is wrong. */
