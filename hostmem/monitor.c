@@ -8,7 +8,9 @@
  *
  * The timer is the floor.  The less is left until memory is short, the sooner it comes: a
  * program can fill 6 GiB a second, so half of that much space is at least half of that time,
- * within 100 ms to 1 s.  That is earlyoom's rule.
+ * within 100 ms to 1 s.  That is earlyoom's rule.  If a group or a limit makes it come so soon,
+ * that is read, and the rest by its own measure, since the kernel writes these texts anew for
+ * each reading and its code is cold by then.
  *
  * The budget needs no timer: whoever charges beyond what may be charged without a change
  * (hm_budget_alarms) wakes the monitor when its request is over.
@@ -104,8 +106,9 @@ void hm_monitor_source(const struct hm_host *host, HostMemSource source,
 struct look {
 	struct hm_pressure_rules rules;
 	struct hm_memory_load load;
-	uint64_t room;   /* bytes until memory is short */
-	uint64_t limits; /* of the groups, and the thresholds, in one number */
+	uint64_t room;         /* bytes until memory is short */
+	uint64_t machine_room; /* the same of the machine alone */
+	uint64_t limits;       /* of the groups, and the thresholds, in one number */
 };
 
 static void add_bound(void *state, const struct hm_memory_bound *bound)
@@ -127,6 +130,8 @@ static void add_bound(void *state, const struct hm_memory_bound *bound)
 			       : 0;
 	if (left < look->room)
 		look->room = left;
+	if (bound->kind == HM_BOUND_MACHINE)
+		look->machine_room = left;
 }
 
 /* Figures that are gone may be elsewhere. */
@@ -137,25 +142,34 @@ static bool is_to_be_opened(const struct hm_monitor *monitor, bool whole, uint64
 	return now - monitor->opened_at >= (whole ? REOPEN_MS : LATEST_MS);
 }
 
-static void read_figures(struct hm_host *host, struct look *look)
+/* ms in which so many bytes are not filled, as far as that is worth a look. */
+static uint64_t time_for(uint64_t room)
+{
+	return hm_max(hm_min(room / BYTES_PER_MS, LATEST_MS), SOONEST_MS);
+}
+
+static void read_figures(struct hm_host *host, struct look *look, bool called)
 {
 	struct hm_monitor *monitor = &host->monitor;
 	uint64_t now = hm_thread_now();
-	bool whole = true;
+	bool anew = called || now >= monitor->all_due, whole = true;
 
 	hm_availability_get_rules(host, &look->rules);
 	for (unsigned i = 0; i < 2; i++) {
 		look->load = hm_memory_load_none();
-		look->room = UINT64_MAX;
+		look->room = look->machine_room = UINT64_MAX;
 		look->limits = hm_watching_mix_rules(&look->rules);
 		if (monitor->open)
-			whole = hm_meminfo_look(&monitor->meminfo, add_bound, look);
+			whole = hm_meminfo_look(&monitor->meminfo, anew, add_bound, look);
 		if (i != 0 || (!is_to_be_opened(monitor, whole, now) &&
 			       look->limits == monitor->limits))
 			break;
 		hm_watching_open(host, &look->rules, now);
 	}
 	monitor->limits = look->limits;
+	/* The timer that is to find it may be early by its clock. */
+	if (anew)
+		monitor->all_due = now + time_for(look->machine_room) - SOONEST_MS / 2;
 	publish(monitor, hm_memory_load_is_known(&look->load) ? &look->load : NULL);
 }
 
@@ -163,9 +177,8 @@ static void read_figures(struct hm_host *host, struct look *look)
 static uint64_t next_look(struct hm_host *host, const struct look *look)
 {
 	uint64_t due = hm_availability_due(host);
-	uint64_t ms = look->room / BYTES_PER_MS;
+	uint64_t ms = time_for(look->room);
 
-	ms = hm_max(hm_min(ms, LATEST_MS), SOONEST_MS);
 	return due < ms ? due : ms;
 }
 
@@ -182,7 +195,8 @@ static void tell(struct hm_host *host, struct hm_loop *loop, const struct look *
 	hm_notify_leave(&delivery);
 }
 
-static void take_turn(struct hm_host *host)
+/* `called`: something has told of it, and not only the timer. */
+static void take_turn(struct hm_host *host, bool called)
 {
 	struct hm_loop *loop = atomic_load(&host->monitor.loop);
 	struct look look;
@@ -192,7 +206,7 @@ static void take_turn(struct hm_host *host)
 		hm_watching_close(host, loop);
 	if (atomic_load(&host->monitor.wanted) == 0)
 		return;
-	read_figures(host, &look);
+	read_figures(host, &look, called);
 	due = hm_availability_watch(host);
 	hm_loop_set_timer(loop, next_look(host, &look));
 	if (due)
@@ -205,7 +219,7 @@ static void on_turn(void *state, bool woken)
 
 	if (!woken)
 		atomic_fetch_add(&host->monitor.calls[HostMemSourceTimer], 1);
-	take_turn(host);
+	take_turn(host, woken);
 }
 
 static void on_ready(void *state, unsigned slot)
@@ -214,7 +228,7 @@ static void on_ready(void *state, unsigned slot)
 
 	if (!host->monitor.forked)
 		hm_watching_take(host, slot);
-	take_turn(host);
+	take_turn(host, true);
 }
 
 /* ---- Beginning and end ---- */

@@ -30,6 +30,8 @@ struct hm_cgroup {
 	uint64_t used;  /* bytes; where there is a limit, without the page cache that goes
 			     first */
 	const char *path; /* its directory, until the visit returns */
+	uint64_t cache;   /* bytes: the page cache that was taken off ... */
+	uint64_t charged; /* ... from so many */
 	struct hm_cgroup_files files;
 	bool kept; /* set by who visits: the files are his now, and he closes them */
 };
@@ -43,9 +45,12 @@ void hm_cgroup_find(unsigned version, struct hm_cgroup_place *place);
 void hm_cgroup_walk(struct hm_cgroup_place *place,
 		    void (*visit)(void *state, struct hm_cgroup *group), void *state);
 
-/* Limit and use of a group as they are now; its version and files are given.  false: it does
- * not say, or is gone. */
-bool hm_cgroup_read(struct hm_cgroup *group);
+/*
+ * Limit and use of a group as they are now; its version and files are given.  false: it does
+ * not say, or is gone.  Not `anew`, of a group that was read before: no limit stays none, and
+ * the page cache is as it was, unless much else is charged.
+ */
+bool hm_cgroup_read(struct hm_cgroup *group, bool anew);
 void hm_cgroup_close(struct hm_cgroup_files *files);
 
 /*

@@ -20,6 +20,7 @@
  */
 #include "cgroups.h"
 #include "lines.h"
+#include "size.h"
 
 #include <string.h>
 
@@ -259,10 +260,31 @@ static uint64_t read_cache(const struct hm_cgroup *group)
 	return cache.bytes == UINT64_MAX ? 0 : cache.bytes;
 }
 
-bool hm_cgroup_read(struct hm_cgroup *group)
+/* By more than a thousandth of the limit. */
+static bool has_moved(const struct hm_cgroup *group, uint64_t charged)
 {
-	uint64_t high, cache;
+	uint64_t by = charged > group->charged ? charged - group->charged
+					       : group->charged - charged;
 
+	return by > group->limit / 1024;
+}
+
+/* The page cache is one line of forty, and those take ten times as long as all the rest. */
+static void take_off_cache(struct hm_cgroup *group, bool anew)
+{
+	if (anew || has_moved(group, group->used)) {
+		group->cache = read_cache(group);
+		group->charged = group->used;
+	}
+	group->used -= hm_min(group->cache, group->used);
+}
+
+bool hm_cgroup_read(struct hm_cgroup *group, bool anew)
+{
+	uint64_t high;
+
+	if (!anew && group->limit == UINT64_MAX)
+		return true;
 	group->used = read_bytes(group->files.used);
 	if (group->used == UINT64_MAX)
 		return false;
@@ -272,10 +294,8 @@ bool hm_cgroup_read(struct hm_cgroup *group)
 	high = read_bytes(group->files.high);
 	if (high < group->limit)
 		group->limit = high;
-	if (group->limit == UINT64_MAX)
-		return true;
-	cache = read_cache(group);
-	group->used -= cache < group->used ? cache : group->used;
+	if (group->limit != UINT64_MAX)
+		take_off_cache(group, anew);
 	return true;
 }
 
@@ -319,7 +339,7 @@ static void visit_group(char *path, size_t length, unsigned version,
 	struct hm_cgroup group = { .version = version, .path = path };
 
 	open_files(path, length, &group);
-	if (hm_cgroup_read(&group))
+	if (hm_cgroup_read(&group, true))
 		visit(state, &group);
 	if (!group.kept)
 		hm_cgroup_close(&group.files);

@@ -36,13 +36,11 @@ void hm_meminfo_visit(void (*visit)(void *state, const struct hm_memory_bound *b
 #define HM_MEMINFO_GROUPS 16U
 
 struct hm_meminfo {
-	int machine, process; /* files; -1 = not open */
-	bool partial;         /* there are groups that could not be kept */
+	int machine, process;        /* files; -1 = not open */
+	struct hm_memory_bound last; /* of the machine; `limit` 0: it has not told */
+	bool partial;                /* there are groups that could not be kept */
 	unsigned count;
-	struct {
-		unsigned version;
-		struct hm_cgroup_files files;
-	} groups[HM_MEMINFO_GROUPS];
+	struct hm_cgroup groups[HM_MEMINFO_GROUPS];
 };
 
 /* Calls `visit` for each group, with its path. */
@@ -51,8 +49,12 @@ void hm_meminfo_open(struct hm_meminfo *meminfo,
 		     void *state);
 void hm_meminfo_close(struct hm_meminfo *meminfo);
 
-/* false: something that was there is gone, and it should be opened anew. */
-bool hm_meminfo_look(struct hm_meminfo *meminfo,
+/*
+ * false: something that was there is gone, and it should be opened anew.  Not `anew`, what takes
+ * longest is told as it was when it was read last: what the machine has, the page cache of
+ * groups that have changed little otherwise, and which have no limit.
+ */
+bool hm_meminfo_look(struct hm_meminfo *meminfo, bool anew,
 		     void (*visit)(void *state, const struct hm_memory_bound *bound),
 		     void *state);
 

@@ -61,19 +61,38 @@ static bool look_at_machine(void *state, const char *line, size_t length)
 	return self->total != UINT64_MAX && self->available != UINT64_MAX;
 }
 
-static bool visit_machine(int file, bound_visitor visit, void *state)
+static bool read_machine(int file, struct hm_memory_bound *bound)
 {
 	struct machine machine = { UINT64_MAX, UINT64_MAX };
-	struct hm_memory_bound bound = { .kind = HM_BOUND_MACHINE };
 
+	*bound = (struct hm_memory_bound){ .kind = HM_BOUND_MACHINE };
 	(void)hm_lines_visit_file(file, look_at_machine, &machine);
 	if (machine.total == UINT64_MAX || machine.available == UINT64_MAX)
 		return false;
-	bound.limit = machine.total;
-	bound.used = machine.total - (machine.available < machine.total
-					      ? machine.available
-					      : machine.total);
+	bound->limit = machine.total;
+	bound->used = machine.total - (machine.available < machine.total
+					       ? machine.available
+					       : machine.total);
+	return true;
+}
+
+static bool visit_machine(int file, bound_visitor visit, void *state)
+{
+	struct hm_memory_bound bound;
+
+	if (!read_machine(file, &bound))
+		return false;
 	visit(state, &bound);
+	return true;
+}
+
+static bool visit_machine_again(struct hm_meminfo *meminfo, bool anew,
+				bound_visitor visit, void *state)
+{
+	if ((anew || meminfo->last.limit == 0) &&
+	    !read_machine(meminfo->machine, &meminfo->last))
+		return false;
+	visit(state, &meminfo->last);
 	return true;
 }
 
@@ -106,27 +125,37 @@ static bool look_at_process(void *state, const char *line, size_t length)
 	return true;
 }
 
-static void visit_limit(enum hm_memory_bounds kind, uint64_t used, bound_visitor visit,
-			void *state)
+/* UINT64_MAX: it is not set. */
+static uint64_t limit_of(enum hm_memory_bounds kind)
 {
-	struct hm_memory_bound bound = { .kind = kind, .used = used };
 	struct rlimit limit;
 
-	if (used == UINT64_MAX ||
-	    getrlimit(kind == HM_BOUND_DATA ? RLIMIT_DATA : RLIMIT_AS, &limit) != 0 ||
+	if (getrlimit(kind == HM_BOUND_DATA ? RLIMIT_DATA : RLIMIT_AS, &limit) != 0 ||
 	    limit.rlim_cur == RLIM_INFINITY)
-		return;
-	bound.limit = limit.rlim_cur;
-	visit(state, &bound);
+		return UINT64_MAX;
+	return limit.rlim_cur;
 }
 
+static void visit_limit(enum hm_memory_bounds kind, uint64_t limit, uint64_t used,
+			bound_visitor visit, void *state)
+{
+	const struct hm_memory_bound bound = { kind, limit, used, NULL, 0 };
+
+	if (limit != UINT64_MAX && used != UINT64_MAX)
+		visit(state, &bound);
+}
+
+/* What is used matters where there is a limit only, and most processes have none. */
 static bool visit_process(int file, bound_visitor visit, void *state)
 {
+	uint64_t addresses = limit_of(HM_BOUND_ADDRESSES), data = limit_of(HM_BOUND_DATA);
 	struct process process = { UINT64_MAX, UINT64_MAX };
 
+	if (addresses == UINT64_MAX && data == UINT64_MAX)
+		return true;
 	(void)hm_lines_visit_file(file, look_at_process, &process);
-	visit_limit(HM_BOUND_ADDRESSES, process.addresses, visit, state);
-	visit_limit(HM_BOUND_DATA, process.data, visit, state);
+	visit_limit(HM_BOUND_ADDRESSES, addresses, process.addresses, visit, state);
+	visit_limit(HM_BOUND_DATA, data, process.data, visit, state);
 	return process.data != UINT64_MAX;
 }
 
@@ -163,9 +192,9 @@ static void visit_group(void *state, struct hm_cgroup *group)
 		keeper->partial = true;
 		return;
 	}
-	keeper->groups[keeper->count].version = group->version;
-	keeper->groups[keeper->count++].files = group->files;
 	group->kept = true;
+	keeper->groups[keeper->count] = *group;
+	keeper->groups[keeper->count++].path = NULL;
 }
 
 static void visit_groups(struct group_visit *visit)
@@ -213,10 +242,11 @@ void hm_meminfo_close(struct hm_meminfo *meminfo)
 	*meminfo = (struct hm_meminfo){ .machine = -1, .process = -1 };
 }
 
-bool hm_meminfo_look(struct hm_meminfo *meminfo, bound_visitor visit, void *state)
+bool hm_meminfo_look(struct hm_meminfo *meminfo, bool anew, bound_visitor visit,
+		     void *state)
 {
 	struct group_visit groups = { visit, state, NULL };
-	bool whole = visit_machine(meminfo->machine, visit, state);
+	bool whole = visit_machine_again(meminfo, anew, visit, state);
 
 	whole &= visit_process(meminfo->process, visit, state);
 	if (meminfo->partial) {
@@ -224,11 +254,8 @@ bool hm_meminfo_look(struct hm_meminfo *meminfo, bound_visitor visit, void *stat
 		return whole;
 	}
 	for (unsigned i = 0; i < meminfo->count; i++) {
-		struct hm_cgroup group = { .version = meminfo->groups[i].version,
-					   .files = meminfo->groups[i].files };
-
-		if (hm_cgroup_read(&group))
-			tell_group(&group, visit, state);
+		if (hm_cgroup_read(&meminfo->groups[i], anew))
+			tell_group(&meminfo->groups[i], visit, state);
 		else
 			whole = false;
 	}
