@@ -40,6 +40,7 @@
 #define REOPEN_MS 10000U
 #define SOONEST_MS 100U
 #define LATEST_MS 1000U
+#define AGAIN_MS 10U
 #define BYTES_PER_MS ((size_t)6 * 1024 * 1024 * 1024 / 1000)
 
 void hm_monitor_init(struct hm_monitor *monitor, enum hm_monitor_place place,
@@ -195,8 +196,8 @@ static void tell(struct hm_host *host, struct hm_loop *loop, const struct look *
 	hm_notify_leave(&delivery);
 }
 
-/* `called`: something has told of it, and not only the timer. */
-static void take_turn(struct hm_host *host, bool called)
+/* `called`: something has told of it, and not only the timer.  `most`: ms until the next. */
+static void take_turn(struct hm_host *host, bool called, uint64_t most)
 {
 	struct hm_loop *loop = atomic_load(&host->monitor.loop);
 	struct look look;
@@ -208,7 +209,7 @@ static void take_turn(struct hm_host *host, bool called)
 		return;
 	read_figures(host, &look, called);
 	due = hm_availability_watch(host);
-	hm_loop_set_timer(loop, next_look(host, &look));
+	hm_loop_set_timer(loop, hm_min(next_look(host, &look), most));
 	if (due)
 		tell(host, loop, &look);
 }
@@ -219,16 +220,25 @@ static void on_turn(void *state, bool woken)
 
 	if (!woken)
 		atomic_fetch_add(&host->monitor.calls[HostMemSourceTimer], 1);
-	take_turn(host, woken);
+	take_turn(host, woken, UINT64_MAX);
+}
+
+/* The kernel charges some pages in advance, and may have taken that back when it is looked at:
+ * then usage passes a threshold once more, of which it does not tell again. */
+static uint64_t look_again(const struct hm_monitor *monitor, unsigned slot)
+{
+	return monitor->watched[slot].source == HostMemSourceGroupUsage ? AGAIN_MS
+									: UINT64_MAX;
 }
 
 static void on_ready(void *state, unsigned slot)
 {
 	struct hm_host *host = state;
+	uint64_t most = look_again(&host->monitor, slot);
 
 	if (!host->monitor.forked)
 		hm_watching_take(host, slot);
-	take_turn(host, true);
+	take_turn(host, true, most);
 }
 
 /* ---- Beginning and end ---- */
