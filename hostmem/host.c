@@ -260,7 +260,7 @@ HRESULT hm_host_set_budget(struct hm_host *host, const HostMemBudget *budget)
 	/* What a closed gate's owner makes room for is offered when he leaves. */
 	hm_waiting_judge(&host->waiting, &host->budget, hm_gate_is_open(host));
 	hm_calls_leave();
-	hm_monitor_wake(host);
+	hm_monitor_budget_replaced(host);
 	return S_OK;
 }
 

@@ -300,6 +300,13 @@ void hm_monitor_ring(struct hm_host *host)
 	hm_monitor_wake(host);
 }
 
+void hm_monitor_budget_replaced(struct hm_host *host)
+{
+	if (hm_monitor_runs(&host->monitor))
+		atomic_fetch_add(&host->monitor.calls[HostMemSourceBudget], 1);
+	hm_monitor_wake(host);
+}
+
 void hm_monitor_stop(struct hm_host *host)
 {
 	struct hm_monitor *monitor = &host->monitor;
