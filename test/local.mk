@@ -215,6 +215,9 @@ conformance_tests = \
 	%D%/conformance/memory_load \
 	%D%/conformance/memory_load_group \
 	%D%/conformance/module \
+	%D%/conformance/monitor \
+	%D%/conformance/monitor_budget \
+	%D%/conformance/monitor_look \
 	%D%/conformance/names \
 	%D%/conformance/notification \
 	%D%/conformance/notification_gate \
@@ -293,6 +296,9 @@ test_conformance_mappings_LDADD = libhostmem.la
 test_conformance_memory_load_LDADD = libhostmem.la
 test_conformance_memory_load_group_LDADD = libhostmem.la
 test_conformance_module_LDADD = libhostmem.la
+test_conformance_monitor_LDADD = libhostmem.la
+test_conformance_monitor_budget_LDADD = libhostmem.la
+test_conformance_monitor_look_LDADD = libhostmem.la
 test_conformance_names_LDADD = libhostmem.la
 test_conformance_notification_LDADD = libhostmem.la
 test_conformance_notification_gate_LDADD = libhostmem.la
@@ -408,6 +414,8 @@ threaded_tests = \
 	%D%/conformance/jsrt_threads \
 	%D%/conformance/jsrt_tracker \
 	%D%/conformance/lifetime \
+	%D%/conformance/monitor \
+	%D%/conformance/monitor_budget \
 	%D%/conformance/notification_gate \
 	%D%/conformance/reclaim \
 	%D%/conformance/shutdown_inside \
@@ -509,6 +517,7 @@ noinst_HEADERS += \
 	%D%/conformance/jsrt_workers.h \
 	%D%/conformance/ledger.h \
 	%D%/conformance/maps.h \
+	%D%/conformance/monitor.h \
 	%D%/conformance/reclaim.h \
 	%D%/conformance/recorder.h \
 	%D%/conformance/retain.h \
