@@ -81,6 +81,12 @@ void classes_of_our_own_have_the_slots_of_the_tables()
 	CHECK_SIZE(slot(&IHostMemorySimulator::Advance), 10);
 	CHECK_SIZE(slot(&IHostMemoryPages::ReserveAligned), 3);
 	CHECK_SIZE(slot(&IHostMemoryPages::ReleaseRange), 4);
+	CHECK_SIZE(slot(&IHostMemoryMonitor::GetSource), 3);
+	CHECK_SIZE(slot(&IHostMemoryMonitor::SetThresholds), 4);
+	CHECK_SIZE(slot(&IHostMemoryMonitor::GetThresholds), 5);
+	CHECK_SIZE(slot(&IHostMemoryMonitor::Look), 6);
+	CHECK_SIZE(slot(&IHostMemoryMonitor::WalkBounds), 7);
+	CHECK_SIZE(slot(&IHostMemoryMonitor::GetSystem), 8);
 	CHECK_SIZE(slot(&IHostMalloc2::Alloc), 3);
 	CHECK_SIZE(slot(&IHostMalloc2::DebugAlloc), 4);
 	CHECK_SIZE(slot(&IHostMalloc2::Free), 5);
@@ -96,6 +102,9 @@ void initialisers_serve_cxx_too()
 	const HostMemConfig config = HOSTMEM_CONFIG_INIT;
 	const HostMemUsage usage = HOSTMEM_USAGE_INIT;
 	const HostMemFault fault = HOSTMEM_FAULT_INIT;
+	const HostMemSourceState state = HOSTMEM_SOURCE_STATE_INIT;
+	const HostMemThresholds thresholds = HOSTMEM_THRESHOLDS_INIT;
+	const HostMemSystem system = HOSTMEM_SYSTEM_INIT;
 
 	CHECK_U32(budget.cbSize, sizeof(budget));
 	CHECK_SIZE(budget.cbLargest[eProcessCritical], SIZE_MAX);
@@ -107,6 +116,11 @@ void initialisers_serve_cxx_too()
 	CHECK_U32(fault.cbSize, sizeof(fault));
 	CHECK_HR(fault.result, E_OUTOFMEMORY);
 	CHECK_U32(fault.msDelay, 0);
+	CHECK_U32(state.cbSize, sizeof(state));
+	CHECK_HR(state.result, S_FALSE);
+	CHECK_U32(thresholds.cbSize, sizeof(thresholds));
+	CHECK_SIZE(thresholds.cbEnough, static_cast<size_t>(192) << 20);
+	CHECK_U32(system.cbSize, sizeof(system));
 
 	static_assert(HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS) ==
 			      HOSTMEM_HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS),
@@ -466,7 +480,7 @@ CALLS_HOST void every_face_leads_to_every_other()
 	static const IID *const iids[] = {
 		&IID_IUnknown,         &IID_IHostControl,       &IID_IHostMemoryManager,
 		&IID_IHostGCManager,   &IID_IHostMemoryControl, &IID_IHostMemorySimulator,
-		&IID_IHostMemoryPages,
+		&IID_IHostMemoryPages, &IID_IHostMemoryMonitor,
 	};
 
 	for (const IID *from : iids) {

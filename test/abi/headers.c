@@ -106,6 +106,14 @@ SLOT(IHostMemoryPages, 3, ReserveAligned, SIZE_T, SIZE_T, DWORD, DWORD,
      EMemoryCriticalLevel, void **);
 SLOT(IHostMemoryPages, 4, ReleaseRange, void *, SIZE_T);
 
+VTABLE(IHostMemoryMonitor, 9);
+SLOT(IHostMemoryMonitor, 3, GetSource, HostMemSource, HostMemSourceState *);
+SLOT(IHostMemoryMonitor, 4, SetThresholds, const HostMemThresholds *);
+SLOT(IHostMemoryMonitor, 5, GetThresholds, HostMemThresholds *);
+SLOT(IHostMemoryMonitor, 6, Look, EMemoryAvailable *);
+SLOT(IHostMemoryMonitor, 7, WalkBounds, HostMemBoundCallback, void *);
+SLOT(IHostMemoryMonitor, 8, GetSystem, HostMemSystem *);
+
 /* Callbacks. */
 #define TYPE(type, ...) \
 	_Static_assert(_Generic((type)0, __VA_ARGS__ : 1, default : 0), #type)
@@ -113,6 +121,7 @@ TYPE(HostMemEventCallback, BOOL(HOSTMEM_CALL *)(void *, const HostMemEvent *));
 TYPE(HostMemReclaimCallback, size_t(HOSTMEM_CALL *)(void *, size_t));
 TYPE(HostMemRegionCallback,
      BOOL(HOSTMEM_CALL *)(void *, const MEMORY_BASIC_INFORMATION *));
+TYPE(HostMemBoundCallback, BOOL(HOSTMEM_CALL *)(void *, const HostMemBound *));
 TYPE(HostMemReportCallback, void(HOSTMEM_CALL *)(void *, const HostMemReport *));
 
 /* Base types. */
@@ -167,6 +176,20 @@ SAME(HostMemReportUnderrun, 2);
 SAME(HostMemReportDoubleFree, 3);
 SAME(HostMemReportWrittenAfterFree, 4);
 SAME(HostMemReportNotABlock, 5);
+SAME(sizeof(HostMemSource), 4);
+SAME(HostMemSourceBudget, 0);
+SAME(HostMemSourceTimer, 1);
+SAME(HostMemSourceGroupUsage, 2);
+SAME(HostMemSourceGroupEvents, 3);
+SAME(HostMemSourceSomeStalled, 4);
+SAME(HostMemSourceAllStalled, 5);
+SAME(HOSTMEM_SOURCES, 6);
+SAME(sizeof(HostMemBoundKind), 4);
+SAME(HostMemBoundBudget, 0);
+SAME(HostMemBoundMachine, 1);
+SAME(HostMemBoundAddressSpace, 2);
+SAME(HostMemBoundData, 3);
+SAME(HostMemBoundGroup, 4);
 
 /* Flags of our own. */
 SAME(HOSTMEM_CHARGE_COMMIT, 0);
@@ -180,6 +203,8 @@ SAME(HOSTMEM_DEBUG_HEAP, 8);
 SAME(HOSTMEM_NO_GUARD_PAGES, 16);
 SAME(HOSTMEM_FAULT_BUDGET, 0);
 SAME(HOSTMEM_FAULT_SYSTEM, 1);
+SAME(HOSTMEM_FEATURE_GUARD_PAGES, 1);
+SAME(HOSTMEM_FEATURE_QUICK_CALLS, 2);
 SAME(HOSTMEM_HEAP_ZERO, 1);
 SAME(HOSTMEM_HEAP_IN_PLACE, 2);
 
@@ -307,6 +332,39 @@ AT(HostMemReport, size, 24);
 AT(HostMemReport, offset, 32);
 AT(HostMemReport, file, 40);
 AT(HostMemReport, line, 48);
+
+SAME(sizeof(HostMemSourceState), 16);
+AT(HostMemSourceState, cbSize, 0);
+AT(HostMemSourceState, result, 4);
+AT(HostMemSourceState, cCalls, 8);
+
+SAME(sizeof(HostMemThresholds), 48);
+AT(HostMemThresholds, cbSize, 0);
+AT(HostMemThresholds, dwLowLoad, 4);
+AT(HostMemThresholds, dwCalmLoad, 8);
+AT(HostMemThresholds, dwHighLoad, 12);
+AT(HostMemThresholds, dwNeutralLoad, 16);
+AT(HostMemThresholds, msCalm, 20);
+AT(HostMemThresholds, msPlenty, 24);
+AT(HostMemThresholds, msStall, 28);
+AT(HostMemThresholds, cbScarce, 32);
+AT(HostMemThresholds, cbEnough, 40);
+
+SAME(sizeof(HostMemBound), 40);
+AT(HostMemBound, cbSize, 0);
+AT(HostMemBound, kind, 4);
+AT(HostMemBound, cbLimit, 8);
+AT(HostMemBound, cbUsed, 16);
+AT(HostMemBound, path, 24);
+AT(HostMemBound, version, 32);
+
+SAME(sizeof(HostMemSystem), 40);
+AT(HostMemSystem, cbSize, 0);
+AT(HostMemSystem, dwFeatures, 4);
+AT(HostMemSystem, cbPage, 8);
+AT(HostMemSystem, cbGranularity, 16);
+AT(HostMemSystem, cbLargePage, 24);
+AT(HostMemSystem, cLargePages, 32);
 #else
 SAME(sizeof(MEMORY_BASIC_INFORMATION), 28);
 #endif
@@ -359,6 +417,10 @@ static const struct {
 	  &IID_IHostMemoryPages,
 	  { 0xD2, 0x33, 0x56, 0xAB, 0x04, 0x86, 0x4E, 0x03, 0x81, 0x83, 0x79, 0x18, 0x89,
 	    0x24, 0xE7, 0x19 } },
+	{ "IHostMemoryMonitor",
+	  &IID_IHostMemoryMonitor,
+	  { 0x22, 0x20, 0x1D, 0xB2, 0x30, 0x96, 0x47, 0x5B, 0xA0, 0x7C, 0xC2, 0x89, 0x94,
+	    0x0D, 0x52, 0x7D } },
 	{ "HostMemory",
 	  &CLSID_HostMemory,
 	  { 0xEA, 0x89, 0xA2, 0x4F, 0xE3, 0x8F, 0x42, 0x86, 0x8A, 0x33, 0x2E, 0xB0, 0x2E,
@@ -455,11 +517,39 @@ static void version_is_spelt_alike_twice(void)
 	CHECK_STR(HOSTMEM_VERSION, "0.1.0");
 }
 
+static void initialisers_of_the_monitor_name_the_defaults(void)
+{
+	HostMemSourceState state = HOSTMEM_SOURCE_STATE_INIT;
+	HostMemThresholds thresholds = HOSTMEM_THRESHOLDS_INIT;
+	HostMemSystem system = HOSTMEM_SYSTEM_INIT;
+
+	CHECK_U32(state.cbSize, sizeof(state));
+	CHECK_HR(state.result, S_FALSE);
+	CHECK_SIZE(state.cCalls, 0);
+
+	CHECK_U32(thresholds.cbSize, sizeof(thresholds));
+	CHECK_U32(thresholds.dwLowLoad, 90);
+	CHECK_U32(thresholds.dwCalmLoad, 85);
+	CHECK_U32(thresholds.dwHighLoad, 70);
+	CHECK_U32(thresholds.dwNeutralLoad, 75);
+	CHECK_U32(thresholds.msCalm, 2000);
+	CHECK_U32(thresholds.msPlenty, 5000);
+	CHECK_U32(thresholds.msStall, 4000);
+	CHECK_SIZE(thresholds.cbScarce, (size_t)64 << 20);
+	CHECK_SIZE(thresholds.cbEnough, (size_t)192 << 20);
+
+	CHECK_U32(system.cbSize, sizeof(system));
+	CHECK_U32(system.dwFeatures, 0);
+	CHECK_SIZE(system.cbPage, 0);
+	CHECK_SIZE(system.cLargePages, 0);
+}
+
 int main(void)
 {
 	TAP_RUN(guids_have_their_published_bytes);
 	TAP_RUN(guids_are_equal_to_themselves_only);
 	TAP_RUN(initialisers_name_the_defaults);
+	TAP_RUN(initialisers_of_the_monitor_name_the_defaults);
 	TAP_RUN(version_is_spelt_alike_twice);
 	return tap_done();
 }

@@ -100,6 +100,14 @@ static void wrappers_answer_for_NULL(void)
 	REFUSES(IHostMemoryPages_ReserveAligned(NULL, 1, 0, MEM_RESERVE, PAGE_NOACCESS,
 						eTaskCritical, &out));
 	REFUSES(IHostMemoryPages_ReleaseRange(NULL, NULL, 1));
+
+	REFUSES_UNKNOWN(IHostMemoryMonitor);
+	REFUSES(IHostMemoryMonitor_GetSource(NULL, HostMemSourceTimer, NULL));
+	REFUSES(IHostMemoryMonitor_SetThresholds(NULL, NULL));
+	REFUSES(IHostMemoryMonitor_GetThresholds(NULL, NULL));
+	REFUSES(IHostMemoryMonitor_Look(NULL, NULL));
+	REFUSES(IHostMemoryMonitor_WalkBounds(NULL, NULL, NULL));
+	REFUSES(IHostMemoryMonitor_GetSystem(NULL, NULL));
 }
 
 /* What a wrapper handed on; each argument has a number of its own. */
@@ -148,6 +156,24 @@ static HRESULT HOSTMEM_CALL fake_ReserveAligned(IHostMemoryPages *self, SIZE_T s
 	got.protect = protect;
 	got.level = level;
 	got.second = ppMem;
+	return S_FALSE;
+}
+
+static HRESULT HOSTMEM_CALL fake_GetSource(IHostMemoryMonitor *self, HostMemSource source,
+					   HostMemSourceState *state)
+{
+	got.self = self;
+	got.size = (size_t)source;
+	got.second = state;
+	return S_FALSE;
+}
+
+static HRESULT HOSTMEM_CALL fake_WalkBounds(IHostMemoryMonitor *self,
+					    HostMemBoundCallback callback, void *state)
+{
+	got.self = self;
+	got.size = callback == NULL;
+	got.second = state;
 	return S_FALSE;
 }
 
@@ -266,10 +292,34 @@ static void wrappers_of_a_heap_hand_arguments_on_in_order(void)
 	CHECK_POINTER(got.second, &out);
 }
 
+static void wrappers_of_a_monitor_hand_arguments_on_in_order(void)
+{
+	static const IHostMemoryMonitorVtbl monitor_vtbl = {
+		.GetSource = fake_GetSource,
+		.WalkBounds = fake_WalkBounds,
+	};
+	IHostMemoryMonitor monitor = { &monitor_vtbl };
+	HostMemSourceState state;
+
+	memset(&got, 0, sizeof(got));
+	CHECK_HR(IHostMemoryMonitor_GetSource(&monitor, HostMemSourceAllStalled, &state),
+		 S_FALSE);
+	CHECK_POINTER(got.self, &monitor);
+	CHECK_SIZE(got.size, HostMemSourceAllStalled);
+	CHECK_POINTER(got.second, &state);
+
+	memset(&got, 0, sizeof(got));
+	CHECK_HR(IHostMemoryMonitor_WalkBounds(&monitor, NULL, &state), S_FALSE);
+	CHECK_POINTER(got.self, &monitor);
+	CHECK_SIZE(got.size, 1);
+	CHECK_POINTER(got.second, &state);
+}
+
 int main(void)
 {
 	TAP_RUN(wrappers_answer_for_NULL);
 	TAP_RUN(wrappers_hand_arguments_on_in_order);
 	TAP_RUN(wrappers_of_a_heap_hand_arguments_on_in_order);
+	TAP_RUN(wrappers_of_a_monitor_hand_arguments_on_in_order);
 	return tap_done();
 }

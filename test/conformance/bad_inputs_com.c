@@ -53,6 +53,7 @@ static void row_4_wrappers_of_no_object(void)
 	CHECK_HR(IHostMemoryControl_Shutdown(NULL), E_POINTER);
 	CHECK_HR(IHostMemorySimulator_ClearMemoryLoad(NULL), E_POINTER);
 	CHECK_HR(IHostMemoryPages_ReleaseRange(NULL, NULL, PAGE), E_POINTER);
+	CHECK_HR(IHostMemoryMonitor_SetThresholds(NULL, NULL), E_POINTER);
 	CHECK_HR(IHostMalloc_Free(NULL, NULL), E_POINTER);
 	CHECK_HR(IClassFactory_LockServer(NULL, TRUE), E_POINTER);
 	CHECK_POINTER(out, POISON);

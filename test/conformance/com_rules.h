@@ -82,7 +82,7 @@ static inline bool com_is_one_of(const IID *iid, const IID *const *iids, size_t 
 static const IID *const com_host_iids[] = {
 	&IID_IUnknown,         &IID_IHostControl,       &IID_IHostMemoryManager,
 	&IID_IHostGCManager,   &IID_IHostMemoryControl, &IID_IHostMemorySimulator,
-	&IID_IHostMemoryPages,
+	&IID_IHostMemoryPages, &IID_IHostMemoryMonitor,
 };
 
 /* Those of a heap. */
@@ -96,7 +96,8 @@ static const IID *const com_heap_iids[] = {
 static const IID *const com_others_iids[] = {
 	&IID_IClassFactory,    &IID_IHostControl,       &IID_IHostMemoryManager,
 	&IID_IHostGCManager,   &IID_IHostMemoryControl, &IID_IHostMemorySimulator,
-	&IID_IHostMemoryPages, &IID_IHostMalloc,        &IID_IHostMalloc2,
+	&IID_IHostMemoryPages, &IID_IHostMemoryMonitor, &IID_IHostMalloc,
+	&IID_IHostMalloc2,
 };
 
 /* Unknown names, and the known ones with each of their bits the other way round. */

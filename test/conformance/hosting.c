@@ -40,13 +40,10 @@ static void gethostmanager_knows_two_managers(void)
 				    0xB1E3,
 				    0x4683,
 				    { 0xBA, 0x7C, 0x1E, 0x82, 0x12, 0xEA, 0x3B, 0x79 } };
-	const IID *const others[] = { &IID_IUnknown,
-				      &IID_IHostControl,
-				      &IID_IHostMemoryControl,
-				      &IID_IHostMemorySimulator,
-				      &IID_IHostMemoryPages,
-				      &IID_IHostMalloc,
-				      &policy };
+	const IID *const others[] = { &IID_IUnknown,           &IID_IHostControl,
+				      &IID_IHostMemoryControl, &IID_IHostMemorySimulator,
+				      &IID_IHostMemoryPages,   &IID_IHostMemoryMonitor,
+				      &IID_IHostMalloc,        &policy };
 	IHostControl *control = hosting();
 	ULONG before = com_count((IUnknown *)control);
 	void *out = POISON;

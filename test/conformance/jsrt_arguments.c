@@ -196,6 +196,7 @@ static void every_face_of_the_host_can_be_had(void)
 				     &IID_IHostGCManager,
 				     &IID_IHostMemoryControl,
 				     &IID_IHostMemoryPages,
+				     &IID_IHostMemoryMonitor,
 				     &IID_IHostMemorySimulator };
 
 	for (size_t i = 0; i < ROWS(faces); i++) {
