@@ -217,7 +217,10 @@ conformance_tests = \
 	%D%/conformance/module \
 	%D%/conformance/monitor \
 	%D%/conformance/monitor_budget \
+	%D%/conformance/monitor_fork \
+	%D%/conformance/monitor_life \
 	%D%/conformance/monitor_look \
+	%D%/conformance/monitor_refused \
 	%D%/conformance/names \
 	%D%/conformance/notification \
 	%D%/conformance/notification_gate \
@@ -298,7 +301,10 @@ test_conformance_memory_load_group_LDADD = libhostmem.la
 test_conformance_module_LDADD = libhostmem.la
 test_conformance_monitor_LDADD = libhostmem.la
 test_conformance_monitor_budget_LDADD = libhostmem.la
+test_conformance_monitor_fork_LDADD = libhostmem.la
+test_conformance_monitor_life_LDADD = libhostmem.la
 test_conformance_monitor_look_LDADD = libhostmem.la
+test_conformance_monitor_refused_LDADD = libhostmem.la
 test_conformance_names_LDADD = libhostmem.la
 test_conformance_notification_LDADD = libhostmem.la
 test_conformance_notification_gate_LDADD = libhostmem.la
@@ -416,6 +422,7 @@ threaded_tests = \
 	%D%/conformance/lifetime \
 	%D%/conformance/monitor \
 	%D%/conformance/monitor_budget \
+	%D%/conformance/monitor_life \
 	%D%/conformance/notification_gate \
 	%D%/conformance/reclaim \
 	%D%/conformance/shutdown_inside \
