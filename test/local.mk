@@ -220,6 +220,7 @@ conformance_tests = \
 	%D%/conformance/monitor_fork \
 	%D%/conformance/monitor_life \
 	%D%/conformance/monitor_look \
+	%D%/conformance/monitor_loop \
 	%D%/conformance/monitor_refused \
 	%D%/conformance/names \
 	%D%/conformance/notification \
@@ -304,6 +305,7 @@ test_conformance_monitor_budget_LDADD = libhostmem.la
 test_conformance_monitor_fork_LDADD = libhostmem.la
 test_conformance_monitor_life_LDADD = libhostmem.la
 test_conformance_monitor_look_LDADD = libhostmem.la
+test_conformance_monitor_loop_LDADD = libhostmem.la $(UV_LIBS)
 test_conformance_monitor_refused_LDADD = libhostmem.la
 test_conformance_names_LDADD = libhostmem.la
 test_conformance_notification_LDADD = libhostmem.la
@@ -423,6 +425,7 @@ threaded_tests = \
 	%D%/conformance/monitor \
 	%D%/conformance/monitor_budget \
 	%D%/conformance/monitor_life \
+	%D%/conformance/monitor_loop \
 	%D%/conformance/notification_gate \
 	%D%/conformance/reclaim \
 	%D%/conformance/shutdown_inside \
