@@ -124,6 +124,9 @@ uint32_t hm_host_release(struct hm_host *host)
 							memory_order_relaxed));
 	if (references == 1) {
 		wake_waiters(host);
+		/* A turn of it holds the host, and would end it on a thread that nobody knows,
+		 * after this call. */
+		hm_monitor_end(host);
 		hm_host_drop(host);
 	}
 	return references - 1;

@@ -325,6 +325,17 @@ void hm_monitor_stop(struct hm_host *host)
 	publish(monitor, NULL);
 }
 
+void hm_monitor_end(struct hm_host *host)
+{
+	struct hm_loop *loop;
+
+	hm_monitor_stop(host);
+	loop = atomic_load(&host->monitor.loop);
+	/* One that has stopped itself is on its way out. */
+	if (loop != NULL && !hm_loop_is_own_thread(loop))
+		hm_loop_await_end(loop);
+}
+
 void hm_monitor_destroy(struct hm_host *host)
 {
 	struct hm_loop *loop;

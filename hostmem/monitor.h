@@ -100,6 +100,9 @@ static inline bool hm_monitor_runs(const struct hm_monitor *monitor)
 
 /* Nothing comes from it any more, but for what this call is inside of. */
 void hm_monitor_stop(struct hm_host *host);
+/* With the last reference: the same, and also what this call is not inside of is over when it
+ * returns, whoever has stopped it. */
+void hm_monitor_end(struct hm_host *host);
 /* At the end of the host, when nobody can wake it. */
 void hm_monitor_destroy(struct hm_host *host);
 

@@ -74,6 +74,10 @@ void hm_loop_stop(struct hm_loop *loop);
 
 /* ---- Its end ---- */
 
+/* It has been stopped: returns when the thread of its own, which is not this one, has ended.
+ * By one thread at a time. */
+void hm_loop_await_end(struct hm_loop *loop);
+
 /* It has been stopped, and nobody else knows it any more. */
 void hm_loop_free(struct hm_loop *loop);
 

@@ -411,6 +411,14 @@ void hm_loop_unwatch(struct hm_loop *loop, unsigned slot)
 
 /* ---- The end ---- */
 
+void hm_loop_await_end(struct hm_loop *loop)
+{
+	if (!loop->has_thread)
+		return;
+	hm_thread_join(&loop->thread);
+	loop->has_thread = false;
+}
+
 void hm_loop_stop(struct hm_loop *loop)
 {
 	if (atomic_exchange(&loop->ending, 1) != 0)
@@ -422,8 +430,7 @@ void hm_loop_stop(struct hm_loop *loop)
 	if (own == loop)
 		return;
 	hm_loop_wake(loop);
-	hm_thread_join(&loop->thread);
-	loop->has_thread = false;
+	hm_loop_await_end(loop);
 }
 
 void hm_loop_free(struct hm_loop *loop)
@@ -435,10 +442,7 @@ void hm_loop_free(struct hm_loop *loop)
 		return;
 	}
 	/* It has stopped itself. */
-	if (loop->has_thread) {
-		hm_thread_join(&loop->thread);
-		loop->has_thread = false;
-	}
+	hm_loop_await_end(loop);
 	loop->freed = true;
 	if (loop->open == 0)
 		free_record(loop);
