@@ -145,17 +145,11 @@ static inline void wait_for_looks(struct watched *watched)
 		(void)usleep(500);
 }
 
-/* A turn of the monitor holds the host, and may outlive the last Release. */
-static inline void wait_for_references(struct callback *callback, unsigned count)
-{
-	while (atomic_load(&callback->references) != count)
-		(void)usleep(500);
-}
-
 static inline void watched_end(struct watched *watched)
 {
 	host_destroy(&watched->host);
-	wait_for_references(&watched->callback, 1);
+	/* Nothing of the monitor outlives that. */
+	CHECK_U32(watched->callback.references, 1);
 }
 
 /* Pages that are charged from now on. */
@@ -169,24 +163,40 @@ static inline void give_pages(struct watched *watched, void *base)
 	CHECK_HR(vm_release(&watched->host, base), S_OK);
 }
 
-/* Of this process, now; a sanitizer may have one of its own. */
-static inline unsigned count_threads(void)
+/* Whether the thread of that number is a monitor's, by its name. */
+static inline bool is_a_monitor(const char *number)
+{
+	char path[300], name[16] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%s/comm", number);
+	file = fopen(path, "r");
+	if (file == NULL)
+		return false;
+	if (fgets(name, sizeof(name), file) == NULL)
+		name[0] = '\0';
+	(void)fclose(file);
+	return strcmp(name, "hostmem\n") == 0;
+}
+
+/* The threads of monitors that this process has now. */
+static inline unsigned count_monitors(void)
 {
 	DIR *tasks = opendir("/proc/self/task");
 	struct dirent *task;
 	unsigned count = 0;
 
 	while (tasks != NULL && (task = readdir(tasks)) != NULL)
-		count += task->d_name[0] != '.';
-	if (tasks != NULL)
+		count += task->d_name[0] != '.' && is_a_monitor(task->d_name);
+	if (CHECK(tasks != NULL))
 		(void)closedir(tasks);
 	return count;
 }
 
 /* A thread that was joined may be seen for a moment. */
-static inline void wait_for_threads(unsigned count)
+static inline void wait_for_monitors(unsigned count)
 {
-	while (count_threads() != count)
+	while (count_monitors() != count)
 		(void)usleep(500);
 }
 
