@@ -381,6 +381,7 @@ stress_tests = \
 	%D%/stress/limits_heap \
 	%D%/stress/limits_policy \
 	%D%/stress/million \
+	%D%/stress/monitor \
 	%D%/stress/queries \
 	%D%/stress/queries_arena \
 	%D%/stress/threads
