@@ -52,11 +52,13 @@ static inline ULONG HOSTMEM_CALL callback_add(ICLRMemoryNotificationCallback *se
 static inline ULONG HOSTMEM_CALL callback_release(ICLRMemoryNotificationCallback *self)
 {
 	struct callback *callback = callback_of(self);
+	/* With the last one it may be gone. */
+	void (*on_release)(struct callback *callback) = callback->on_release;
 	unsigned before = atomic_fetch_sub(&callback->references, 1);
 
 	CHECK(before != 0);
-	if (callback->on_release != NULL)
-		callback->on_release(callback);
+	if (on_release != NULL)
+		on_release(callback);
 	return before - 1;
 }
 
