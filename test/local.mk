@@ -218,6 +218,7 @@ conformance_tests = \
 	%D%/conformance/monitor \
 	%D%/conformance/monitor_budget \
 	%D%/conformance/monitor_fork \
+	%D%/conformance/monitor_group \
 	%D%/conformance/monitor_life \
 	%D%/conformance/monitor_look \
 	%D%/conformance/monitor_loop \
@@ -303,6 +304,7 @@ test_conformance_module_LDADD = libhostmem.la
 test_conformance_monitor_LDADD = libhostmem.la
 test_conformance_monitor_budget_LDADD = libhostmem.la
 test_conformance_monitor_fork_LDADD = libhostmem.la
+test_conformance_monitor_group_LDADD = libhostmem.la
 test_conformance_monitor_life_LDADD = libhostmem.la
 test_conformance_monitor_look_LDADD = libhostmem.la
 test_conformance_monitor_loop_LDADD = libhostmem.la $(UV_LIBS)

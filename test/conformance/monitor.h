@@ -94,6 +94,7 @@ static inline HostMemThresholds short_times(void)
 	HostMemThresholds thresholds = HOSTMEM_THRESHOLDS_INIT;
 
 	thresholds.msCalm = CALM;
+	thresholds.msPlenty = UINT32_MAX;
 	thresholds.msStall = CALM;
 	return thresholds;
 }
