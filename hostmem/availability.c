@@ -124,6 +124,18 @@ static struct hm_pressure_figures figures_of(const struct hm_host *host,
 
 /* ---- Judging ---- */
 
+/* What the machine suffers counts where its figures do, and is taken in any case: later it
+ * would be old. */
+static bool takes_stall(struct hm_host *host)
+{
+	bool stalled = atomic_exchange(&host->monitor.stalled, 0) != 0;
+	uint32_t load;
+	size_t available;
+
+	return stalled && !hm_clock_is_virtual(&host->clock) &&
+	       !hm_availability_figures(&host->availability, &load, &available);
+}
+
 /* What may be charged before somebody has to look again. */
 static void set_alarm_locked(struct hm_host *host,
 			     const struct hm_pressure_figures *figures)
@@ -146,8 +158,7 @@ static void judge_locked(struct hm_host *host, EMemoryAvailable before,
 
 	do {
 		figures = figures_of(host, fresh);
-		figures.stalled = !hm_clock_is_virtual(&host->clock) &&
-				  atomic_exchange(&host->monitor.stalled, 0) != 0;
+		figures.stalled = takes_stall(host);
 		availability->pressure =
 			hm_pressure_step(&availability->rules, &availability->pressure,
 					 &figures, hm_clock_now(&host->clock));

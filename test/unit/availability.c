@@ -360,6 +360,32 @@ static void the_account_is_judged_with_simulated_figures(void)
 	fake_host_end(&fake);
 }
 
+/* SetMemoryLoad replaces what the monitor sees, and so does virtual time. */
+static void a_stall_of_the_machine_counts_where_its_figures_do(void)
+{
+	begin();
+	atomic_store(&host->monitor.stalled, 1);
+	load(80);
+	CHECK_HEARD(&callback, "");
+	atomic_store(&host->monitor.stalled, 1);
+	hm_availability_look(host);
+	CHECK_HEARD(&callback, "");
+	clear();
+	CHECK_HEARD(&callback, "");
+	atomic_store(&host->monitor.stalled, 1);
+	hm_availability_look(host);
+	CHECK_HEARD(&callback, "1");
+	fake_host_end(&fake);
+	CHECK_HEARD(&callback, "2");
+	begin_in_virtual_time();
+	atomic_store(&host->monitor.stalled, 1);
+	hm_availability_look(host);
+	CHECK_HR(hm_availability_set_virtual(host, false), S_OK);
+	hm_availability_look(host);
+	CHECK_HEARD(&callback, "");
+	fake_host_end(&fake);
+}
+
 int main(void)
 {
 	TAP_RUN(what_is_said_holds_until_the_figures_bring_an_edge);
@@ -378,5 +404,6 @@ int main(void)
 	TAP_RUN(the_end_of_time_is_no_trap);
 	TAP_RUN(without_simulated_figures_there_is_nothing_to_clear);
 	TAP_RUN(the_account_is_judged_with_simulated_figures);
+	TAP_RUN(a_stall_of_the_machine_counts_where_its_figures_do);
 	return tap_done();
 }
