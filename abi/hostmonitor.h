@@ -7,9 +7,13 @@
  * by thresholds, and changes go to the callback, see memnotify.h.
  *
  * Each thing that can wake the monitor is a source.  A source that cannot be had is left
- * out, and so is one whose file fails, or (but for HostMemSourceGroupUsage) that calls 50
- * times within a second; what it would have told is then found when the monitor looks by
- * itself, HostMemSourceTimer.
+ * out, and so is one whose file fails, or calls 50 times within a quarter of a second (but for
+ * HostMemSourceGroupUsage, whose file cannot do that for nothing); what it would have told is
+ * then found when the monitor looks by itself, HostMemSourceTimer.  Every ten seconds those
+ * that are left out are tried again.
+ *
+ * The monitor keeps files open: some six for its loop, two for the process, one to four for
+ * each group, one for each source.  It allocates when it begins, and not after that.
  */
 #ifndef HOSTMEM_HOSTMONITOR_H
 #define HOSTMEM_HOSTMONITOR_H
@@ -25,7 +29,8 @@ typedef enum HostMemSource {
 	HostMemSourceBudget = 0, /* what is charged has passed a threshold, or the budget
 				    was replaced */
 	HostMemSourceTimer = 1, /* 100 ms to 1 s have gone by, the less the less memory is
-				   left; or something is due */
+				   left, and 10 ms while that goes down quickly; or something
+				   is due */
 	HostMemSourceGroupUsage = 2, /* control groups of version 1: a group's usage has
 					passed a threshold */
 	HostMemSourceGroupEvents = 3, /* control groups of version 2: memory.events has

@@ -8,9 +8,14 @@
  *
  * The timer is the floor.  The less is left until memory is short, the sooner it comes: a
  * program can fill 6 GiB a second, so half of that much space is at least half of that time,
- * within 100 ms to 1 s.  That is earlyoom's rule.  If a group or a limit makes it come so soon,
- * that is read, and the rest by its own measure, since the kernel writes these texts anew for
- * each reading and its code is cold by then.
+ * within 100 ms to 1 s.  That is earlyoom's rule.  But 100 ms are enough to fill what a small
+ * container has left; so while that shrinks by a sixteenth from look to look, the next one comes
+ * as soon as it takes, within 10 ms, and an idle program is still not looked at more than ten
+ * times a second.
+ *
+ * If a group or a limit makes the timer come so soon, that is read, and the rest by its own
+ * measure, since the kernel writes these texts anew for each reading and its code is cold by
+ * then.
  *
  * The budget needs no timer: whoever charges beyond what may be charged without a change
  * (hm_budget_alarms) wakes the monitor when its request is over.
@@ -38,9 +43,10 @@
 #include "watching.h"
 
 #define REOPEN_MS 10000U
+#define QUICK_MS 10U
 #define SOONEST_MS 100U
 #define LATEST_MS 1000U
-#define AGAIN_MS 10U
+#define APART_MS 2U
 #define BYTES_PER_MS ((size_t)6 * 1024 * 1024 * 1024 / 1000)
 
 void hm_monitor_init(struct hm_monitor *monitor, enum hm_monitor_place place,
@@ -110,6 +116,7 @@ struct look {
 	uint64_t room;         /* bytes until memory is short */
 	uint64_t machine_room; /* the same of the machine alone */
 	uint64_t limits;       /* of the groups, and the thresholds, in one number */
+	bool shrinking;        /* there was much more room at the last look */
 };
 
 static void add_bound(void *state, const struct hm_memory_bound *bound)
@@ -144,9 +151,9 @@ static bool is_to_be_opened(const struct hm_monitor *monitor, bool whole, uint64
 }
 
 /* ms in which so many bytes are not filled, as far as that is worth a look. */
-static uint64_t time_for(uint64_t room)
+static uint64_t time_for(uint64_t room, uint64_t soonest)
 {
-	return hm_max(hm_min(room / BYTES_PER_MS, LATEST_MS), SOONEST_MS);
+	return hm_max(hm_min(room / BYTES_PER_MS, LATEST_MS), soonest);
 }
 
 static void read_figures(struct hm_host *host, struct look *look, bool called)
@@ -170,7 +177,12 @@ static void read_figures(struct hm_host *host, struct look *look, bool called)
 	monitor->limits = look->limits;
 	/* The timer that is to find it may be early by its clock. */
 	if (anew)
-		monitor->all_due = now + time_for(look->machine_room) - SOONEST_MS / 2;
+		monitor->all_due = now + time_for(look->machine_room, SOONEST_MS) -
+				   SOONEST_MS / 2;
+	look->shrinking = monitor->room > look->room &&
+			  monitor->room - look->room >= look->room / 16;
+	monitor->room = look->room;
+	monitor->looked_at = now;
 	publish(monitor, hm_memory_load_is_known(&look->load) ? &look->load : NULL);
 }
 
@@ -178,21 +190,28 @@ static void read_figures(struct hm_host *host, struct look *look, bool called)
 static uint64_t next_look(struct hm_host *host, const struct look *look)
 {
 	uint64_t due = hm_availability_due(host);
-	uint64_t ms = time_for(look->room);
+	uint64_t ms = time_for(look->room, look->shrinking ? QUICK_MS : SOONEST_MS);
 
 	return due < ms ? due : ms;
 }
 
+/* ---- Turns ---- */
+
 /* The host is held from here on, since whoever is told may give it up. */
-static void tell(struct hm_host *host, struct hm_loop *loop, const struct look *look)
+static void tell(struct hm_host *host, struct hm_loop *loop, bool called)
 {
 	struct hm_delivery delivery;
+	struct look look;
 
 	if (!hm_notify_try_enter(&delivery, host))
 		return;
 	hm_notify_flush(host);
+	/* What was told may have taken its time. */
+	read_figures(host, &look, called);
+	if (hm_availability_watch(host))
+		hm_notify_flush(host);
 	/* In a fork child this is not the loop any more; it has been told so. */
-	hm_loop_set_timer(loop, next_look(host, look));
+	hm_loop_set_timer(loop, next_look(host, &look));
 	hm_notify_leave(&delivery);
 }
 
@@ -207,11 +226,15 @@ static void take_turn(struct hm_host *host, bool called, uint64_t most)
 		hm_watching_close(host, loop);
 	if (atomic_load(&host->monitor.wanted) == 0)
 		return;
-	read_figures(host, &look, called);
-	due = hm_availability_watch(host);
-	hm_loop_set_timer(loop, hm_min(next_look(host, &look), most));
+	/* First without the system: the budget may have called, and its figures are here. */
+	due = called && hm_availability_watch(host);
+	if (!due) {
+		read_figures(host, &look, called);
+		due = hm_availability_watch(host);
+		hm_loop_set_timer(loop, hm_min(next_look(host, &look), most));
+	}
 	if (due)
-		tell(host, loop, &look);
+		tell(host, loop, called);
 }
 
 static void on_turn(void *state, bool woken)
@@ -223,22 +246,35 @@ static void on_turn(void *state, bool woken)
 	take_turn(host, woken, UINT64_MAX);
 }
 
-/* The kernel charges some pages in advance, and may have taken that back when it is looked at:
- * then usage passes a threshold once more, of which it does not tell again. */
-static uint64_t look_again(const struct hm_monitor *monitor, unsigned slot)
+/*
+ * What tells of a group's usage may do so hundreds of times a second, if that wavers about a
+ * threshold; so such looks keep their distance.
+ *
+ * And they are made twice: the kernel charges some pages in advance, and may have taken that
+ * back by then.  Usage passes the threshold once more in that case, of which it does not tell.
+ */
+static void on_usage(struct hm_host *host)
 {
-	return monitor->watched[slot].source == HostMemSourceGroupUsage ? AGAIN_MS
-									: UINT64_MAX;
+	struct hm_monitor *monitor = &host->monitor;
+
+	if (hm_thread_now() - monitor->looked_at < APART_MS)
+		hm_loop_set_timer(atomic_load(&monitor->loop), APART_MS);
+	else
+		take_turn(host, true, QUICK_MS);
 }
 
 static void on_ready(void *state, unsigned slot)
 {
 	struct hm_host *host = state;
-	uint64_t most = look_again(&host->monitor, slot);
+	struct hm_monitor *monitor = &host->monitor;
+	bool usage = monitor->watched[slot].source == HostMemSourceGroupUsage;
 
-	if (!host->monitor.forked)
+	if (!monitor->forked)
 		hm_watching_take(host, slot);
-	take_turn(host, true, most);
+	if (usage && !monitor->forked)
+		on_usage(host);
+	else
+		take_turn(host, true, UINT64_MAX);
 }
 
 /* ---- Beginning and end ---- */

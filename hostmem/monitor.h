@@ -33,8 +33,8 @@ enum hm_monitor_place {
 struct hm_watched {
 	HostMemSource source;
 	int file;         /* -1: this one is not in use */
-	uint64_t since;   /* ms: when the second began in which calls are counted */
-	unsigned calls;   /* in that second */
+	uint64_t since;   /* ms: from when calls are counted */
+	unsigned calls;   /* since then */
 	bool called;      /* ever */
 	uint64_t stalled; /* us, of all tasks, when it was opened */
 };
@@ -71,6 +71,8 @@ struct hm_monitor {
 	uint64_t marks;   /* the groups and thresholds that are watched, in one number */
 	uint64_t limits;  /* of the groups, and thresholds, when it looked last */
 	uint64_t all_due; /* when it reads all figures again, with what takes long */
+	uint64_t looked_at; /* when it read any of them last */
+	uint64_t room;      /* bytes until memory is short, then */
 	struct hm_meminfo meminfo;
 	struct hm_watched watched[HM_MONITOR_FILES];
 };

@@ -24,12 +24,15 @@
 #include "os/thread.h"
 
 /*
- * In one second; then a source is left out.  Not so that of a group's usage: it is an eventfd,
- * which has nothing to tell once it has been read, and a program whose usage wavers about a
- * threshold makes hundreds of calls a second.  Each costs a look; without them the next that
- * comes in time is the timer, and that is too late for who fills 1 GiB a second.
+ * So often, in so many ms, and a source is left out.  The kernel tells of a group's events up to a
+ * hundred times a second, and a file that is broken calls a thousand times a millisecond.
+ *
+ * Not so that of a group's usage: it is an eventfd, which has nothing to tell once it has been
+ * read, and a program whose usage wavers about a threshold makes hundreds of calls a second.
+ * Without them the next that comes in time is the timer.
  */
 #define MOST_CALLS 50U
+#define WINDOW_MS 250U
 
 _Static_assert(HM_MONITOR_FILES == HM_LOOP_FILES, "one slot each");
 
@@ -307,7 +310,7 @@ void hm_watching_take(struct hm_host *host, unsigned slot)
 		return;
 	atomic_fetch_add(&monitor->calls[watched->source], 1);
 	alive = hm_source_take(watched->file);
-	if (now - watched->since >= 1000) {
+	if (now - watched->since >= WINDOW_MS) {
 		watched->since = now;
 		watched->calls = 0;
 	}

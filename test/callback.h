@@ -53,7 +53,7 @@ static inline ULONG HOSTMEM_CALL callback_release(ICLRMemoryNotificationCallback
 {
 	struct callback *callback = callback_of(self);
 	/* With the last one it may be gone. */
-	void (*on_release)(struct callback *callback) = callback->on_release;
+	void (*on_release)(struct callback *) = callback->on_release;
 	unsigned before = atomic_fetch_sub(&callback->references, 1);
 
 	CHECK(before != 0);

@@ -66,6 +66,7 @@ unit_tests = \
 	%D%/unit/mappings \
 	%D%/unit/mappings_parse \
 	%D%/unit/meminfo \
+	%D%/unit/meminfo_kept \
 	%D%/unit/memory \
 	%D%/unit/memory_advice \
 	%D%/unit/memory_guards \
@@ -555,6 +556,7 @@ noinst_HEADERS += \
 	%D%/stress/traffic.h \
 	%D%/tap.h \
 	%D%/unit/arena.h \
+	%D%/unit/bounds.h \
 	%D%/unit/caches.h \
 	%D%/unit/fake.h \
 	%D%/unit/files.h \

@@ -190,14 +190,10 @@ static void our_own_functions_answer_as_methods_do(void)
 
 static void every_face_of_the_host_can_be_had(void)
 {
-	const IID *const faces[] = { &IID_IUnknown,
-				     &IID_IHostControl,
-				     &IID_IHostMemoryManager,
-				     &IID_IHostGCManager,
-				     &IID_IHostMemoryControl,
-				     &IID_IHostMemoryPages,
-				     &IID_IHostMemoryMonitor,
-				     &IID_IHostMemorySimulator };
+	const IID *const faces[] = { &IID_IUnknown,           &IID_IHostControl,
+				     &IID_IHostMemoryManager, &IID_IHostGCManager,
+				     &IID_IHostMemoryControl, &IID_IHostMemoryPages,
+				     &IID_IHostMemoryMonitor, &IID_IHostMemorySimulator };
 
 	for (size_t i = 0; i < ROWS(faces); i++) {
 		IUnknown *face = engine_face(engine.runtime, faces[i]);
