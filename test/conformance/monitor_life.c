@@ -226,6 +226,28 @@ static void a_call_in_flight_is_waited_for(void)
 	}
 }
 
+static void shut_down_and_linger(struct watched *self, EMemoryAvailable available)
+{
+	if (available != LOW)
+		return;
+	CHECK_HR(IHostMemoryControl_Shutdown(self->host.control), S_OK);
+	atomic_store(&holds_on, true);
+	(void)usleep(20000);
+}
+
+static void so_is_one_that_has_shut_the_host_down(void)
+{
+	if (!begin())
+		return;
+	atomic_store(&holds_on, false);
+	watched.then = shut_down_and_linger;
+	(void)take_pages(&watched, 95);
+	while (!atomic_load(&holds_on))
+		(void)usleep(500);
+	watched_end(&watched);
+	CHECK_HEARD(&watched.callback, "12");
+}
+
 /* ---- Signals ---- */
 
 static _Atomic long handled_by;
@@ -291,6 +313,7 @@ int main(void)
 	TAP_RUN(the_last_release_ends_it_at_any_moment);
 	TAP_RUN(it_may_be_ended_and_changed_on_its_own_thread);
 	TAP_RUN(a_call_in_flight_is_waited_for);
+	TAP_RUN(so_is_one_that_has_shut_the_host_down);
 	TAP_RUN(it_handles_no_signal_of_the_program);
 	TAP_RUN(nobody_elses_mask_is_changed);
 	return tap_done();
