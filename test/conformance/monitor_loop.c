@@ -277,64 +277,6 @@ static void hosts_come_and_go_on_a_loop(void)
 	close_loop();
 }
 
-/* ---- Refusals ---- */
-
-static void bad_configurations_are_refused(void)
-{
-	static const struct {
-		uint32_t flags;
-		bool loop;
-		HRESULT want;
-	} rows[] = {
-		{ HOSTMEM_MONITOR_LOOP, false, E_INVALIDARG },
-		{ HOSTMEM_MONITOR_LOOP | HOSTMEM_MONITOR_OFF, true, E_INVALIDARG },
-		{ HOSTMEM_MONITOR_LOOP | HOSTMEM_MONITOR_OFF, false, E_INVALIDARG },
-		{ HOSTMEM_MONITOR_OFF, true, S_OK },
-		{ HOSTMEM_MONITOR_THREAD, true, S_OK },
-		{ HOSTMEM_MONITOR_LOOP, true, S_OK },
-	};
-
-	if (!CHECK_INT(uv_loop_init(&loop), 0))
-		return;
-	for (size_t i = 0; i < ROWS(rows); i++) {
-		HostMemConfig config = HOSTMEM_CONFIG_INIT;
-		void *out = POISON;
-
-		tap_row("row %zu", i);
-		config.dwFlags = rows[i].flags;
-		config.loop = rows[i].loop ? &loop : NULL;
-		CHECK_HR(HostMemCreate(&config, &IID_IHostMemoryManager, &out),
-			 rows[i].want);
-		CHECK((out == NULL) == FAILED(rows[i].want));
-		if (SUCCEEDED(rows[i].want))
-			CHECK_U32(IUnknown_Release((IUnknown *)out), 0);
-	}
-	close_loop();
-}
-
-static void without_descriptors_there_is_no_host(void)
-{
-	HostMemConfig config = HOSTMEM_CONFIG_INIT;
-	void *out = POISON;
-
-	config.dwFlags = HOSTMEM_MONITOR_LOOP;
-	config.loop = &loop;
-	if (!CHECK(child_limit(RLIMIT_NOFILE, 0)))
-		return;
-	CHECK_HR(HostMemCreate(&config, &IID_IHostMemoryManager, &out),
-		 HR_TOO_MANY_FILES);
-	CHECK_POINTER(out, NULL);
-	close_loop();
-}
-
-static void a_loop_needs_a_descriptor(void)
-{
-	if (!CHECK_INT(uv_loop_init(&loop), 0))
-		return;
-	in_child(without_descriptors_there_is_no_host);
-	close_loop();
-}
-
 /* ---- Forks ---- */
 
 static void go_on_in_the_child(void)
@@ -422,8 +364,6 @@ int main(void)
 	TAP_RUN(it_may_be_ended_in_another_turn);
 	TAP_RUN(two_hosts_share_a_loop);
 	TAP_RUN(hosts_come_and_go_on_a_loop);
-	TAP_RUN(bad_configurations_are_refused);
-	TAP_RUN(a_loop_needs_a_descriptor);
 	TAP_RUN(a_child_begins_again_on_its_own_loop);
 	TAP_RUN(the_callback_may_fork);
 	return tap_done();

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <uv.h>
 
 static struct watched watched;
 
@@ -149,6 +150,69 @@ static void without_a_thread_a_callback_can_be_registered(void)
 	in_child(no_stack_is_left_in_a_child);
 }
 
+/* ---- On the program's loop ---- */
+
+static uv_loop_t loop;
+
+static void bad_configurations_are_refused(void)
+{
+	static const struct {
+		uint32_t flags;
+		bool loop;
+		HRESULT want;
+	} rows[] = {
+		{ HOSTMEM_MONITOR_LOOP, false, E_INVALIDARG },
+		{ HOSTMEM_MONITOR_LOOP | HOSTMEM_MONITOR_OFF, true, E_INVALIDARG },
+		{ HOSTMEM_MONITOR_LOOP | HOSTMEM_MONITOR_OFF, false, E_INVALIDARG },
+		{ HOSTMEM_MONITOR_OFF, true, S_OK },
+		{ HOSTMEM_MONITOR_THREAD, true, S_OK },
+		{ HOSTMEM_MONITOR_LOOP, true, S_OK },
+	};
+
+	if (!CHECK_INT(uv_loop_init(&loop), 0))
+		return;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		HostMemConfig config = HOSTMEM_CONFIG_INIT;
+		void *out = POISON;
+
+		tap_row("row %zu", i);
+		config.dwFlags = rows[i].flags;
+		config.loop = rows[i].loop ? &loop : NULL;
+		CHECK_HR(HostMemCreate(&config, &IID_IHostMemoryManager, &out),
+			 rows[i].want);
+		CHECK((out == NULL) == FAILED(rows[i].want));
+		if (SUCCEEDED(rows[i].want))
+			CHECK_U32(IUnknown_Release((IUnknown *)out), 0);
+	}
+	CHECK_INT(uv_run(&loop, UV_RUN_DEFAULT), 0);
+	CHECK_INT(uv_loop_close(&loop), 0);
+}
+
+static void without_descriptors_there_is_no_host(void)
+{
+	HostMemConfig config = HOSTMEM_CONFIG_INIT;
+	void *out = POISON;
+
+	config.dwFlags = HOSTMEM_MONITOR_LOOP;
+	config.loop = &loop;
+	if (!CHECK(child_limit(RLIMIT_NOFILE, 0)))
+		return;
+	CHECK_HR(HostMemCreate(&config, &IID_IHostMemoryManager, &out),
+		 HR_TOO_MANY_FILES);
+	CHECK_POINTER(out, NULL);
+	CHECK_INT(uv_run(&loop, UV_RUN_DEFAULT), 0);
+	CHECK_INT(uv_loop_close(&loop), 0);
+}
+
+static void a_loop_needs_a_descriptor(void)
+{
+	if (!CHECK_INT(uv_loop_init(&loop), 0))
+		return;
+	in_child(without_descriptors_there_is_no_host);
+	CHECK_INT(uv_run(&loop, UV_RUN_DEFAULT), 0);
+	CHECK_INT(uv_loop_close(&loop), 0);
+}
+
 /* ---- What is left open ---- */
 
 /* Neither a monitor that has ended nor one that could not begin leaves anything. */
@@ -176,6 +240,8 @@ int main(void)
 	TAP_RUN(without_descriptors_budgets_are_watched);
 	TAP_RUN(few_descriptors_are_not_the_end);
 	TAP_RUN(without_a_thread_a_callback_can_be_registered);
+	TAP_RUN(bad_configurations_are_refused);
+	TAP_RUN(a_loop_needs_a_descriptor);
 	TAP_RUN(hosts_leave_no_descriptor_behind);
 	return tap_done();
 }
