@@ -225,7 +225,8 @@ static bool begin_own(struct hm_loop *loop)
 			return true;
 		if (loop->open == 2)
 			close_handle((uv_handle_t *)&loop->wake_watch);
-		close_handle((uv_handle_t *)&loop->timer);
+		if (loop->open != 0)
+			close_handle((uv_handle_t *)&loop->timer);
 		(void)uv_run(loop->uv, UV_RUN_DEFAULT);
 		(void)uv_loop_close(loop->uv);
 		loop->uv = NULL;

@@ -147,40 +147,84 @@ static void without_files_no_wake_is_lost(void)
 
 /* ---- No memory ---- */
 
-/* From nothing to plenty, in small steps: at one of them libuv would abort. */
-static rlim_t room;
+struct block {
+	struct block *next;
+	char rest[496];
+};
+
+static unsigned spared; /* blocks */
+static rlim_t room;     /* bytes beside them */
+
+/* Takes all the memory that there is but so many blocks, one behind the other. */
+static void take_all_memory(void)
+{
+	struct block *first = NULL;
+
+	for (size_t size = sizeof(struct block); size >= 16; size /= 2) {
+		struct block *block;
+
+		while ((block = malloc(size)) != NULL) {
+			if (size < sizeof(*block))
+				continue; /* it is lost */
+			block->next = first;
+			first = block;
+		}
+	}
+	for (unsigned i = 0; i < spared && first != NULL; i++) {
+		struct block *block = first;
+
+		first = block->next;
+		free(block);
+	}
+}
+
+static void check_little(uv_loop_t *uv)
+{
+	static struct meter meter;
+	HRESULT hr = meter_try(&meter, uv);
+
+	if (FAILED(hr)) {
+		CHECK_HR(hr, E_OUTOFMEMORY);
+		return;
+	}
+	if (uv != NULL) {
+		hm_loop_stop(loop_of(&meter));
+		hm_loop_free(loop_of(&meter));
+		return;
+	}
+	meter_do(&meter, set_soon);
+	AWAIT(atomic_load(&meter.timed) != 0);
+	meter_end(&meter);
+}
 
 static void start_with_little_memory(void)
 {
-	static struct meter meter;
 	rlim_t used = (rlim_t)figure("/proc/self/status", "VmData:") << 10;
-	unsigned before = files_open_now();
-	HRESULT hr;
+	uv_loop_t uv;
 
 	CHECK(used != 0);
+	CHECK_INT(uv_loop_init(&uv), 0);
 	if (!CHECK(child_limit(RLIMIT_DATA, used + room)))
 		return;
-	hr = meter_try(&meter, NULL);
-	if (SUCCEEDED(hr)) {
-		meter_do(&meter, set_soon);
-		AWAIT(atomic_load(&meter.timed) != 0);
-		meter_end(&meter);
-	} else {
-		CHECK_HR(hr, E_OUTOFMEMORY);
-	}
-	CHECK(child_limit(RLIMIT_DATA, RLIM_INFINITY));
-	/* Two that libuv opens once and for all. */
-	CHECK(files_open_now() <= before + 2);
+	if (spared != 0)
+		take_all_memory();
+	check_little(&uv);
+	check_little(NULL);
 }
 
+/* From nothing to plenty, in small steps: at some of them libuv would abort. */
 static void without_memory_a_loop_is_refused_and_nobody_aborts(void)
 {
 	if (SANITIZED) {
 		tap_skip("a sanitizer has memory of its own");
 		return;
 	}
-	for (room = 0; room <= (rlim_t)16 << 20;
-	     room += room < 1 << 19 ? 4096 : 1 << 20) {
+	for (spared = 1; spared < 160; spared++) {
+		tap_row("%u blocks", spared);
+		in_child(start_with_little_memory);
+	}
+	spared = 0;
+	for (room = 0; room <= (rlim_t)16 << 20; room += 1 << 20) {
 		tap_row("%llu bytes", (unsigned long long)room);
 		in_child(start_with_little_memory);
 	}
