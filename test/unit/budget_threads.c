@@ -214,7 +214,7 @@ static void many_threads_together_never_pass_the_limit(void)
 
 /* ---- The alarm ---- */
 
-enum { CHARGERS = 3, CHARGES = 3000 };
+enum { CHARGERS = 3, CHARGES = 200000 };
 
 static _Atomic unsigned alarms, charging;
 

@@ -60,7 +60,52 @@ static void many_threads_wake(void)
 	meter_end(&meter);
 }
 
+static long is_full(int file, const void *buffer, size_t size)
+{
+	(void)file, (void)buffer, (void)size;
+	errno = EAGAIN;
+	return -1;
+}
+
+static void a_wake_keeps_errno(void)
+{
+	struct hm_system_calls real = hm_system;
+	struct meter meter;
+
+	if (!meter_start(&meter))
+		return;
+	hm_system.write = is_full;
+	errno = 4711;
+	hm_loop_wake(loop_of(&meter));
+	CHECK_INT(errno, 4711);
+	hm_system = real;
+	meter_end(&meter);
+}
+
 /* ---- Time ---- */
+
+static _Atomic uint64_t set_at; /* ns */
+
+/* What a turn takes is not part of the time. */
+static void set_after_work(struct meter *meter)
+{
+	(void)usleep(60000);
+	atomic_store(&set_at, uv_hrtime());
+	hm_loop_set_timer(loop_of(meter), 60);
+}
+
+static void the_time_begins_when_it_is_set(void)
+{
+	struct meter meter;
+
+	if (!meter_start(&meter))
+		return;
+	meter_do(&meter, set_after_work);
+	AWAIT(atomic_load(&meter.timed) != 0);
+	/* libuv counts whole ms. */
+	CHECK(uv_hrtime() - atomic_load(&set_at) >= 58000000);
+	meter_end(&meter);
+}
 
 static void time_in(struct meter *meter, uint64_t ms)
 {
@@ -369,6 +414,8 @@ int main(void)
 	files_settle();
 	TAP_RUN(every_wake_is_followed_by_a_turn);
 	TAP_RUN(many_threads_wake);
+	TAP_RUN(a_wake_keeps_errno);
+	TAP_RUN(the_time_begins_when_it_is_set);
 	TAP_RUN(a_timer_comes_once_and_the_last_that_was_set);
 	TAP_RUN(a_file_tells_until_it_is_unwatched);
 	TAP_RUN(sixteen_files_tell_through_their_own_slots);

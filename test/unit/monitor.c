@@ -124,6 +124,22 @@ static void files_that_fail_are_opened_anew_within_a_second(void)
 	watcher_end();
 }
 
+static void a_file_that_fails_is_opened_anew_though_no_limit_has_changed(void)
+{
+	unsigned opened;
+
+	(void)watcher_begin();
+	tree_v1();
+	watcher_start();
+	opened = groups_made.opened;
+	group_file("/proc/meminfo")->read_error = EIO;
+	look_now();
+	CHECK_U32(groups_made.opened, opened);
+	watcher_age(1000);
+	CHECK(groups_made.opened > opened);
+	watcher_end();
+}
+
 static void a_process_that_is_moved_is_found_after_ten_seconds(void)
 {
 	struct hm_memory_load load;
@@ -337,6 +353,7 @@ int main(void)
 	TAP_RUN(before_somebody_registers_it_reads_nothing);
 	TAP_RUN(what_cannot_be_read_is_not_known);
 	TAP_RUN(files_that_fail_are_opened_anew_within_a_second);
+	TAP_RUN(a_file_that_fails_is_opened_anew_though_no_limit_has_changed);
 	TAP_RUN(a_process_that_is_moved_is_found_after_ten_seconds);
 	TAP_RUN(figures_that_make_no_sense_are_no_limit);
 	TAP_RUN(places_that_make_no_sense_are_no_groups);
