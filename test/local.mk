@@ -61,6 +61,7 @@ unit_tests = \
 	%D%/unit/lock \
 	%D%/unit/loop \
 	%D%/unit/loop_apart \
+	%D%/unit/loop_end \
 	%D%/unit/loop_fork \
 	%D%/unit/mapping \
 	%D%/unit/mappings \
@@ -456,6 +457,7 @@ threaded_tests = \
 	%D%/unit/lock \
 	%D%/unit/loop \
 	%D%/unit/loop_apart \
+	%D%/unit/loop_end \
 	%D%/unit/mappings \
 	%D%/unit/metadata \
 	%D%/unit/monitor_threads \
