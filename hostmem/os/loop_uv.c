@@ -450,15 +450,18 @@ void hm_loop_free(struct hm_loop *loop)
 }
 
 /* What is written to the parent's event file wakes the parent, and what is read from it is
- * taken from him. */
+ * taken from him.  The number stays, since libuv knows it; the old one goes first, for there
+ * may be no other number. */
 static void renew_wake(struct hm_loop *loop)
 {
-	int fresh = hm_system.event(EFD_CLOEXEC | EFD_NONBLOCK);
+	int fresh;
 
-	if (fresh < 0 || dup3(fresh, loop->wake, O_CLOEXEC) < 0) {
-		(void)hm_system.close(loop->wake);
+	(void)hm_system.close(loop->wake);
+	fresh = hm_system.event(EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fresh == loop->wake)
+		return;
+	if (fresh < 0 || dup3(fresh, loop->wake, O_CLOEXEC) < 0)
 		loop->wake = -1;
-	}
 	if (fresh >= 0)
 		(void)hm_system.close(fresh);
 }

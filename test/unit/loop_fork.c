@@ -4,6 +4,7 @@
 #include "loops.h"
 
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 /* How a child ends that is at work in a turn of its parent's loop: by itself, when the thread
@@ -182,10 +183,23 @@ static void wake_and_leave(uv_loop_t *uv, struct meter *meter)
 	_exit(tap_failed() ? 1 : 0);
 }
 
+/* The child may not open anything more. */
+static void wake_child_without_files(uv_loop_t *uv, struct meter *meter)
+{
+	struct rlimit limit;
+	int last = dup(STDIN_FILENO);
+
+	CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit.rlim_cur = (rlim_t)last + 1;
+	CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	wake_child(uv, meter);
+}
+
 static void what_is_on_the_programs_loop_stays_there_and_wakes_no_parent(void)
 {
-	static void (*const rows[])(uv_loop_t *, struct meter *) = { wake_child,
-								     wake_and_leave };
+	static void (*const rows[])(uv_loop_t *,
+				    struct meter *) = { wake_child, wake_and_leave,
+							wake_child_without_files };
 	struct meter meter;
 	uv_loop_t uv;
 
