@@ -270,6 +270,46 @@ static void each_alarm_that_is_passed_is_taken_by_one(void)
 	CHECK_U32(alarms + (shared.alarm != SIZE_MAX), set);
 }
 
+enum { TAKERS = 2, MEETINGS = 20000 };
+
+static _Atomic unsigned meeting, arrived;
+
+/* All at once, as nearly as can be. */
+static void *charge_together(void *unused)
+{
+	for (unsigned i = 1; i <= MEETINGS; i++) {
+		while (atomic_load(&meeting) != i)
+			sched_yield();
+		hm_budget_charge(&shared, 1);
+		if (hm_budget_takes_alarm(&shared))
+			atomic_fetch_add(&alarms, 1);
+		atomic_fetch_add(&arrived, 1);
+	}
+	return unused;
+}
+
+static void of_those_who_pass_an_alarm_together_one_takes_it(void)
+{
+	pthread_t threads[TAKERS];
+	unsigned wrong = 0;
+
+	shared_init(figures(SIZE_MAX, SIZE_MAX, 0));
+	for (size_t i = 0; i < TAKERS; i++)
+		CHECK_INT(pthread_create(&threads[i], NULL, charge_together, NULL), 0);
+	for (unsigned i = 1; i <= MEETINGS; i++) {
+		atomic_store(&alarms, 0);
+		atomic_store(&arrived, 0);
+		atomic_store(&shared.alarm, atomic_load(&shared.charged));
+		atomic_store(&meeting, i);
+		while (atomic_load(&arrived) != TAKERS)
+			sched_yield();
+		wrong += atomic_load(&alarms) != 1;
+	}
+	for (size_t i = 0; i < TAKERS; i++)
+		CHECK_INT(pthread_join(threads[i], NULL), 0);
+	CHECK_U32(wrong, 0);
+}
+
 static void an_alarm_is_passed_by_more_than_what_it_says(void)
 {
 	shared_init(figures(SIZE_MAX, SIZE_MAX, 0));
@@ -289,6 +329,7 @@ int main(void)
 	TAP_RUN(a_request_is_not_answered_in_the_middle_of_a_replacement);
 	TAP_RUN(many_threads_together_never_pass_the_limit);
 	TAP_RUN(an_alarm_is_passed_by_more_than_what_it_says);
+	TAP_RUN(of_those_who_pass_an_alarm_together_one_takes_it);
 	TAP_RUN(each_alarm_that_is_passed_is_taken_by_one);
 	return tap_done();
 }
