@@ -206,12 +206,14 @@ static void tell(struct hm_host *host, struct hm_loop *loop, bool called)
 	if (!hm_notify_try_enter(&delivery, host))
 		return;
 	hm_notify_flush(host);
-	/* What was told may have taken its time. */
-	read_figures(host, &look, called);
-	if (hm_availability_watch(host))
-		hm_notify_flush(host);
-	/* In a fork child this is not the loop any more; it has been told so. */
-	hm_loop_set_timer(loop, next_look(host, &look));
+	/* Who was told may have taken his time; or have forked, and this is the child, whose
+	 * monitor is off; or shut the host down. */
+	if (hm_monitor_runs(&host->monitor)) {
+		read_figures(host, &look, called);
+		if (hm_availability_watch(host))
+			hm_notify_flush(host);
+		hm_loop_set_timer(loop, next_look(host, &look));
+	}
 	hm_notify_leave(&delivery);
 }
 
