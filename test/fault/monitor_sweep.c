@@ -126,6 +126,8 @@ static void check_told(struct stage *stage)
 static void close_host(struct stage *stage)
 {
 	CHECK_HR(faces_free(&stage->faces, stage->memory), S_OK);
+	/* Else it is the monitor's thread that ends the host, if it has just told something. */
+	CHECK_HR(IHostMemoryControl_Shutdown(stage->faces.control), S_OK);
 	IHostMemoryMonitor_Release(stage->monitor);
 	IHostMemorySimulator_Release(stage->simulator);
 	CHECK_U32(faces_release(&stage->faces), 0);

@@ -214,7 +214,7 @@ static void many_threads_together_never_pass_the_limit(void)
 
 /* ---- The alarm ---- */
 
-enum { CHARGERS = 3, CHARGES = 200000 };
+enum { CHARGERS = 3, CHARGES = 3000 };
 
 static _Atomic unsigned alarms, charging;
 
@@ -270,7 +270,7 @@ static void each_alarm_that_is_passed_is_taken_by_one(void)
 	CHECK_U32(alarms + (shared.alarm != SIZE_MAX), set);
 }
 
-enum { TAKERS = 2, MEETINGS = 20000 };
+enum { TAKERS = 2, MEETINGS = 300 };
 
 static _Atomic unsigned meeting, arrived;
 

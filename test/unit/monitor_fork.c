@@ -174,6 +174,8 @@ static void check_fork(EMemoryAvailable at)
 		check_child();
 		/* The parent has not noticed. */
 		limit_to(1900 * PAGE);
+		/* Else it may be the monitor's thread that ends the host. */
+		shut_down();
 		close_host();
 		CHECK_U32(stage.callback.references, 1);
 	}
