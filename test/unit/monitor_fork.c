@@ -112,7 +112,7 @@ static void release_all(void)
 }
 
 /* The new monitor watches while the old one's thread still is in the notification. */
-static void register_again_and_shut_down(void)
+static void register_again_and_release(void)
 {
 	HostMemSourceState state = HOSTMEM_SOURCE_STATE_INIT;
 
@@ -129,6 +129,7 @@ static void register_again_and_shut_down(void)
 			 S_OK);
 	}
 	shut_down();
+	release_all();
 }
 
 /* ---- The parent ---- */
@@ -151,7 +152,7 @@ static void check_child(void)
 static void check_fork(EMemoryAvailable at)
 {
 	static void (*const rows[])(void) = { do_nothing, shut_down, release_all,
-					      register_again_and_shut_down };
+					      register_again_and_release };
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		tap_row("row %zu", i);
