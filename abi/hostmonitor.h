@@ -29,8 +29,9 @@ typedef enum HostMemSource {
 	HostMemSourceBudget = 0, /* what is charged has passed a threshold, or the budget
 				    was replaced */
 	HostMemSourceTimer = 1, /* 100 ms to 1 s have gone by, the less the less memory is
-				   left, and 10 ms while that goes down quickly; or something
-				   is due */
+				   left, but 500 ms at least where HostMemSourceGroupUsage
+				   tells, and 10 ms while memory goes down quickly; or
+				   something is due */
 	HostMemSourceGroupUsage = 2, /* control groups of version 1: a group's usage has
 					passed a threshold */
 	HostMemSourceGroupEvents = 3, /* control groups of version 2: memory.events has

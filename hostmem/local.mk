@@ -70,6 +70,8 @@ rules_sources = \
 	%D%/host.h \
 	%D%/lending.c \
 	%D%/lending.h \
+	%D%/looking.c \
+	%D%/looking.h \
 	%D%/mapping.c \
 	%D%/mapping.h \
 	%D%/marks.c \

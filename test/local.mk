@@ -59,6 +59,7 @@ unit_tests = \
 	%D%/unit/library \
 	%D%/unit/lines \
 	%D%/unit/lock \
+	%D%/unit/looking \
 	%D%/unit/loop \
 	%D%/unit/loop_apart \
 	%D%/unit/loop_end \

@@ -17,6 +17,7 @@ enum hm_memory_bounds {
 struct hm_memory_bound {
 	enum hm_memory_bounds kind;
 	uint64_t limit, used; /* bytes; UINT64_MAX = no limit, which groups alone tell */
+	uint64_t cache;       /* bytes, of a group: page cache, not counted as used */
 	const char *path;     /* of a group, where it is known: until the visit returns */
 	unsigned version;     /* of a group */
 };

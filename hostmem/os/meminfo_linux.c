@@ -139,7 +139,9 @@ static uint64_t limit_of(enum hm_memory_bounds kind)
 static void visit_limit(enum hm_memory_bounds kind, uint64_t limit, uint64_t used,
 			bound_visitor visit, void *state)
 {
-	const struct hm_memory_bound bound = { kind, limit, used, NULL, 0 };
+	const struct hm_memory_bound bound = { .kind = kind,
+					       .limit = limit,
+					       .used = used };
 
 	if (limit != UINT64_MAX && used != UINT64_MAX)
 		visit(state, &bound);
@@ -167,6 +169,7 @@ static void tell_group(const struct hm_cgroup *group, bound_visitor visit, void 
 		.kind = HM_BOUND_GROUP,
 		.limit = group->limit,
 		.used = group->used,
+		.cache = group->cache,
 		.path = group->path,
 		.version = group->version,
 	};

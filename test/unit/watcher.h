@@ -106,6 +106,24 @@ static inline void watcher_age(uint64_t ms)
 	watcher_run(2);
 }
 
+/* ms until the loop has something to do by time. */
+static inline int watcher_time_left(void)
+{
+	uv_update_time(&watcher.uv);
+	return uv_backend_timeout(&watcher.uv);
+}
+
+static inline bool watcher_figures(struct hm_memory_load *load)
+{
+	return hm_monitor_figures(&watcher.fake.host.monitor, load);
+}
+
+static inline void watcher_look(void)
+{
+	hm_monitor_wake(&watcher.fake.host);
+	watcher_run(2);
+}
+
 /* ---- Trees ---- */
 
 static const char *const no_limit_v1 = "9223372036854771712\n";
