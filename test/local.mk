@@ -218,14 +218,6 @@ conformance_tests = \
 	%D%/conformance/memory_load \
 	%D%/conformance/memory_load_group \
 	%D%/conformance/module \
-	%D%/conformance/monitor \
-	%D%/conformance/monitor_budget \
-	%D%/conformance/monitor_fork \
-	%D%/conformance/monitor_group \
-	%D%/conformance/monitor_life \
-	%D%/conformance/monitor_look \
-	%D%/conformance/monitor_loop \
-	%D%/conformance/monitor_refused \
 	%D%/conformance/names \
 	%D%/conformance/notification \
 	%D%/conformance/notification_gate \
@@ -246,6 +238,16 @@ conformance_tests = \
 	%D%/conformance/waiting \
 	%D%/conformance/waiting_gate \
 	%D%/conformance/walk
+## Of which the way of making pages is no part; most of their time they wait.
+monitor_tests = \
+	%D%/conformance/monitor \
+	%D%/conformance/monitor_budget \
+	%D%/conformance/monitor_fork \
+	%D%/conformance/monitor_group \
+	%D%/conformance/monitor_life \
+	%D%/conformance/monitor_look \
+	%D%/conformance/monitor_loop \
+	%D%/conformance/monitor_refused
 test_conformance_bad_inputs_alloc_LDADD = libhostmem.la
 test_conformance_bad_inputs_com_LDADD = libhostmem.la
 test_conformance_bad_inputs_free_LDADD = libhostmem.la
@@ -509,12 +511,14 @@ TESTS = \
 	$(conformance_tests) \
 	$(e2e_tests) \
 	$(fault_tests) \
+	$(monitor_tests) \
 	$(stress_tests) \
 	$(unit_tests)
 check_PROGRAMS += \
 	$(abi_programs) \
 	$(conformance_tests) \
 	$(fault_tests) \
+	$(monitor_tests) \
 	$(stress_tests) \
 	$(unit_tests)
 endif
@@ -610,7 +614,7 @@ AM_TESTS_ENVIRONMENT = \
 check-abi:
 	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(abi_tests)'
 check-conformance:
-	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(conformance_tests)'
+	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(conformance_tests) $(monitor_tests)'
 check-e2e:
 	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(e2e_tests)'
 check-fault:
