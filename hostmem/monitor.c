@@ -256,7 +256,9 @@ void hm_monitor_after_fork(struct hm_host *host)
 	hm_loop_after_fork(loop, &loop);
 	atomic_store(&monitor->loop, loop);
 	monitor->forked = loop != NULL;
-	if (loop == NULL) {
+	if (loop != NULL) {
+		hm_watching_silence(monitor);
+	} else {
 		atomic_store(&monitor->stopping, 0);
 		hm_watching_forget(monitor);
 	}

@@ -336,6 +336,14 @@ void hm_watching_close(struct hm_host *host, struct hm_loop *loop)
 	monitor->marks = 0;
 }
 
+void hm_watching_silence(struct hm_monitor *monitor)
+{
+	for (unsigned i = 0; i < HM_MONITOR_FILES; i++) {
+		if (monitor->watched[i].file >= 0)
+			hm_source_silence(monitor->watched[i].file);
+	}
+}
+
 void hm_watching_forget(struct hm_monitor *monitor)
 {
 	for (unsigned i = 0; i < HM_MONITOR_FILES; i++) {

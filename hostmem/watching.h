@@ -19,7 +19,11 @@ void hm_watching_take(struct hm_host *host, unsigned slot);
 /* Everything is closed; also when the loop's thread has ended. */
 void hm_watching_close(struct hm_host *host, struct hm_loop *loop);
 
-/* In a fork child whose loop is gone: the same without it. */
+/* In a fork child whose loop is a part of the program's: nothing is told through the files any
+ * more.  They are closed on the loop's thread. */
+void hm_watching_silence(struct hm_monitor *monitor);
+
+/* In one whose loop is gone: they are closed at once. */
 void hm_watching_forget(struct hm_monitor *monitor);
 
 /* Any thread, while no loop runs. */

@@ -40,6 +40,11 @@ bool hm_source_take(int file);
 
 void hm_source_close(int file);
 
+/* In a fork child: what has that number is another file from now on, with nothing to tell.  Who
+ * takes it away from where it is waited for takes nothing away from the parent then, who waits
+ * there as well.  Async-signal-safe. */
+void hm_source_silence(int file);
+
 /* Why nothing may be found where there is something: S_OK, or no file can be opened. */
 HRESULT hm_source_try(void);
 

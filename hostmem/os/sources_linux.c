@@ -30,6 +30,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 /* us; "some" and "full" are the kernel's words. */
 #define SOME_TRIGGER "some 100000 2000000"
@@ -162,6 +163,18 @@ HRESULT hm_source_open_stalls(bool all, int *file)
 			return hr;
 	}
 	return open_trigger("/proc/pressure", "memory", all, file);
+}
+
+void hm_source_silence(int file)
+{
+	int kept = errno;
+	int fresh = hm_system.event(EFD_CLOEXEC | EFD_NONBLOCK);
+
+	if (fresh >= 0) {
+		(void)dup3(fresh, file, O_CLOEXEC);
+		(void)hm_system.close(fresh);
+	}
+	errno = kept;
 }
 
 HRESULT hm_source_try(void)

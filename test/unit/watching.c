@@ -2,6 +2,8 @@
  * What a monitor watches, in systems that are made up.
  */
 #include "watcher.h"
+
+#include <sys/wait.h>
 #include "hostmem/os/thread.h"
 
 #define EVENT_CONTROL "/m/a/b/cgroup.event_control"
@@ -169,6 +171,31 @@ static void usage_that_passes_a_threshold_causes_a_look(void)
 	watcher_end();
 }
 
+/* It shares the kernel's list of what is waited for, as long as it does not renew that. */
+static void a_fork_child_that_ends_its_host_takes_nothing_from_the_parent(void)
+{
+	const uint64_t one = 1;
+	struct hm_host *host = watcher_begin();
+	int status = 0;
+	pid_t child;
+
+	tree_v1();
+	watcher_start();
+	fflush(stdout);
+	child = fork();
+	if (child == 0) {
+		hm_monitor_after_fork(host);
+		hm_monitor_stop(host);
+		_exit(0);
+	}
+	CHECK_INT(waitpid(child, &status, 0), child);
+	CHECK_INT(status, 0);
+	CHECK(write(groups_made.event, &one, sizeof(one)) > 0);
+	watcher_run(2);
+	CHECK_SIZE(watcher_calls(HostMemSourceGroupUsage), 1);
+	watcher_end();
+}
+
 /* ---- Version 2 ---- */
 
 static void groups_of_version_2_have_one_file_each(void)
@@ -315,6 +342,7 @@ int main(void)
 	TAP_RUN(a_limit_that_changes_is_watched_anew_at_the_next_look);
 	TAP_RUN(a_threshold_that_cannot_be_set_says_why);
 	TAP_RUN(usage_that_passes_a_threshold_causes_a_look);
+	TAP_RUN(a_fork_child_that_ends_its_host_takes_nothing_from_the_parent);
 	TAP_RUN(groups_of_version_2_have_one_file_each);
 	TAP_RUN(a_source_that_calls_too_often_is_left_out_and_tried_again);
 	TAP_RUN(a_source_that_is_dead_is_left_out_at_once);
