@@ -167,7 +167,10 @@ static void print_thresholds(const HostMemThresholds *at, FILE *out)
 	(void)fprintf(out, "  High     after %s below %u %% with %s left, until %u %%\n",
 		      hm_display_time(at->msPlenty).text, (unsigned)at->dwHighLoad,
 		      enough.text, (unsigned)at->dwNeutralLoad);
-	(void)fputs("  Neutral  else\n", out);
+	(void)fputs("  Neutral  else\n"
+		    "           of a small bound an eighth counts as few, a quarter as "
+		    "enough\n",
+		    out);
 }
 
 void hm_info_print_text(const struct hm_info *info, FILE *out)

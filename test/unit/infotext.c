@@ -40,6 +40,8 @@ static void all_of_it_is_aligned(void)
 		"4 s",
 		"  High     after 5 s below 70 % with 192 MiB left, until 75 %",
 		"  Neutral  else",
+		"           of a small bound an eighth counts as few, a quarter as "
+		"enough",
 	};
 	struct hm_info_bound bounds[4];
 	struct hm_info info = printed_info(bounds);
