@@ -689,8 +689,9 @@ HOSTMEM_INTERFACE(IHostMemorySimulator)
 	 * GetMemoryLoad answers exactly these figures, and the state of the memory is
 	 * judged by them and by the host's own account, until ClearMemoryLoad: as
 	 * HostMemThresholds says (hostmonitor.h), where the load is `percent`, or the
-	 * charged part of cbLimit in per cent, whichever is higher.  The times run in the
-	 * host's clock, see SetVirtualTime.
+	 * charged part of cbLimit in per cent, whichever is higher, and cbScarce and
+	 * cbEnough are taken as they are.  The times run in the host's clock, see
+	 * SetVirtualTime.
 	 *
 	 * The monitor looks again when such a time is over, or when more is charged.  In
 	 * virtual time it does not; there Advance does, and every wait or delay.
