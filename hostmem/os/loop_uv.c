@@ -15,7 +15,8 @@
  *
  * Handles on the program's loop do not keep it running, and belong to libuv until it has closed
  * them, which takes a turn of that loop: so the record is freed by whoever comes last, the
- * owner or libuv.
+ * owner or libuv.  The owner may come on another thread: the host ends with its last call in
+ * flight, whosever that is.
  *
  * In a fork child a loop shares its kernel objects with the parent, and its books may have
  * been in the middle of a change.  So nothing of it is touched there: what can be named is
@@ -63,9 +64,9 @@ struct hm_loop {
 	uv_timer_t timer;
 	uv_poll_t wake_watch;
 	struct watch watches[HM_LOOP_FILES];
-	unsigned open;  /* handles that libuv has not let go */
-	bool closed;    /* all of them have been told to */
-	bool freed;     /* by its owner */
+	_Atomic uint32_t users; /* handles that libuv has not let go, and the owner */
+	bool closed;            /* all handles have been told to */
+	bool freed;             /* by its owner, on its own thread, which does the rest */
 	bool lost;      /* in a fork child: libuv must not touch what it has open */
 	uint64_t sleep; /* ms, of a thread without libuv */
 
@@ -118,6 +119,12 @@ static void free_record(struct hm_loop *loop)
 	free(loop);
 }
 
+static void drop_record(struct hm_loop *loop)
+{
+	if (atomic_fetch_sub(&loop->users, 1) == 1)
+		free_record(loop);
+}
+
 static void on_closed(uv_handle_t *handle)
 {
 	struct hm_loop *loop = handle->data;
@@ -126,10 +133,7 @@ static void on_closed(uv_handle_t *handle)
 		if (handle == (uv_handle_t *)&loop->watches[i].poll)
 			loop->watches[i].phase = WATCH_FREE;
 	}
-	loop->open--;
-	/* Of a loop of our own the thread does it. */
-	if (loop->open == 0 && loop->freed && !loop->has_thread)
-		free_record(loop);
+	drop_record(loop);
 }
 
 static void close_handle(uv_handle_t *handle)
@@ -200,10 +204,10 @@ static bool open_handles(struct hm_loop *loop)
 	loop->wake_watch.data = loop;
 	/* Neither of the first two can fail. */
 	(void)uv_timer_init(loop->uv, &loop->timer);
-	loop->open = 1;
+	atomic_store(&loop->users, 2);
 	if (uv_poll_init(loop->uv, &loop->wake_watch, loop->wake) != 0)
 		return false;
-	loop->open = 2;
+	atomic_store(&loop->users, 3);
 	if (loop->uv == &loop->own_uv)
 		return uv_poll_start(&loop->wake_watch, UV_READABLE, on_wake) == 0;
 	uv_unref((uv_handle_t *)&loop->timer);
@@ -225,9 +229,9 @@ static bool begin_own(struct hm_loop *loop)
 		loop->uv = &loop->own_uv;
 		if (has_memory(loop->wake) && open_handles(loop))
 			return true;
-		if (loop->open == 2)
+		if (atomic_load(&loop->users) == 3)
 			close_handle((uv_handle_t *)&loop->wake_watch);
-		if (loop->open != 0)
+		if (atomic_load(&loop->users) != 1)
 			close_handle((uv_handle_t *)&loop->timer);
 		(void)uv_run(loop->uv, UV_RUN_DEFAULT);
 		(void)uv_loop_close(loop->uv);
@@ -307,10 +311,10 @@ static HRESULT start_on(struct hm_loop *loop, uv_loop_t *program)
 	loop->uv = program;
 	if (open_handles(loop))
 		return S_OK;
-	loop->freed = true;
-	if (loop->open == 2)
+	if (atomic_load(&loop->users) == 3)
 		close_handle((uv_handle_t *)&loop->wake_watch);
 	close_handle((uv_handle_t *)&loop->timer);
+	drop_record(loop);
 	return E_OUTOFMEMORY;
 }
 
@@ -326,6 +330,7 @@ HRESULT hm_loop_start(const struct hm_loop_client *client, struct uv_loop_s *pro
 		loop->client = *client;
 		loop->wake = -1;
 		loop->sleep = UINT64_MAX;
+		atomic_store(&loop->users, 1);
 		hr = program != NULL ? start_on(loop, program) : start_own(loop);
 		if (SUCCEEDED(hr))
 			*out = loop;
@@ -392,7 +397,7 @@ HRESULT hm_loop_watch(struct hm_loop *loop, unsigned slot, int file,
 		return error == UV_ENOMEM
 			       ? E_OUTOFMEMORY
 			       : HOSTMEM_HRESULT_FROM_WIN32(ERROR_NOT_SUPPORTED);
-	loop->open++;
+	atomic_fetch_add(&loop->users, 1);
 	watch->phase = WATCH_OPEN;
 	uv_unref((uv_handle_t *)&watch->poll);
 	/* Kernel files for which something exceptional counts are readable at any time. */
@@ -446,9 +451,7 @@ void hm_loop_free(struct hm_loop *loop)
 	}
 	/* It has stopped itself. */
 	hm_loop_await_end(loop);
-	loop->freed = true;
-	if (loop->open == 0)
-		free_record(loop);
+	drop_record(loop);
 }
 
 /* What is written to the parent's event file wakes the parent, and what is read from it is
@@ -475,7 +478,7 @@ void hm_loop_after_fork(struct hm_loop *loop, struct hm_loop **out)
 		/* Its thread was about to end, and is gone. */
 		if (loop->has_thread && own != loop) {
 			loop->has_thread = false;
-			loop->open = 0;
+			atomic_store(&loop->users, 1);
 		}
 		return;
 	}

@@ -310,6 +310,32 @@ static void it_ends_inside_a_turn(void)
 	}
 }
 
+static void *free_it(void *argument)
+{
+	hm_loop_free(loop_of(argument));
+	return NULL;
+}
+
+/* While libuv lets go of it: whoever comes last frees it, and nobody twice. */
+static void its_owner_may_free_it_on_another_thread(void)
+{
+	for (unsigned round = 0; round < 200; round++) {
+		struct program program;
+		pthread_t thread;
+
+		if (!program_begin(&program))
+			return;
+		program_keep(&program.uv);
+		hm_loop_stop(loop_of(&program.meter));
+		CHECK_INT(pthread_create(&thread, NULL, free_it, &program.meter), 0);
+		uv_close((uv_handle_t *)&program_timer, NULL);
+		(void)uv_run(&program.uv, UV_RUN_DEFAULT);
+		(void)pthread_join(thread, NULL);
+		CHECK_INT(uv_loop_close(&program.uv), 0);
+		CHECK_U32(files_open_now(), program.files);
+	}
+}
+
 static void without_files_there_is_none_on_the_programs_loop(void)
 {
 	struct program program = { .files = files_open_now() };
@@ -369,6 +395,7 @@ int main(void)
 	TAP_RUN(it_does_not_keep_the_programs_loop_running);
 	TAP_RUN(it_ends_before_the_programs_loop_has_run);
 	TAP_RUN(it_ends_inside_a_turn);
+	TAP_RUN(its_owner_may_free_it_on_another_thread);
 	TAP_RUN(without_files_there_is_none_on_the_programs_loop);
 	TAP_RUN(files_are_watched_on_the_programs_loop);
 	return tap_done();
