@@ -349,7 +349,10 @@ uint64_t hm_availability_due(struct hm_host *host)
 	    pressure->calm_since == HM_PRESSURE_NEVER && due > now + SHORT_MS)
 		due = now + SHORT_MS;
 	unlock(host);
-	if (due == UINT64_MAX || hm_clock_is_virtual(&host->clock))
+	/* What is overdue stays so when nobody judges any more, and must not be looked at for
+	 * ever without a pause. */
+	if (due == UINT64_MAX || hm_clock_is_virtual(&host->clock) ||
+	    FAILED(hm_host_check(host)))
 		return UINT64_MAX;
 	return due > now ? due - now : 0;
 }

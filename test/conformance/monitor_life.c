@@ -248,6 +248,57 @@ static void so_is_one_that_has_shut_the_host_down(void)
 	CHECK_HEARD(&watched.callback, "12");
 }
 
+static BOOL HOSTMEM_CALL keep_waiting(void *state, const HostMemEvent *event)
+{
+	(void)state, (void)event;
+	atomic_store(&holds_on, true);
+	(void)usleep(500000);
+	return TRUE;
+}
+
+static void *take_one(void *argument)
+{
+	void *base;
+
+	(void)argument;
+	(void)vm_alloc(&watched.host, NULL, PAGE, MEM_COMMIT, PAGE_READWRITE, &base);
+	return NULL;
+}
+
+/* The Low would end meanwhile, but nobody judges that any more. */
+static void while_shutdown_waits_it_has_nothing_to_do(void)
+{
+	HostMemThresholds thresholds = short_times();
+	pthread_t thread;
+	uint64_t cookie, calls;
+	EMemoryAvailable now;
+	void *base;
+
+	if (!begin())
+		return;
+	thresholds.msCalm = 300;
+	CHECK_HR(IHostMemoryMonitor_SetThresholds(watched.monitor, &thresholds), S_OK);
+	base = take_pages(&watched, 95);
+	wait_for_told(&watched, 1);
+	give_pages(&watched, base);
+	CHECK_HR(IHostMemoryMonitor_Look(watched.monitor, &now), S_OK);
+	CHECK_INT(now, LOW);
+	CHECK_HR(IHostMemoryControl_Subscribe(watched.host.control,
+					      1U << HostMemEventAllocate, keep_waiting,
+					      NULL, &cookie),
+		 S_OK);
+	atomic_store(&holds_on, false);
+	CHECK_INT(pthread_create(&thread, NULL, take_one, NULL), 0);
+	while (!atomic_load(&holds_on))
+		(void)usleep(500);
+	calls = source_calls(watched.monitor, HostMemSourceTimer);
+	CHECK_HR(IHostMemoryControl_Shutdown(watched.host.control), S_OK);
+	calls = source_calls(watched.monitor, HostMemSourceTimer) - calls;
+	CHECK(calls < 100);
+	(void)pthread_join(thread, NULL);
+	watched_end(&watched);
+}
+
 /* ---- Signals ---- */
 
 static _Atomic long handled_by;
@@ -314,6 +365,7 @@ int main(void)
 	TAP_RUN(it_may_be_ended_and_changed_on_its_own_thread);
 	TAP_RUN(a_call_in_flight_is_waited_for);
 	TAP_RUN(so_is_one_that_has_shut_the_host_down);
+	TAP_RUN(while_shutdown_waits_it_has_nothing_to_do);
 	TAP_RUN(it_handles_no_signal_of_the_program);
 	TAP_RUN(nobody_elses_mask_is_changed);
 	return tap_done();
