@@ -395,7 +395,9 @@ bool hm_availability_watch(struct hm_host *host)
 	if (FAILED(hm_host_check(host)))
 		return false;
 	lock(host);
-	due_before = hm_notify_is_due(host);
+	/* Who has found that tells it, unless that was a thread of a fork's parent. */
+	due_before = hm_notify_is_due(host) && !host->notify.left;
+	host->notify.left = false;
 	/* Under the lock: in virtual time nothing happens that the simulation does not do. */
 	if (!hm_clock_is_virtual(&host->clock))
 		look_and_repeat_locked(host);

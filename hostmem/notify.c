@@ -361,4 +361,6 @@ void hm_notify_after_fork(struct hm_host *host)
 
 	if (notify->calling != NULL && find_running(notify, notify->calling) == NULL)
 		notify->calling = NULL;
+	/* If this thread was to tell it, it does, and then there is nothing to look for. */
+	notify->left = atomic_load(&notify->due) != 0;
 }

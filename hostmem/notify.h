@@ -33,6 +33,7 @@ struct hm_notify {
 	uint64_t told_at;                        /* ms of the host's clock */
 	bool again; /* a Low that stands is to be told once more */
 	bool owes;  /* the callback was told Low and nothing since */
+	bool left;  /* in a fork child: who was to tell what is due may not be there */
 };
 
 /* How often a Low that stands may be told: as often as the CLR acts on it. */

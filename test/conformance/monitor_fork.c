@@ -169,6 +169,36 @@ static void a_call_in_flight_is_not_the_childs(void)
 	watched_end(&watched);
 }
 
+static void be_told_by_the_monitor(void)
+{
+	atomic_store(&let_go, true);
+	atomic_store(&watched.callback.inside, 0);
+	atomic_store(&watched.told, 0);
+	watched.then = NULL;
+	CHECK_HR(watched_register(&watched), S_OK);
+	/* What the thread that is not there was to tell first. */
+	wait_for_told(&watched, 1);
+	CHECK(atomic_load(&watched.told_by) != thread_id());
+	watched_end(&watched);
+	wait_for_monitors(0);
+}
+
+static void what_was_left_to_that_call_is_told_by_the_childs_monitor(void)
+{
+	if (!can_fork() || !begin())
+		return;
+	atomic_store(&let_go, false);
+	atomic_store(&holds_on, false);
+	watched.then = hold_on;
+	(void)take_pages(&watched, 95);
+	while (!atomic_load(&holds_on))
+		(void)usleep(500);
+	CHECK_HR(IHostMemoryControl_NotifyMemory(watched.host.control, HIGH), S_OK);
+	in_child(be_told_by_the_monitor);
+	atomic_store(&let_go, true);
+	watched_end(&watched);
+}
+
 /* ---- On the monitor's thread ---- */
 
 static void go_on_there(void)
@@ -281,6 +311,7 @@ int main(void)
 	(void)alarm(WATCHDOG);
 	TAP_RUN(the_child_is_told_nothing_until_it_registers);
 	TAP_RUN(a_call_in_flight_is_not_the_childs);
+	TAP_RUN(what_was_left_to_that_call_is_told_by_the_childs_monitor);
 	TAP_RUN(the_monitors_thread_may_fork);
 	TAP_RUN(a_fork_may_come_at_any_moment);
 	return tap_done();
