@@ -336,8 +336,10 @@ HOSTMEM_INTERFACE(IHostMemoryManager)
 	 * figures.
 	 *
 	 * While the monitor runs (hostmonitor.h), those of the system are what it has read
-	 * last, at most a second ago, and take no time.  Else they are read with each call,
-	 * which takes a tenth of a millisecond or two.  Those of the budget are of now.
+	 * last, at most two seconds ago, and take no time.  Else, and when it comes to no
+	 * look because a callback does not return or the program's loop does not run, they
+	 * are read with each call, which takes a tenth of a millisecond or two.  Those of
+	 * the budget are of now.
 	 *
 	 * Threads: any, also inside a collection; waits for no other thread, never
 	 *          allocates, and needs some 12 KiB of the stack.

@@ -31,6 +31,7 @@
 #define SOONEST_MS 100U
 #define WATCHED_MS 500U
 #define LATEST_MS 1000U
+#define LATE_MS (2 * LATEST_MS)
 #define BYTES_PER_MS ((size_t)6 * 1024 * 1024 * 1024 / 1000)
 
 /* ---- What was seen ---- */
@@ -71,6 +72,15 @@ bool hm_monitor_figures(const struct hm_monitor *monitor, struct hm_memory_load 
 		return false;
 	load->per_cent = marked_load - 1;
 	return true;
+}
+
+bool hm_monitor_is_late(const struct hm_monitor *monitor)
+{
+	uint64_t looked_at = atomic_load(&monitor->looked_at);
+	/* Afterwards, or it might be before that. */
+	uint64_t now = hm_thread_now();
+
+	return now - looked_at > LATE_MS;
 }
 
 /* ---- Looking ---- */
@@ -156,9 +166,9 @@ void hm_look_read(struct hm_host *host, struct hm_look *look, bool called)
 	look->shrinking = monitor->room > look->room &&
 			  monitor->room - look->room >= look->room / 16;
 	monitor->room = look->room;
-	monitor->looked_at = now;
 	hm_look_publish(monitor,
 			hm_memory_load_is_known(&look->load) ? &look->load : NULL);
+	atomic_store(&monitor->looked_at, now);
 }
 
 uint64_t hm_look_next(struct hm_host *host, const struct hm_look *look)

@@ -8,7 +8,7 @@
  * large machine leave more than half of a small budget.
  *
  * The budget is the host's own account and exact; the rest is what the monitor has seen last, or
- * without one what the system says at this moment.
+ * without one, or if that is too long ago, what the system says at this moment.
  *
  * No locks.
  */
@@ -54,7 +54,8 @@ struct hm_memory_load hm_memory_load_now(const struct hm_host *host)
 	size_t limit = atomic_load_explicit(&host->budget.limit, memory_order_relaxed);
 	struct hm_memory_load load;
 
-	if (!hm_monitor_figures(&host->monitor, &load))
+	if (hm_monitor_is_late(&host->monitor) ||
+	    !hm_monitor_figures(&host->monitor, &load))
 		load = hm_memory_load_sample();
 	if (limit != SIZE_MAX)
 		hm_memory_load_add(&load, limit,

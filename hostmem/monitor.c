@@ -116,7 +116,7 @@ static void on_usage(struct hm_host *host)
 {
 	struct hm_monitor *monitor = &host->monitor;
 
-	if (hm_thread_now() - monitor->looked_at < APART_MS)
+	if (hm_thread_now() - atomic_load(&monitor->looked_at) < APART_MS)
 		hm_loop_set_timer(atomic_load(&monitor->loop), APART_MS);
 	else
 		take_turn(host, true, AGAIN_MS);

@@ -64,6 +64,7 @@ struct hm_monitor {
 	_Atomic uint32_t stalled; /* all tasks stood still, and nobody has judged that */
 	_Atomic HRESULT results[HOSTMEM_SOURCES];
 	_Atomic uint64_t calls[HOSTMEM_SOURCES];
+	_Atomic uint64_t looked_at; /* when it read any figures last */
 
 	bool forked; /* what is open belongs to the parent's loop, too */
 	bool open;
@@ -71,8 +72,7 @@ struct hm_monitor {
 	uint64_t marks;   /* the groups and thresholds that are watched, in one number */
 	uint64_t limits;  /* of the groups, and thresholds, when it looked last */
 	uint64_t all_due; /* when it reads all figures again, with what takes long */
-	uint64_t looked_at; /* when it read any of them last */
-	uint64_t room;      /* bytes until memory is short, then */
+	uint64_t room;    /* bytes until memory is short, at the last look */
 	struct hm_meminfo meminfo;
 	struct hm_watched watched[HM_MONITOR_FILES];
 };
@@ -111,9 +111,13 @@ void hm_monitor_destroy(struct hm_host *host);
 /* In a fork child: it is off until the next start. */
 void hm_monitor_after_fork(struct hm_host *host);
 
-/* What the system's figures were when it looked last, at most a second ago; false: it does
- * not run, or could read none.  Any thread, never waits. */
+/* What the system's figures were when it looked last; false: it does not run, or could read
+ * none.  Any thread, never waits. */
 bool hm_monitor_figures(const struct hm_monitor *monitor, struct hm_memory_load *load);
+
+/* Whether it should have looked since: its thread is in a callback, or the program's loop does
+ * not run.  Any thread. */
+bool hm_monitor_is_late(const struct hm_monitor *monitor);
 
 void hm_monitor_source(const struct hm_host *host, HostMemSource source,
 		       HostMemSourceState *state);

@@ -5,6 +5,8 @@
 #include "monitor.h"
 
 #include <pthread.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <uv.h>
 
 static uv_loop_t loop;
@@ -102,6 +104,38 @@ static void be_told(struct watched *which)
 }
 
 /* ---- Tests ---- */
+
+static void take_addresses_unseen(void)
+{
+	const struct rlimit most = { (rlim_t)8 << 30, (rlim_t)8 << 30 };
+	SIZE_T before, after;
+	DWORD load;
+
+	CHECK_INT(setrlimit(RLIMIT_AS, &most), 0);
+	if (!begin())
+		return;
+	CHECK_HR(IHostMemorySimulator_ClearMemoryLoad(watched.simulator), S_OK);
+	run_until_looks();
+	CHECK_HR(IHostMemoryManager_GetMemoryLoad(watched.host.manager, &load, &before),
+		 S_OK);
+	CHECK(mmap(NULL, (size_t)6 << 30, PROT_NONE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) != MAP_FAILED);
+	(void)usleep(2200000);
+	CHECK_HR(IHostMemoryManager_GetMemoryLoad(watched.host.manager, &load, &after),
+		 S_OK);
+	CHECK(after <= (SIZE_T)2 << 30);
+	CHECK(load >= 75);
+	end();
+}
+
+/* In a child, which has a limit of its own. */
+static void figures_are_read_while_the_loop_does_not_run(void)
+{
+	if (SANITIZED)
+		tap_skip("a sanitizer needs more addresses");
+	else
+		in_child(take_addresses_unseen);
+}
 
 static void the_handles_do_not_keep_the_loop_alive(void)
 {
@@ -356,6 +390,7 @@ static void the_callback_may_fork(void)
 int main(void)
 {
 	(void)alarm(WATCHDOG);
+	TAP_RUN(figures_are_read_while_the_loop_does_not_run);
 	TAP_RUN(the_handles_do_not_keep_the_loop_alive);
 	TAP_RUN(it_is_told_on_the_loops_thread_while_the_loop_runs);
 	TAP_RUN(other_threads_may_register_and_charge);
