@@ -873,6 +873,8 @@ HOSTMEM_DECLARE_GUID(CLSID_HostMemory);
  *                               4096 bytes
  *          E_NOINTERFACE        no such face
  *          E_OUTOFMEMORY        the system refused
+ *          ERROR_TOO_MANY_OPEN_FILES  as HRESULT_FROM_WIN32: HOSTMEM_MONITOR_LOOP, and
+ *                               there was no file descriptor left
  * Source:  ours.
  */
 HOSTMEM_API HRESULT HostMemCreate(const HostMemConfig *config, REFIID riid, void **ppv);

@@ -10,7 +10,8 @@
  * out, and so is one whose file fails, or calls 50 times within a quarter of a second (but for
  * HostMemSourceGroupUsage, whose file cannot do that for nothing); what it would have told is
  * then found when the monitor looks by itself, HostMemSourceTimer.  Every ten seconds those
- * that are left out are tried again.
+ * that are left out are tried again, but by a thread that had no file descriptors when it began:
+ * it has the timer and the budget until it ends.
  *
  * The monitor keeps files open: some six for its loop, two for the process, one to four for
  * each group, one for each source.  It allocates when it begins, and not after that.

@@ -112,8 +112,9 @@
  * is an error of the caller that cannot be reported.
  *
  * Threads: any, at any time, also after Shutdown of a host.  The last Release may
- *          call callbacks (see IHostMemoryControl); take no lock around it that
- *          they need.
+ *          call callbacks (see IHostMemoryControl), and waits for one that a host's
+ *          monitor is in; take no lock around it that they need.  Two such callbacks
+ *          that each give the last reference of the other's host back wait for ever.
  * Source:  COM.
  */
 #ifdef __cplusplus
