@@ -113,8 +113,8 @@
  *
  * Threads: any, at any time, also after Shutdown of a host.  The last Release may
  *          call callbacks (see IHostMemoryControl), and waits for one that a host's
- *          monitor is in; take no lock around it that they need.  Two such callbacks
- *          that each give the last reference of the other's host back wait for ever.
+ *          monitor is in; take no lock around it that they need.  On the thread of any
+ *          host's monitor it does not wait: the host ends when that callback is over.
  * Source:  COM.
  */
 #ifdef __cplusplus

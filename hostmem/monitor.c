@@ -83,7 +83,7 @@ static void take_turn(struct hm_host *host, bool called, uint64_t most)
 
 	if (host->monitor.forked)
 		hm_watching_close(host, loop);
-	if (atomic_load(&host->monitor.wanted) == 0)
+	if (!hm_monitor_runs(&host->monitor))
 		return;
 	/* First without the system: the budget may have called, and its figures are here. */
 	due = called && hm_availability_watch(host);
@@ -172,11 +172,10 @@ void hm_monitor_start(struct hm_host *host)
 		hm_monitor_wake(host);
 	}
 	atomic_store(&monitor->starting, 0);
-	/* Shutdown may not have seen it, or not that it is wanted. */
-	if (FAILED(hm_host_check(host))) {
+	/* Shutdown may not have seen it.  A part of the program's loop it has, and that is to be
+	 * stopped on its own thread. */
+	if (monitor->place == HM_MONITOR_THREAD && FAILED(hm_host_check(host)))
 		hm_monitor_stop(host);
-		atomic_store(&monitor->wanted, 0);
-	}
 }
 
 void hm_monitor_wake(struct hm_host *host)
@@ -224,6 +223,10 @@ void hm_monitor_end(struct hm_host *host)
 {
 	struct hm_loop *loop;
 
+	/* Two that are told by their monitors may give each other up, and would wait for each
+	 * other.  Each is ended by its own monitor's thread then. */
+	if (hm_loop_is_on_thread())
+		return;
 	hm_monitor_stop(host);
 	loop = atomic_load(&host->monitor.loop);
 	/* One that has stopped itself is on its way out. */

@@ -97,13 +97,14 @@ void hm_monitor_ring(struct hm_host *host);
 void hm_monitor_budget_replaced(struct hm_host *host);
 static inline bool hm_monitor_runs(const struct hm_monitor *monitor)
 {
-	return atomic_load(&monitor->loop) != NULL && atomic_load(&monitor->wanted) != 0;
+	return atomic_load(&monitor->loop) != NULL &&
+	       atomic_load(&monitor->wanted) != 0 && atomic_load(&monitor->stopping) == 0;
 }
 
 /* Nothing comes from it any more, but for what this call is inside of. */
 void hm_monitor_stop(struct hm_host *host);
 /* With the last reference: the same, and also what this call is not inside of is over when it
- * returns, whoever has stopped it. */
+ * returns, whoever has stopped it.  On a monitor's thread it does nothing. */
 void hm_monitor_end(struct hm_host *host);
 /* At the end of the host, when nobody can wake it. */
 void hm_monitor_destroy(struct hm_host *host);

@@ -242,6 +242,7 @@ conformance_tests = \
 monitor_tests = \
 	%D%/conformance/monitor \
 	%D%/conformance/monitor_budget \
+	%D%/conformance/monitor_crosswise \
 	%D%/conformance/monitor_fork \
 	%D%/conformance/monitor_group \
 	%D%/conformance/monitor_life \
@@ -308,6 +309,7 @@ test_conformance_memory_load_group_LDADD = libhostmem.la
 test_conformance_module_LDADD = libhostmem.la
 test_conformance_monitor_LDADD = libhostmem.la
 test_conformance_monitor_budget_LDADD = libhostmem.la
+test_conformance_monitor_crosswise_LDADD = libhostmem.la
 test_conformance_monitor_fork_LDADD = libhostmem.la
 test_conformance_monitor_group_LDADD = libhostmem.la
 test_conformance_monitor_life_LDADD = libhostmem.la
@@ -432,6 +434,7 @@ threaded_tests = \
 	%D%/conformance/lifetime \
 	%D%/conformance/monitor \
 	%D%/conformance/monitor_budget \
+	%D%/conformance/monitor_crosswise \
 	%D%/conformance/monitor_life \
 	%D%/conformance/monitor_loop \
 	%D%/conformance/notification_gate \

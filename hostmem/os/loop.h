@@ -40,6 +40,8 @@ HRESULT hm_loop_start(const struct hm_loop_client *client, struct uv_loop_s *pro
 void hm_loop_wake(struct hm_loop *loop);
 
 bool hm_loop_is_own_thread(const struct hm_loop *loop);
+/* Whether this is the own thread of any of them. */
+bool hm_loop_is_on_thread(void);
 
 /* ---- On the loop's thread ---- */
 

@@ -361,6 +361,11 @@ bool hm_loop_is_own_thread(const struct hm_loop *loop)
 	return !loop->has_thread || own == loop;
 }
 
+bool hm_loop_is_on_thread(void)
+{
+	return own != NULL;
+}
+
 void hm_loop_set_timer(struct hm_loop *loop, uint64_t ms)
 {
 	loop->sleep = ms;
