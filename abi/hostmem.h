@@ -620,10 +620,10 @@ HOSTMEM_INTERFACE(IHostMemoryControl)
 	 * Ends waits (HOST_E_ABANDONED) and delays, delivers the Neutral that a last Low
 	 * is owed, and returns when callbacks have ended; called from inside one, without
 	 * waiting for that one.  A callback of another thread that itself waits for this
-	 * one to end (in SetReclaimer, or to replace a notification callback) is waited
-	 * for in vain.  From then on HOST_E_CLRNOTAVAILABLE is the answer, see
-	 * hostmemory.h.  Memory stays mapped until the last Release.  Passes a closed
-	 * gate.
+	 * one to end (in SetReclaimer or Unsubscribe, or to replace a notification
+	 * callback) is waited for in vain, and by the last Release as well.  From then on
+	 * HOST_E_CLRNOTAVAILABLE is the answer, see hostmemory.h.  Memory stays mapped
+	 * until the last Release.  Passes a closed gate.
 	 *
 	 * Threads: any.  With HOSTMEM_MONITOR_LOOP the loop's.
 	 * Errors:  HOST_E_CLRNOTAVAILABLE  it was shut down before, or after an E_FAIL
