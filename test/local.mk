@@ -534,6 +534,7 @@ noinst_HEADERS += \
 	%D%/conformance/child.h \
 	%D%/conformance/com_rules.h \
 	%D%/conformance/faulted.h \
+	%D%/conformance/group.h \
 	%D%/conformance/heap.h \
 	%D%/conformance/heap_debug.h \
 	%D%/conformance/host.h \

@@ -6,93 +6,12 @@
  * Where there is no hierarchy with memory, or no right to make a group in it, this is skipped.
  * The group is removed whatever happens to the process in it.
  */
-#include "child.h"
+#include "group.h"
 #include "monitor.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <time.h>
 
-#define MIB ((size_t)1 << 20)
 #define GROUP_LIMIT (256 * MIB)
-
-static char own[400], group[450];
-
-/* ---- The group ---- */
-
-static bool write_file(const char *directory, const char *name, const char *text)
-{
-	char path[sizeof(group) + 64];
-	int file;
-	bool written;
-
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	file = open(path, O_WRONLY | O_CLOEXEC);
-	if (file < 0)
-		return false;
-	written = write(file, text, strlen(text)) == (ssize_t)strlen(text);
-	(void)close(file);
-	return written;
-}
-
-static bool set_limit(size_t bytes)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%zu", bytes);
-	return write_file(group, "memory.limit_in_bytes", text);
-}
-
-/* Our own group of version 1, where Debian and all others mount it. */
-static bool find_own(void)
-{
-	FILE *file = fopen("/proc/self/cgroup", "r");
-	char line[512], rest[350];
-	bool found = false;
-
-	while (file != NULL && !found && fgets(line, sizeof(line), file) != NULL) {
-		found = sscanf(line, "%*u:memory:%349s", rest) == 1;
-		if (found)
-			snprintf(own, sizeof(own), "/sys/fs/cgroup/memory%s", rest);
-	}
-	if (file != NULL)
-		(void)fclose(file);
-	return found;
-}
-
-static void remove_group(void)
-{
-	if (group[0] == '\0')
-		return;
-	/* Who was in it may be on its way out. */
-	for (unsigned i = 0; i < 500 && rmdir(group) != 0 && errno == EBUSY; i++)
-		(void)usleep(10000);
-	group[0] = '\0';
-}
-
-static bool make_group(void)
-{
-	if (SANITIZED) {
-		tap_skip("what a sanitizer needs for itself does not fit in the group");
-		return false;
-	}
-	if (!find_own()) {
-		tap_skip("no hierarchy of control groups with memory, version 1");
-		return false;
-	}
-	snprintf(group, sizeof(group), "%s/hostmem-test-%d", own, (int)getpid());
-	if (mkdir(group, 0755) != 0) {
-		group[0] = '\0';
-		tap_skip("no control group can be made here");
-		return false;
-	}
-	if (set_limit(GROUP_LIMIT))
-		return true;
-	remove_group();
-	tap_skip("no limit can be set here");
-	return false;
-}
 
 /* ---- In it ---- */
 
@@ -223,7 +142,7 @@ static void leave_and_remove(void)
 
 static void run_in_a_group(void (*body)(void))
 {
-	if (!make_group())
+	if (!make_group(GROUP_LIMIT))
 		return;
 	in_child(body);
 	remove_group();
