@@ -191,6 +191,24 @@ os_sources = \
 	%D%/os/tools.h \
 	%D%/os/tools_memory.c
 
+## The conformance suite, which knows a host by abi/ only.  Those of the first list are
+## built for Windows as well, see test/judge/.
+conform_case_sources = \
+	%D%/conform/com.c
+conform_shared_sources = \
+	$(conform_case_sources) \
+	%D%/conform/areas.h \
+	%D%/conform/memory.c \
+	%D%/conform/memory.h \
+	%D%/conform/probe.h \
+	%D%/conform/suite.c \
+	%D%/conform/suite.h \
+	%D%/conform/trial.c \
+	%D%/conform/trial.h
+conform_sources = \
+	$(conform_shared_sources) \
+	%D%/conform/probe_posix.c
+
 ## Everything with its symbols in sight, for the tests that reach inside.
 noinst_LTLIBRARIES += libhostmem-internal.la
 libhostmem_internal_la_SOURCES = \
@@ -244,8 +262,20 @@ hostmem_module_la_LDFLAGS = \
 ## All of the command but its main, for the tests that look at what it prints.
 noinst_LTLIBRARIES += libhostmem-cli.la
 libhostmem_cli_la_SOURCES = \
+	$(conform_sources) \
 	%D%/cli/command.c \
 	%D%/cli/command.h \
+	%D%/cli/conform.c \
+	%D%/cli/conform.h \
+	%D%/cli/conformchild.c \
+	%D%/cli/conformchild.h \
+	%D%/cli/conformjunit.c \
+	%D%/cli/conformrun.c \
+	%D%/cli/conformrun.h \
+	%D%/cli/conformtap.c \
+	%D%/cli/conformtarget.c \
+	%D%/cli/conformtarget.h \
+	%D%/cli/conformtext.c \
 	%D%/cli/display.c \
 	%D%/cli/display.h \
 	%D%/cli/info.c \
@@ -271,6 +301,7 @@ dist_man_MANS += \
 EXTRA_DIST += \
 	%D%/DIFFERENCES.md \
 	%D%/README.md \
+	%D%/conform/probe_windows.c \
 	%D%/libhostmem-jsrt.map \
 	%D%/libhostmem.map \
 	%D%/os/README.md

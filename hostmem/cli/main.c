@@ -9,6 +9,7 @@
  * is a failure, and no script may take it for a short report.
  */
 #include "command.h"
+#include "conform.h"
 #include "info.h"
 
 #include "abi/hostmem.h"
@@ -21,6 +22,7 @@
 #include <string.h>
 
 static const struct hm_command *const commands[] = {
+	&hm_conform_command,
 	&hm_info_command,
 };
 

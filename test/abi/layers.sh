@@ -1,8 +1,9 @@
 #!/bin/sh
-# Includes point down only: com -> rules -> os -> abi; cli/, the command, is a program and
-# has abi/ only.  System headers stand in hostmem/os/ alone, and in the command; conditions
-# on system macros in hostmem/os/ alone (abi/ may ask for _WIN32).  And no file of the
-# project points at a place outside it.
+# Includes point down only: com -> rules -> os -> abi; conform/, the conformance suite, knows
+# a host by abi/ alone; cli/, the command, is a program and has abi/ and the suite.  System
+# headers stand in hostmem/os/ alone, in the probes of the suite, and in the command;
+# conditions on system macros in hostmem/os/ alone (abi/ may ask for _WIN32).  And no file of
+# the project points at a place outside it.
 #
 # Each check is a function that prints what it finds in a tree; it is run on the project,
 # and before that on small trees with a known fault, so that a check which finds nothing
@@ -65,6 +66,7 @@ quoted_includes()
 		case $from:$to in
 		"$from:$from" | *:abi) ;;
 		rules:os | com:os | com:rules | attach:os | attach:rules | attach:com) ;;
+		cli:conform) ;;
 		*) echo "$file: \"$header\" points up, from $from to $to" ;;
 		esac
 	done
@@ -90,6 +92,7 @@ system_headers()
 	sources "$1" | while read -r file; do
 		case $file in
 		hostmem/os/* | hostmem/attach/* | hostmem/cli/*) continue ;;
+		hostmem/conform/probe_*.c) continue ;;
 		esac
 		awk -v file="$file" '
 			BEGIN {
@@ -159,7 +162,8 @@ ways_out()
 sample()
 {
 	tree=$work/$1
-	mkdir -p "$tree/abi" "$tree/hostmem/cli" "$tree/hostmem/com" "$tree/hostmem/os"
+	mkdir -p "$tree/abi" "$tree/hostmem/cli" "$tree/hostmem/com" \
+		"$tree/hostmem/conform" "$tree/hostmem/os"
 	echo '#ifdef _WIN32' >"$tree/abi/hostmem.h"
 	echo '#include <windows.h>' >>"$tree/abi/hostmem.h"
 	echo '#endif' >>"$tree/abi/hostmem.h"
@@ -172,8 +176,12 @@ sample()
 	printf '#include "../regions.h"\n#include "hostmem/os/pages.h"\n' \
 		>"$tree/hostmem/com/manager.c"
 	: >"$tree/hostmem/cli/info.h"
+	printf '#include "abi/hostmem.h"\n' >"$tree/hostmem/conform/trial.h"
+	printf '#include "trial.h"\n#include <sys/mman.h>\n' \
+		>"$tree/hostmem/conform/probe_posix.c"
 	printf '#include "info.h"\n#include "abi/hostmem.h"\n#include <unistd.h>\n' \
 		>"$tree/hostmem/cli/main.c"
+	printf '#include "hostmem/conform/trial.h"\n' >>"$tree/hostmem/cli/main.c"
 }
 
 # good CHECK: finds nothing in a tree without faults.
@@ -205,6 +213,9 @@ bad quoted_includes hostmem/cli/main.c '#include "hostmem/com/manager.c"'
 bad quoted_includes hostmem/cli/main.c '#include "../regions.h"'
 bad quoted_includes hostmem/cli/main.c '#include "hostmem/os/pages.h"'
 bad quoted_includes hostmem/com/manager.c '#include "../cli/info.h"'
+bad quoted_includes hostmem/com/manager.c '#include "hostmem/conform/trial.h"'
+bad quoted_includes hostmem/conform/trial.h '#include "hostmem/cli/info.h"'
+bad quoted_includes hostmem/conform/trial.h '#include "../os/pages.h"'
 good system_headers
 bad system_headers hostmem/regions.h '#include <sys/mman.h>'
 bad system_headers hostmem/com/manager.c '#include <pthread.h>'
@@ -212,11 +223,13 @@ bad system_headers hostmem/regions.h '#  include <errno.h>'
 bad system_headers hostmem/regions.h '#include <uv.h>'
 bad system_headers hostmem/com/manager.c '#include <windows.h>'
 bad system_headers abi/hostmem.h '#include <unistd.h>'
+bad system_headers hostmem/conform/trial.h '#include <unistd.h>'
 good system_conditions
 bad system_conditions hostmem/regions.h '#ifdef __linux__'
 bad system_conditions hostmem/com/manager.c '#if defined(_WIN32)'
 bad system_conditions hostmem/regions.h '# elif __APPLE__'
 bad system_conditions hostmem/cli/main.c '#ifdef __linux__'
+bad system_conditions hostmem/conform/probe_posix.c '#ifdef __linux__'
 bad system_conditions abi/hostmem.h '#if defined(__linux__)'
 bad system_conditions hostmem/regions.h '#if 1 || \
 	defined(__FreeBSD__)'

@@ -1,0 +1,315 @@
+/*
+ * `hostmem conform`: asks a host all that the suite knows, and says what it answered.
+ *
+ * The suite is hostmem/conform/; here are the options, which trials are meant, and the
+ * printing.  A module is loaded once before all else, in a process of its own: one that cannot
+ * be judged is an error in one line, and no list of failures.
+ */
+#include "conformrun.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MOST_JOBS = 256, LIMIT_S = 30 };
+
+struct options {
+	const char *module, *filter, *only;
+	char path[PATH_MAX]; /* of the module, with a slash */
+	void (*print)(const struct hm_report *report, FILE *out);
+	bool list, strict;
+	unsigned jobs, seconds;
+};
+
+static int help(void)
+{
+	(void)puts("usage: hostmem conform [--module FILE] [OPTION]...\n"
+		   "\n"
+		   "Judges the HRESULT behaviour of a host memory manager: a shared "
+		   "object with\n"
+		   "DllGetClassObject for CLSID_HostMemory, or without --module hostmem "
+		   "itself.\n"
+		   "Each case runs in a process of its own; a crash, a hang or a leak "
+		   "fails it.\n"
+		   "\n"
+		   "  --module FILE       the host module to judge\n"
+		   "  --filter PATTERN    only cases whose name contains PATTERN, or "
+		   "matches it if it\n"
+		   "                      has a '*' or a '?'\n"
+		   "  --list              print the cases, their groups and the sources "
+		   "of their rules\n"
+		   "  --format FORMAT     text (default), tap (TAP 13) or junit (XML)\n"
+		   "  --strict            a case that is skipped counts as failed\n"
+		   "  --jobs N            cases at a time; by default one more than "
+		   "there are processors\n"
+		   "  --time-limit SECONDS  for one case; by default 30\n"
+		   "  --case NAME         run one case in this process, without a time "
+		   "limit, for a\n"
+		   "                      debugger\n"
+		   "  --help              print this\n"
+		   "\n"
+		   "The status is 0 if all cases pass, 1 if one fails, 2 if there is "
+		   "nothing to judge.");
+	return EXIT_SUCCESS;
+}
+
+/* ---- Reports ---- */
+
+unsigned hm_report_count(const struct hm_report *report, enum hm_verdict verdict)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < report->count; i++)
+		count += report->outcomes[i].verdict == verdict;
+	return count;
+}
+
+bool hm_report_is_good(const struct hm_report *report)
+{
+	return hm_report_count(report, HM_FAILED) == 0 &&
+	       (!report->strict || hm_report_count(report, HM_SKIPPED) == 0);
+}
+
+static void show_progress(size_t count, size_t all)
+{
+	(void)fprintf(stderr, "\r%zu of %zu", count, all);
+	if (count == all)
+		(void)fputs("\r\033[K", stderr);
+	(void)fflush(stderr);
+}
+
+/* ---- Which trials ---- */
+
+static bool is_meant(const struct hm_entry *entry, const char *filter)
+{
+	if (filter == NULL)
+		return true;
+	if (strpbrk(filter, "*?[") != NULL)
+		return fnmatch(filter, entry->name, 0) == 0;
+	return strstr(entry->name, filter) != NULL;
+}
+
+static int list(const char *filter)
+{
+	for (size_t i = 0; i < hm_suite_size(); i++) {
+		struct hm_entry entry = hm_suite_entry(i);
+
+		if (is_meant(&entry, filter))
+			(void)printf("%-14s  %-48s  %s\n", hm_group_name(entry.group),
+				     entry.name, entry.what->source);
+	}
+	(void)puts("\nSources:");
+	for (const struct hm_source *source = hm_sources; source->code != NULL; source++)
+		(void)printf("  %-4s %s\n", source->code, source->meaning);
+	return EXIT_SUCCESS;
+}
+
+static int run_here(const struct options *options)
+{
+	for (size_t i = 0; i < hm_suite_size(); i++) {
+		struct hm_entry entry = hm_suite_entry(i);
+
+		if (strcmp(entry.name, options->only) == 0)
+			return hm_conform_here(options->module, &entry);
+	}
+	return hm_command_misused("conform", "no such case", options->only);
+}
+
+static struct hm_outcome *choose(const char *filter, size_t *count)
+{
+	struct hm_outcome *outcomes = (struct hm_outcome *)calloc(hm_suite_size(),
+								  sizeof(*outcomes));
+
+	*count = 0;
+	for (size_t i = 0; outcomes != NULL && i < hm_suite_size(); i++) {
+		struct hm_entry entry = hm_suite_entry(i);
+
+		if (is_meant(&entry, filter))
+			outcomes[(*count)++].entry = entry;
+	}
+	return outcomes;
+}
+
+/* ---- Judging ---- */
+
+static int judge(const struct options *options, struct hm_outcome *outcomes, size_t count)
+{
+	const struct hm_run run = { options->module, options->jobs,
+				    options->seconds * 1000,
+				    isatty(STDERR_FILENO) ? show_progress : NULL };
+	struct hm_report report = { options->module, outcomes, count, 0,
+				    options->strict };
+	unsigned long long begin = hm_now_ms();
+	const char *why = hm_conform_try(&run);
+	int error;
+
+	if (why != NULL) {
+		(void)fprintf(stderr, "hostmem conform: %s: %s\n",
+			      options->module != NULL ? options->module : "hostmem", why);
+		return HM_COMMAND_MISUSED;
+	}
+	error = hm_conform_run(&run, outcomes, count);
+	if (error != 0)
+		return hm_command_failed("conform", "no process can be started",
+					 strerror(error));
+	report.seconds = (double)(hm_now_ms() - begin) / 1000;
+	options->print(&report, stdout);
+	return hm_report_is_good(&report) ? EXIT_SUCCESS : HM_COMMAND_FAILED;
+}
+
+static int run_all(const struct options *options)
+{
+	size_t count;
+	struct hm_outcome *outcomes = choose(options->filter, &count);
+	int status;
+
+	if (outcomes == NULL)
+		return hm_command_failed("conform", "no memory", NULL);
+	if (count == 0)
+		status = hm_command_misused("conform", "no case matches",
+					    options->filter);
+	else
+		status = judge(options, outcomes, count);
+	for (size_t i = 0; i < count; i++)
+		hm_outcome_free(&outcomes[i]);
+	free(outcomes);
+	return status;
+}
+
+/* ---- Options ---- */
+
+static bool read_number(const char *text, unsigned most, unsigned *number)
+{
+	char *end;
+	unsigned long value;
+
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || value == 0 ||
+	    value > most)
+		return false;
+	*number = (unsigned)value;
+	return true;
+}
+
+static bool read_format(const char *text, struct options *options)
+{
+	if (strcmp(text, "text") == 0)
+		options->print = hm_conform_print_text;
+	else if (strcmp(text, "tap") == 0)
+		options->print = hm_conform_print_tap;
+	else if (strcmp(text, "junit") == 0)
+		options->print = hm_conform_print_junit;
+	else
+		return false;
+	return true;
+}
+
+/* 0, or the status after what is wrong was said. */
+static int read_value(struct options *options, const char *name, const char *value)
+{
+	if (strcmp(name, "--module") == 0)
+		options->module = value;
+	else if (strcmp(name, "--filter") == 0)
+		options->filter = value;
+	else if (strcmp(name, "--case") == 0)
+		options->only = value;
+	else if (strcmp(name, "--format") == 0 && !read_format(value, options))
+		return hm_command_misused("conform", "unknown format", value);
+	else if (strcmp(name, "--jobs") == 0 &&
+		 !read_number(value, MOST_JOBS, &options->jobs))
+		return hm_command_misused("conform", "--jobs is no number from 1 to 256",
+					  value);
+	else if (strcmp(name, "--time-limit") == 0 &&
+		 !read_number(value, 86400, &options->seconds))
+		return hm_command_misused(
+			"conform", "--time-limit is no number of seconds from 1 to 86400",
+			value);
+	return 0;
+}
+
+static bool takes_value(const char *name)
+{
+	static const char *const names[] = { "--case", "--filter", "--format",
+					     "--jobs", "--module", "--time-limit" };
+
+	for (size_t i = 0; i < HM_ROWS(names); i++) {
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int read_options(struct options *options, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		int status;
+
+		if (strcmp(argv[i], "--list") == 0) {
+			options->list = true;
+		} else if (strcmp(argv[i], "--strict") == 0) {
+			options->strict = true;
+		} else if (takes_value(argv[i])) {
+			if (i + 1 == argc)
+				return hm_command_misused("conform", "no value for",
+							  argv[i]);
+			status = read_value(options, argv[i], argv[i + 1]);
+			if (status != 0)
+				return status;
+			i++;
+		} else if (argv[i][0] == '-') {
+			return hm_command_misused("conform", "unknown option", argv[i]);
+		} else {
+			return hm_command_misused("conform", "unexpected argument",
+						  argv[i]);
+		}
+	}
+	return 0;
+}
+
+/* HostMemLoadModule wants a slash, lest the system searches; a user means a file. */
+static int find_module(struct options *options)
+{
+	if (options->module == NULL)
+		return 0;
+	if (realpath(options->module, options->path) == NULL) {
+		(void)fprintf(stderr, "hostmem conform: %s: %s\n", options->module,
+			      strerror(errno));
+		return HM_COMMAND_MISUSED;
+	}
+	options->module = options->path;
+	return 0;
+}
+
+static int run(int argc, char **argv)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	struct options options = { .print = hm_conform_print_text, .seconds = LIMIT_S };
+	int status;
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0)
+			return help();
+	}
+	options.jobs = processors > 0 && processors < MOST_JOBS ? (unsigned)processors + 1
+								: 2;
+	status = read_options(&options, argc, argv);
+	if (status != 0)
+		return status;
+	if (options.list)
+		return list(options.filter);
+	status = find_module(&options);
+	if (status != 0)
+		return status;
+	return options.only != NULL ? run_here(&options) : run_all(&options);
+}
+
+const struct hm_command hm_conform_command = {
+	"conform",
+	"judges the HRESULT behaviour of a host module",
+	run,
+};

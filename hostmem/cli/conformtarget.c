@@ -1,0 +1,112 @@
+/*
+ * Getting hosts from a module.
+ *
+ * HostMemLoadModule tells by one code what went wrong.  Whoever writes a module wants to know
+ * which step it was, so the steps are gone through by hand first; what the cases get comes
+ * from HostMemLoadModule.
+ */
+#include "conformtarget.h"
+
+#include <dlfcn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static char reason[512];
+
+__attribute__((format(printf, 1, 2))) static const char *because(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(reason, sizeof(reason), format, arguments);
+	va_end(arguments);
+	return reason;
+}
+
+static HRESULT make_our_own(void *state, REFIID riid, void **ppv)
+{
+	(void)state;
+	return HostMemCreate(NULL, riid, ppv);
+}
+
+static HRESULT make_of_module(void *state, REFIID riid, void **ppv)
+{
+	return HostMemLoadModule((const char *)state, riid, ppv);
+}
+
+/* ISO C has no cast from an object pointer to a function; POSIX promises the bits. */
+static bool find(void *library, const char *name, void *entry)
+{
+	void *symbol = dlsym(library, name);
+
+	memcpy(entry, &symbol, sizeof(symbol));
+	return symbol != NULL;
+}
+
+/* A step of COM: success with an object, or why not. */
+static const char *look_at_step(const char *step, HRESULT hr, const void *object)
+{
+	if (hr == CLASS_E_CLASSNOTAVAILABLE)
+		return because("%s: the module has no class CLSID_HostMemory "
+			       "(CLASS_E_CLASSNOTAVAILABLE)",
+			       step);
+	if (FAILED(hr))
+		return because("%s failed: %s", step, HostMemResultName(hr));
+	if (object == NULL)
+		return because("%s said %s and gave no object", step,
+			       HostMemResultName(hr));
+	return "";
+}
+
+static const char *look_at_host(IClassFactory *factory)
+{
+	void *host = NULL;
+	HRESULT hr = IClassFactory_CreateInstance(factory, NULL, &IID_IHostControl,
+						  &host);
+
+	if (hr == E_NOINTERFACE)
+		hr = IClassFactory_CreateInstance(factory, NULL, &IID_IHostMemoryManager,
+						  &host);
+	if (hr == E_NOINTERFACE)
+		return because("its objects have neither IHostControl nor "
+			       "IHostMemoryManager");
+	if (SUCCEEDED(hr) && host != NULL)
+		(void)IUnknown_Release((IUnknown *)host);
+	return look_at_step("CreateInstance", hr, host);
+}
+
+static const char *look_at_module(hm_class_entry entry)
+{
+	void *factory = NULL;
+	HRESULT hr = entry(&CLSID_HostMemory, &IID_IClassFactory, &factory);
+	const char *why = look_at_step("DllGetClassObject", hr, factory);
+
+	if (*why != '\0')
+		return why;
+	why = look_at_host((IClassFactory *)factory);
+	(void)IClassFactory_Release((IClassFactory *)factory);
+	return why;
+}
+
+const char *hm_conform_open(const char *path, struct hm_target *target)
+{
+	void *library;
+
+	memset(target, 0, sizeof(*target));
+	target->result_name = HostMemResultName;
+	if (path == NULL) {
+		target->create = make_our_own;
+		target->fault_entry = HostMemHandleFault;
+		return "";
+	}
+	library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (library == NULL)
+		return because("it cannot be loaded: %s", dlerror());
+	if (!find(library, "DllGetClassObject", &target->class_entry))
+		return because("it is no host module: it exports no DllGetClassObject");
+	(void)find(library, "HostMemHandleFault", &target->fault_entry);
+	target->create = make_of_module;
+	target->state = (void *)(uintptr_t)path;
+	return look_at_module(target->class_entry);
+}

@@ -1,0 +1,97 @@
+#ifndef HOSTMEM_CONFORM_MEMORY_H
+#define HOSTMEM_CONFORM_MEMORY_H
+
+#include "trial.h"
+
+/*
+ * The words in which cases speak of memory.
+ */
+
+#define HM_PAGE ((size_t)4096)
+#define HM_GRANULE ((size_t)65536)              /* where reservations may begin */
+#define HM_USER_END ((uintptr_t)0x7FFFFFFF0000) /* of addresses, on 64-bit Windows */
+#define HM_BOTH (MEM_RESERVE | MEM_COMMIT)
+#define HM_POISON ((void *)(uintptr_t)0x5A5A5A5A5A5A5A5A) /* in outs before a call */
+
+#define HM_INVALID_ADDRESS HOSTMEM_HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS)
+#define HM_BAD_LENGTH HOSTMEM_HRESULT_FROM_WIN32(ERROR_BAD_LENGTH)
+#define HM_NOT_SUPPORTED HOSTMEM_HRESULT_FROM_WIN32(ERROR_NOT_SUPPORTED)
+#define HM_NO_PRIVILEGE HOSTMEM_HRESULT_FROM_WIN32(ERROR_PRIVILEGE_NOT_HELD)
+
+/* ---- Calls that succeed ---- */
+
+/* VirtualAlloc with eTaskCritical that has to succeed, and to write its out pointer; NULL
+ * after a failed check.  What it reserves is given back at the end of the trial. */
+void *hm_take(struct hm_trial *t, void *address, SIZE_T size, DWORD type, DWORD protect);
+/* Commits pages of a reservation; has to return the first one. */
+bool hm_commit(struct hm_trial *t, void *address, SIZE_T size, DWORD protect);
+bool hm_decommit(struct hm_trial *t, void *address, SIZE_T size);
+/* Releases what hm_take has given. */
+bool hm_give(struct hm_trial *t, void *base);
+/* Has to succeed and to tell the protection that was there. */
+bool hm_protect(struct hm_trial *t, void *address, SIZE_T size, DWORD protect, DWORD was);
+/* Somebody else's words: remember, or forget, a reservation for the end of the trial. */
+void hm_keep(struct hm_trial *t, void *base);
+void hm_forget(struct hm_trial *t, const void *base);
+/* Bytes into memory, as an address. */
+static inline void *hm_at(const void *base, size_t offset)
+{
+	return (void *)((uintptr_t)base + offset);
+}
+
+/* ---- Calls as they come, with the law of out pointers checked ---- */
+
+/* On success the out pointer is written, on failure it is NULL.  Nothing is kept. */
+HRESULT hm_alloc(struct hm_trial *t, void *address, SIZE_T size, DWORD type,
+		 DWORD protect, EMemoryCriticalLevel level, void **ppMem);
+/* On failure the buffer is untouched and the length 0. */
+HRESULT hm_query(struct hm_trial *t, const void *address, MEMORY_BASIC_INFORMATION *run);
+/* On failure the old protection is 0. */
+HRESULT hm_reprotect(struct hm_trial *t, void *address, SIZE_T size, DWORD protect,
+		     DWORD *old);
+
+/* ---- Calls that fail ---- */
+
+/*
+ * Each makes one call that has to be refused.  Its result has to be a failure (in a ".codes":
+ * `want`), outs have to be cleared, and nothing may have changed: what the trial has taken is
+ * as it was, page by page with its contents, and so is what the host says it has given out.
+ */
+bool hm_refused_alloc(struct hm_trial *t, void *address, SIZE_T size, DWORD type,
+		      DWORD protect, EMemoryCriticalLevel level, HRESULT want);
+bool hm_refused_free(struct hm_trial *t, void *address, SIZE_T size, DWORD type,
+		     HRESULT want);
+bool hm_refused_protect(struct hm_trial *t, void *address, SIZE_T size, DWORD protect,
+			HRESULT want);
+bool hm_refused_query(struct hm_trial *t, const void *address, SIZE_T length,
+		      HRESULT want);
+
+/* For other methods: between these two nothing changes, and the result is refused. */
+struct hm_state {
+	uint64_t runs, contents; /* hashes over what was taken */
+	HostMemUsage usage;      /* all 0 if the host does not tell */
+};
+void hm_look(struct hm_trial *t, struct hm_state *state);
+#define CHECK_UNCHANGED(t, before) hm_check_unchanged(t, before, __FILE__, __LINE__)
+bool hm_check_unchanged(struct hm_trial *t, const struct hm_state *before,
+			const char *file, int line);
+#define CHECK_REFUSED(t, got, want) \
+	hm_check_refused(t, got, want, #got, __FILE__, __LINE__)
+bool hm_check_refused(struct hm_trial *t, HRESULT got, HRESULT want, const char *text,
+		      const char *file, int line);
+
+/* ---- What is there ---- */
+
+/* VirtualQuery at an address: a run of that state and protection, of `size` bytes from there
+ * on (0: any), in the allocation that begins at `base`. */
+#define CHECK_RUN(t, address, state, protect, size, base) \
+	hm_check_run(t, address, state, protect, size, base, __FILE__, __LINE__)
+bool hm_check_run(struct hm_trial *t, const void *address, DWORD state, DWORD protect,
+		  SIZE_T size, const void *base, const char *file, int line);
+/* Every byte has that value; all 0 in fresh pages. */
+#define CHECK_FILLED(t, base, size, value) \
+	hm_check_filled(t, base, size, value, __FILE__, __LINE__)
+bool hm_check_filled(struct hm_trial *t, const void *base, size_t size,
+		     unsigned char value, const char *file, int line);
+
+#endif

@@ -1,0 +1,279 @@
+/*
+ * Trials: how a case gets its host, says what it found, and leaves nothing behind.
+ *
+ * A finding is told the moment it is made, so that what was found before a crash is not lost
+ * with the process.  Nothing here believes in the host: whatever it answers, the trial
+ * comes to an end, or the process does.
+ *
+ * What a case leaves behind is judged too.  The references that are left before the last
+ * Release have to be as many as the host began with, and after it the process has to have
+ * as much address space, as many descriptors and threads as before the host was made.  What a
+ * module keeps for good it has made by then: one host has come and gone before.
+ *
+ * Locks: none; the counters are atomic, all else belongs to the thread of the case.
+ */
+#include "trial.h"
+#include "memory.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	TEXT = 512,         /* bytes of a finding; longer ones are cut */
+	LEAK = 1024 * 1024, /* more address space than before that is no coincidence */
+	PATIENCE_MS = 500,  /* until a thread that has ended is seen to be gone */
+	PATIENCE_STEP_MS = 5
+};
+
+/* ---- Findings ---- */
+
+static void tell(struct hm_trial *t, enum hm_finding finding, const char *text)
+{
+	t->tells(t->tells_state, finding, text);
+}
+
+/* Behind the last slash, or the last backslash where the compiler was Windows'. */
+static const char *base_name(const char *file)
+{
+	const char *slash = strrchr(file, '/');
+
+	return slash != NULL ? slash + 1 : file;
+}
+
+static bool passed(struct hm_trial *t, bool ok, const char *text, const char *got,
+		   const char *want, const char *file, int line)
+{
+	char finding[TEXT];
+	bool known = !ok && t->wine != NULL;
+
+	t->checks++;
+	if (ok)
+		return true;
+	(void)snprintf(finding, sizeof(finding), "%s:%d:%s%s%s %s: got %s, want %s%s%s",
+		       base_name(file), line, t->row[0] != '\0' ? " [" : "", t->row,
+		       t->row[0] != '\0' ? "]" : "", text, got, want,
+		       known ? "; on Wine: " : "", known ? t->wine : "");
+	if (known)
+		t->known++;
+	else
+		t->failures++;
+	tell(t, known ? HM_KNOWN : HM_FAILURE, finding);
+	return false;
+}
+
+bool hm_check(struct hm_trial *t, bool ok, const char *text, const char *file, int line)
+{
+	return passed(t, ok, text, "false", "true", file, line);
+}
+
+bool hm_check_hr(struct hm_trial *t, HRESULT got, HRESULT want, const char *text,
+		 const char *file, int line)
+{
+	return passed(t, got == want, text, t->target->result_name(got),
+		      t->target->result_name(want), file, line);
+}
+
+bool hm_check_size(struct hm_trial *t, uint64_t got, uint64_t want, const char *text,
+		   const char *file, int line)
+{
+	char got_text[48], want_text[48];
+
+	(void)snprintf(got_text, sizeof(got_text), "%" PRIu64 " (0x%" PRIx64 ")", got,
+		       got);
+	(void)snprintf(want_text, sizeof(want_text), "%" PRIu64 " (0x%" PRIx64 ")", want,
+		       want);
+	return passed(t, got == want, text, got_text, want_text, file, line);
+}
+
+bool hm_check_pointer(struct hm_trial *t, const volatile void *got,
+		      const volatile void *want, const char *text, const char *file,
+		      int line)
+{
+	char got_text[24], want_text[24];
+
+	(void)snprintf(got_text, sizeof(got_text), "0x%" PRIxPTR, (uintptr_t)got);
+	(void)snprintf(want_text, sizeof(want_text), "0x%" PRIxPTR, (uintptr_t)want);
+	return passed(t, got == want, text, got_text, want_text, file, line);
+}
+
+void hm_row(struct hm_trial *t, const char *format, ...)
+{
+	va_list arguments;
+
+	t->wine = NULL;
+	va_start(arguments, format);
+	(void)vsnprintf(t->row, sizeof(t->row), format, arguments);
+	va_end(arguments);
+}
+
+void hm_wine(struct hm_trial *t, const char *evidence)
+{
+	t->wine = hm_on_wine() ? evidence : NULL;
+}
+
+void hm_skip(struct hm_trial *t, const char *format, ...)
+{
+	char text[TEXT];
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	t->skipped = true;
+	tell(t, HM_SKIP, text);
+}
+
+/* ---- Hosts and their faces ---- */
+
+void *hm_has(struct hm_trial *t, REFIID riid)
+{
+	void *face = NULL;
+
+	if (t->face_count == HM_FACES ||
+	    FAILED(IHostMemoryManager_QueryInterface(t->memory, riid, &face)) ||
+	    face == NULL)
+		return NULL;
+	t->faces[t->face_count++] = (IUnknown *)face;
+	return face;
+}
+
+void *hm_need(struct hm_trial *t, REFIID riid, const char *name)
+{
+	void *face = hm_has(t, riid);
+
+	if (face == NULL)
+		hm_skip(t, "the host has no %s", name);
+	return face;
+}
+
+IHostMemoryManager *hm_another_host(struct hm_trial *t)
+{
+	void *memory = NULL;
+	HRESULT hr = t->target->create(t->target->state, &IID_IHostMemoryManager,
+				       &memory);
+
+	CHECK_HR(t, hr, S_OK);
+	return CHECK(t, memory != NULL) ? (IHostMemoryManager *)memory : NULL;
+}
+
+struct hm_helper *hm_start(struct hm_trial *t, void (*run)(void *state), void *state)
+{
+	struct hm_helper *helper = hm_helper_start(run, state);
+
+	t->threads = true;
+	CHECK(t, helper != NULL);
+	return helper;
+}
+
+/* The count after the one reference that is given back; it may be anything. */
+static ULONG references_of(IUnknown *object)
+{
+	(void)IUnknown_AddRef(object);
+	return IUnknown_Release(object);
+}
+
+/* Makes and drops a host, so that what a module makes once and for all is there. */
+static void warm_up(struct hm_trial *t)
+{
+	void *host = NULL;
+
+	if (SUCCEEDED(t->target->create(t->target->state, &IID_IUnknown, &host)) &&
+	    host != NULL)
+		(void)IUnknown_Release((IUnknown *)host);
+}
+
+static bool get_host(struct hm_trial *t)
+{
+	void *control = NULL, *memory = NULL;
+	HRESULT hr = t->target->create(t->target->state, &IID_IHostControl, &control);
+
+	if (SUCCEEDED(hr) && control != NULL) {
+		t->control = (IHostControl *)control;
+		hr = IHostControl_GetHostManager(t->control, &IID_IHostMemoryManager,
+						 &memory);
+	} else {
+		hr = t->target->create(t->target->state, &IID_IHostMemoryManager,
+				       &memory);
+	}
+	if (!CHECK_HR(t, hr, S_OK) || !CHECK(t, memory != NULL))
+		return false;
+	t->memory = (IHostMemoryManager *)memory;
+	return true;
+}
+
+/* ---- The end ---- */
+
+static void give_memory_back(struct hm_trial *t)
+{
+	for (size_t i = 0; i < t->kept_count; i++)
+		(void)IHostMemoryManager_VirtualFree(t->memory, t->kept[i], 0,
+						     MEM_RELEASE);
+	free(t->kept);
+}
+
+static void drop_faces(struct hm_trial *t)
+{
+	while (t->face_count > 0)
+		(void)IUnknown_Release(t->faces[--t->face_count]);
+	/* The memory manager stays until the control is gone: it is the last to be asked. */
+	if (t->control != NULL)
+		(void)IHostControl_Release(t->control);
+}
+
+/* A thread that has returned is listed for a little while. */
+static bool threads_are_gone(size_t before)
+{
+	for (unsigned ms = 0; ms < PATIENCE_MS; ms += PATIENCE_STEP_MS) {
+		if (hm_footprint().threads <= before)
+			return true;
+		hm_pause(PATIENCE_STEP_MS);
+	}
+	return false;
+}
+
+static void look_for_leaks(struct hm_trial *t)
+{
+	struct hm_footprint now;
+
+	hm_row(t, "leak: after the last Release");
+	if (!t->threads)
+		CHECK(t, threads_are_gone(t->before.threads));
+	now = hm_footprint();
+	CHECK(t, now.files <= t->before.files);
+	if (!t->threads)
+		CHECK(t, now.address_space <= t->before.address_space + LEAK);
+}
+
+/* A host that the case has thrown away is not asked any more. */
+static void finish(struct hm_trial *t)
+{
+	ULONG left;
+
+	if (t->ended)
+		return;
+	hm_row(t, "leak: references to the host at the end");
+	give_memory_back(t);
+	drop_faces(t);
+	left = references_of((IUnknown *)t->memory);
+	CHECK_SIZE(t, left, t->references);
+	(void)IHostMemoryManager_Release(t->memory);
+	if (left == 1 && t->references == 1)
+		look_for_leaks(t);
+}
+
+bool hm_trial_run(struct hm_trial *t, const struct hm_case *what)
+{
+	warm_up(t);
+	t->before = hm_footprint();
+	if (!get_host(t))
+		return false;
+	/* With a control there are two references now, and one at the end. */
+	t->references = references_of((IUnknown *)t->memory) -
+			(t->control != NULL ? 1 : 0);
+	what->run(t);
+	finish(t);
+	return true;
+}
