@@ -68,11 +68,11 @@ struct hm_monitor {
 
 	bool forked; /* what is open belongs to the parent's loop, too */
 	bool open;
-	uint64_t opened_at; /* ms of monotonic time, as all times here */
-	uint64_t marks;   /* the groups and thresholds that are watched, in one number */
-	uint64_t limits;  /* of the groups, and thresholds, when it looked last */
-	uint64_t all_due; /* when it reads all figures again, with what takes long */
-	uint64_t room;    /* bytes until memory is short, at the last look */
+	uint64_t opened_at;   /* ms of monotonic time, as all times here */
+	uint64_t fingerprint; /* of the groups and thresholds that are watched */
+	uint64_t limits;      /* of the groups, and thresholds, when it looked last */
+	uint64_t all_due;     /* when it reads all figures again, with what takes long */
+	uint64_t room;        /* bytes until memory is short, at the last look */
 	struct hm_meminfo meminfo;
 	struct hm_watched watched[HM_MONITOR_FILES];
 };

@@ -128,7 +128,7 @@ static bool is_left_out(const struct hm_monitor *monitor, HostMemSource source)
 struct groups {
 	struct hm_monitor *monitor;
 	const struct hm_pressure_rules *rules;
-	uint64_t marks;        /* what there is, and what to watch, in one number */
+	uint64_t fingerprint;  /* what there is, and what to watch, in one number */
 	unsigned seen[3];      /* how many of each version there are */
 	unsigned bounded[3];   /* and of these with a limit */
 	bool watches;          /* them, and does not only count */
@@ -176,12 +176,12 @@ static void see_group(void *state, const struct hm_memory_bound *group)
 	if (group->kind != HM_BOUND_GROUP)
 		return;
 	groups->seen[group->version]++;
-	groups->marks = hm_watching_mix(groups->marks, group->version);
+	/* Also of those without a limit: their stalls are watched. */
+	groups->fingerprint = hm_watching_mix(mix_text(groups->fingerprint, group->path),
+					      group->limit);
 	if (group->limit == UINT64_MAX)
 		return;
 	groups->bounded[group->version]++;
-	groups->marks = hm_watching_mix(mix_text(groups->marks, group->path),
-					group->limit);
 	if (!groups->watches)
 		return;
 	if (group->version == 2)
@@ -256,6 +256,18 @@ static void watch_stalls(struct hm_monitor *monitor, HostMemSource source)
 	atomic_store(&monitor->results[source], hr);
 }
 
+/* The process may be in another group now. */
+static void let_go_of_stalls(struct hm_monitor *monitor)
+{
+	static const HostMemSource stalls[] = { HostMemSourceSomeStalled,
+						HostMemSourceAllStalled };
+
+	for (unsigned i = 0; i < sizeof(stalls) / sizeof(stalls[0]); i++) {
+		let_go_of(monitor, atomic_load(&monitor->loop), stalls[i]);
+		atomic_store(&monitor->results[stalls[i]], S_FALSE);
+	}
+}
+
 /* ---- All of it ---- */
 
 void hm_watching_open(struct hm_host *host, const struct hm_pressure_rules *rules,
@@ -264,7 +276,7 @@ void hm_watching_open(struct hm_host *host, const struct hm_pressure_rules *rule
 	struct hm_monitor *monitor = &host->monitor;
 	struct groups groups = { .monitor = monitor,
 				 .rules = rules,
-				 .marks = hm_watching_mix_rules(rules) };
+				 .fingerprint = hm_watching_mix_rules(rules) };
 
 	if (monitor->open)
 		close_figures(monitor);
@@ -275,10 +287,11 @@ void hm_watching_open(struct hm_host *host, const struct hm_pressure_rules *rule
 	monitor->opened_at = now;
 	atomic_store(&monitor->results[HostMemSourceBudget], S_OK);
 	atomic_store(&monitor->results[HostMemSourceTimer], S_OK);
-	if (groups.marks != monitor->marks ||
+	if (groups.fingerprint != monitor->fingerprint ||
 	    are_left_out(&groups, HostMemSourceGroupUsage, 1) ||
 	    are_left_out(&groups, HostMemSourceGroupEvents, 2)) {
-		monitor->marks = groups.marks;
+		monitor->fingerprint = groups.fingerprint;
+		let_go_of_stalls(monitor);
 		watch_groups(monitor, rules, groups.bounded[1] != 0);
 	}
 	watch_stalls(monitor, HostMemSourceSomeStalled);
@@ -333,7 +346,7 @@ void hm_watching_close(struct hm_host *host, struct hm_loop *loop)
 		close_figures(monitor);
 	hm_watching_set_results(monitor, S_FALSE);
 	monitor->forked = false;
-	monitor->marks = 0;
+	monitor->fingerprint = 0;
 }
 
 void hm_watching_silence(struct hm_monitor *monitor)
@@ -352,5 +365,5 @@ void hm_watching_forget(struct hm_monitor *monitor)
 	}
 	hm_meminfo_close(&monitor->meminfo);
 	monitor->open = false;
-	monitor->marks = 0;
+	monitor->fingerprint = 0;
 }

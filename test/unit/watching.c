@@ -214,6 +214,31 @@ static void groups_of_version_2_have_one_file_each(void)
 	watcher_end();
 }
 
+/* Neither of the two has a limit. */
+static void stalls_are_those_of_the_group_in_which_the_process_is(void)
+{
+	struct hm_host *host = watcher_begin();
+
+	tree_v2();
+	group_set("/g/c/d/memory.max", "max\n");
+	group_set("/g/c/memory.max", "max\n");
+	group_set("/g/e/memory.max", "max\n");
+	group_set("/g/e/memory.current", "104857600\n");
+	group_set("/g/e/memory.pressure", "some avg10=0\n")->watched = true;
+	watcher_start();
+	CHECK_U32(groups_written("/g/c/d/memory.pressure", "full 100000 2000000"), 1);
+	group_set("/proc/self/cgroup", "0::/e\n");
+	watcher_age(10000);
+	hm_monitor_wake(host);
+	watcher_run(2);
+	CHECK_U32(groups_written("/g/e/memory.pressure", "some 100000 2000000"), 1);
+	CHECK_U32(groups_written("/g/e/memory.pressure", "full 100000 2000000"), 1);
+	CHECK_HR(watcher_result(HostMemSourceAllStalled), S_OK);
+	CHECK_U32(watcher_files(HostMemSourceSomeStalled), 1);
+	CHECK_U32(watcher_files(HostMemSourceAllStalled), 1);
+	watcher_end();
+}
+
 static void a_source_that_calls_too_often_is_left_out_and_tried_again(void)
 {
 	struct hm_host *host = watcher_begin();
@@ -344,6 +369,7 @@ int main(void)
 	TAP_RUN(usage_that_passes_a_threshold_causes_a_look);
 	TAP_RUN(a_fork_child_that_ends_its_host_takes_nothing_from_the_parent);
 	TAP_RUN(groups_of_version_2_have_one_file_each);
+	TAP_RUN(stalls_are_those_of_the_group_in_which_the_process_is);
 	TAP_RUN(a_source_that_calls_too_often_is_left_out_and_tried_again);
 	TAP_RUN(a_source_that_is_dead_is_left_out_at_once);
 	TAP_RUN(all_tasks_that_stand_still_make_memory_short);
