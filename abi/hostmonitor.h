@@ -27,8 +27,9 @@
 
 /* What can wake the monitor. */
 typedef enum HostMemSource {
-	HostMemSourceBudget = 0, /* what is charged has passed a threshold, or the budget
-				    was replaced */
+	HostMemSourceBudget = 0, /* what is charged has passed a threshold, or has grown by
+				    a sixteenth of what the system had left; or the
+				    budget was replaced */
 	HostMemSourceTimer = 1, /* 100 ms to 1 s have gone by, the less the less memory is
 				   left, but 500 ms at least where HostMemSourceGroupUsage
 				   tells, and 10 ms while memory goes down quickly; or

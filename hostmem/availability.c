@@ -19,8 +19,11 @@
  * is found when somebody looks.  In virtual time Advance stops there, and the machine is left
  * out: a simulation that depends on it would not come out the same twice.
  *
- * With each judgement goes an alarm: the most that may be charged before the host's own
- * account is a reason to judge again.
+ * With each judgement goes an alarm: the most that may be charged before somebody has to look
+ * again.  That is what the host's own account has to say; and a part of what the system has
+ * left, for mostly it is the host's own requests that fill it: a program can take all that a
+ * container has in less time than lies between two looks, and not every system tells when a
+ * group becomes full.
  *
  * A collector asks for the figures while it holds the other threads still, perhaps one of
  * them in the middle of setting some.  So there are two records, and the one that nobody
@@ -33,9 +36,13 @@
 #include "availability.h"
 #include "calls.h"
 #include "host.h"
+#include "os/size.h"
 
 /* ms between two looks while memory is short and may cease to be. */
 #define SHORT_MS 100U
+/* Of what is left, the part that is charged between two looks; and bytes, at least. */
+#define TAKEN_PART 16U
+#define LEAST_TAKEN ((size_t)1 << 20)
 
 static void lock(struct hm_host *host)
 {
@@ -136,6 +143,15 @@ static bool takes_stall(struct hm_host *host)
 	       !hm_availability_figures(&host->availability, &load, &available);
 }
 
+static size_t most_taken(const struct hm_pressure_figures *figures)
+{
+	size_t taken = hm_max(figures->available / TAKEN_PART, LEAST_TAKEN);
+
+	if (!figures->known || figures->charged > SIZE_MAX - taken)
+		return SIZE_MAX;
+	return figures->charged + taken;
+}
+
 /* What may be charged before somebody has to look again. */
 static void set_alarm_locked(struct hm_host *host,
 			     const struct hm_pressure_figures *figures)
@@ -143,9 +159,13 @@ static void set_alarm_locked(struct hm_host *host,
 	const struct hm_availability *availability = &host->availability;
 	size_t alarm = SIZE_MAX;
 
-	if (hm_monitor_runs(&host->monitor) && !hm_clock_is_virtual(&host->clock))
-		alarm = hm_pressure_most_charged(&availability->rules,
-						 availability->pressure.level, figures);
+	/* What is low already cannot become lower. */
+	if (availability->pressure.level != eMemoryAvailableLow &&
+	    hm_monitor_runs(&host->monitor) && !hm_clock_is_virtual(&host->clock))
+		alarm = hm_min(most_taken(figures),
+			       hm_pressure_most_charged(&availability->rules,
+							availability->pressure.level,
+							figures));
 	atomic_store(&host->budget.alarm, alarm);
 }
 
@@ -165,7 +185,7 @@ static void judge_locked(struct hm_host *host, EMemoryAvailable before,
 		set_alarm_locked(host, &figures);
 		/* A stall is over when it is told.  And what was charged since the figures
 		 * were read did not see the alarm. */
-	} while (figures.stalled || hm_budget_takes_alarm(&host->budget));
+	} while (figures.stalled || hm_monitor_takes_alarm(host));
 	if (availability->pressure.level != before)
 		hm_notify_set_locked(&host->notify, availability->pressure.level);
 }

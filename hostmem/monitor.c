@@ -8,7 +8,7 @@
  *
  * The timer is the floor (looking.c).
  *
- * The budget needs no timer: whoever charges beyond what may be charged without a change
+ * The budget needs no timer: whoever charges beyond what may be charged without a look
  * (hm_budget_alarms) wakes the monitor when its request is over.
  *
  * A file that has failed calls for ever, and so does one of a group that was removed; libuv
@@ -186,12 +186,18 @@ void hm_monitor_wake(struct hm_host *host)
 		hm_loop_wake(loop);
 }
 
-void hm_monitor_ring(struct hm_host *host)
+bool hm_monitor_takes_alarm(struct hm_host *host)
 {
 	if (!hm_budget_takes_alarm(&host->budget))
-		return;
+		return false;
 	atomic_fetch_add(&host->monitor.calls[HostMemSourceBudget], 1);
-	hm_monitor_wake(host);
+	return true;
+}
+
+void hm_monitor_ring(struct hm_host *host)
+{
+	if (hm_monitor_takes_alarm(host))
+		hm_monitor_wake(host);
 }
 
 void hm_monitor_budget_replaced(struct hm_host *host)

@@ -93,6 +93,8 @@ HRESULT hm_monitor_attach(struct hm_host *host);
 void hm_monitor_wake(struct hm_host *host);
 /* The same if more is charged than may be without a look, once for each alarm that was set. */
 void hm_monitor_ring(struct hm_host *host);
+/* Who is looking takes that upon himself. */
+bool hm_monitor_takes_alarm(struct hm_host *host);
 /* The same in any case. */
 void hm_monitor_budget_replaced(struct hm_host *host);
 static inline bool hm_monitor_runs(const struct hm_monitor *monitor)

@@ -124,6 +124,39 @@ static void a_budget_that_is_passed_rings_once(void)
 	watcher_end();
 }
 
+/* Nothing else tells in time of a group that becomes full by the host's own requests. */
+static void taking_a_sixteenth_of_what_is_left_causes_a_look(void)
+{
+	const size_t left = 1048576000 - 104857600;
+	struct hm_host *host = watcher_begin();
+	struct hm_memory_load load;
+
+	tree_v2();
+	watcher_start();
+	CHECK_SIZE(host->budget.alarm, left / 16);
+	group_set("/g/c/d/memory.current", "167772160\n");
+	hm_budget_charge(&host->budget, left / 16);
+	hm_monitor_ring(host);
+	watcher_run(2);
+	CHECK(watcher_figures(&load));
+	CHECK_SIZE(load.available, left);
+	hm_budget_charge(&host->budget, 1);
+	hm_monitor_ring(host);
+	watcher_run(2);
+	CHECK_SIZE(watcher_calls(HostMemSourceBudget), 1);
+	CHECK(watcher_figures(&load));
+	CHECK_SIZE(load.available, 1048576000 - 167772160);
+	CHECK_SIZE(host->budget.alarm, left / 16 + 1 + load.available / 16);
+	/* Where there is little left, each MiB does. */
+	group_set("/g/c/d/memory.max", "67108864\n");
+	group_set("/g/c/d/memory.current", "54525952\n");
+	hm_monitor_wake(host);
+	watcher_run(2);
+	CHECK_SIZE(host->budget.alarm, left / 16 + 1 + MIB);
+	hm_budget_refund(&host->budget, left / 16 + 1);
+	watcher_end();
+}
+
 static void a_host_without_a_monitor_has_no_alarm(void)
 {
 	struct hm_host *host = watcher_begin();
@@ -147,6 +180,7 @@ int main(void)
 	TAP_RUN(what_cannot_be_read_is_not_known);
 	TAP_RUN(a_look_by_time_is_counted_and_sets_the_next);
 	TAP_RUN(a_budget_that_is_passed_rings_once);
+	TAP_RUN(taking_a_sixteenth_of_what_is_left_causes_a_look);
 	TAP_RUN(a_host_without_a_monitor_has_no_alarm);
 	return tap_done();
 }
