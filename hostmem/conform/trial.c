@@ -175,14 +175,37 @@ static ULONG references_of(IUnknown *object)
 	return IUnknown_Release(object);
 }
 
-/* Makes and drops a host, so that what a module makes once and for all is there. */
+/* A page and a block, each come and gone. */
+static void warm_up_memory(IHostMemoryManager *memory)
+{
+	IHostMalloc *heap = NULL;
+	void *base = NULL, *block = NULL;
+
+	(void)IHostMemoryManager_VirtualAlloc(memory, NULL, HM_PAGE, HM_BOTH,
+					      PAGE_READWRITE, eTaskCritical, &base);
+	if (base != NULL)
+		(void)IHostMemoryManager_VirtualFree(memory, base, 0, MEM_RELEASE);
+	(void)IHostMemoryManager_CreateMalloc(memory, MALLOC_THREADSAFE, &heap);
+	if (heap == NULL)
+		return;
+	(void)IHostMalloc_Alloc(heap, 1, eTaskCritical, &block);
+	if (block != NULL)
+		(void)IHostMalloc_Free(heap, block);
+	(void)IHostMalloc_Release(heap);
+}
+
+/* Makes and drops a host that has been used, so that what a module makes once and for all is
+ * there. */
 static void warm_up(struct hm_trial *t)
 {
-	void *host = NULL;
+	void *memory = NULL;
 
-	if (SUCCEEDED(t->target->create(t->target->state, &IID_IUnknown, &host)) &&
-	    host != NULL)
-		(void)IUnknown_Release((IUnknown *)host);
+	if (FAILED(t->target->create(t->target->state, &IID_IHostMemoryManager,
+				     &memory)) ||
+	    memory == NULL)
+		return;
+	warm_up_memory((IHostMemoryManager *)memory);
+	(void)IUnknown_Release((IUnknown *)memory);
 }
 
 static bool get_host(struct hm_trial *t)
