@@ -175,11 +175,17 @@ static ULONG references_of(IUnknown *object)
 	return IUnknown_Release(object);
 }
 
-/* A page and a block, each come and gone. */
+/* A page and a block, each come and gone, and a look at memory that is not the host's. */
 static void warm_up_memory(IHostMemoryManager *memory)
 {
+	MEMORY_BASIC_INFORMATION run;
 	IHostMalloc *heap = NULL;
 	void *base = NULL, *block = NULL;
+	SIZE_T length;
+	DWORD load;
+
+	(void)IHostMemoryManager_VirtualQuery(memory, &run, &run, sizeof(run), &length);
+	(void)IHostMemoryManager_GetMemoryLoad(memory, &load, &length);
 
 	(void)IHostMemoryManager_VirtualAlloc(memory, NULL, HM_PAGE, HM_BOTH,
 					      PAGE_READWRITE, eTaskCritical, &base);
