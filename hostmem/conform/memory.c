@@ -132,6 +132,41 @@ bool hm_protect(struct hm_trial *t, void *address, SIZE_T size, DWORD protect, D
 	       CHECK_SIZE(t, old, was);
 }
 
+/* ---- What cases begin with ---- */
+
+void *hm_hole(struct hm_trial *t, size_t size)
+{
+	void *base = hm_take(t, NULL, size, MEM_RESERVE, PAGE_NOACCESS);
+
+	return base != NULL && hm_give(t, base) ? base : NULL;
+}
+
+unsigned char *hm_witness(struct hm_trial *t)
+{
+	const size_t committed = HM_WITNESS_COMMITTED * HM_PAGE;
+	void *base = hm_take(t, NULL, HM_WITNESS_PAGES * HM_PAGE, MEM_RESERVE,
+			     PAGE_NOACCESS);
+
+	if (base == NULL || !hm_commit(t, base, committed, PAGE_READWRITE) ||
+	    !CHECK(t, hm_can_write(hm_at(base, committed - 1), 0x5A)))
+		return NULL;
+	memset(base, 0x5A, committed);
+	return (unsigned char *)base;
+}
+
+bool hm_need_protection(struct hm_trial *t, DWORD protect)
+{
+	void *page;
+	HRESULT hr = hm_alloc(t, NULL, HM_PAGE, HM_BOTH, protect, eTaskCritical, &page);
+
+	if (hr == E_ACCESSDENIED)
+		hm_skip(t, "the host's policy forbids protection 0x%x",
+			(unsigned)protect);
+	if (page != NULL)
+		hm_keep(t, page);
+	return hr != E_ACCESSDENIED;
+}
+
 /* ---- Nothing has changed ---- */
 
 static uint64_t mix(uint64_t hash, uint64_t value)

@@ -33,6 +33,15 @@ bool hm_protect(struct hm_trial *t, void *address, SIZE_T size, DWORD protect, D
 /* Somebody else's words: remember, or forget, a reservation for the end of the trial. */
 void hm_keep(struct hm_trial *t, void *base);
 void hm_forget(struct hm_trial *t, const void *base);
+/* Where `size` bytes are free, from a granule on: they were reserved a moment ago. */
+void *hm_hole(struct hm_trial *t, size_t size);
+/* A reservation of HM_WITNESS_PAGES pages, of which the first four are committed, writable, and
+ * hold 0x5A: what a refused call has to leave alone.  NULL after a failed check. */
+enum { HM_WITNESS_PAGES = 16, HM_WITNESS_COMMITTED = 4 };
+unsigned char *hm_witness(struct hm_trial *t);
+/* Whether the host grants the protection at all; false, and the case is skipped, if its policy
+ * forbids what executes, or what executes and can be written. */
+bool hm_need_protection(struct hm_trial *t, DWORD protect);
 /* Bytes into memory, as an address. */
 static inline void *hm_at(const void *base, size_t offset)
 {
