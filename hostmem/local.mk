@@ -194,7 +194,14 @@ os_sources = \
 ## The conformance suite, which knows a host by abi/ only.  Those of the first list are
 ## built for Windows as well, see test/judge/.
 conform_case_sources = \
-	%D%/conform/com.c
+	%D%/conform/allocarguments.c \
+	%D%/conform/alloctypes.c \
+	%D%/conform/com.c \
+	%D%/conform/commit.c \
+	%D%/conform/commitrefused.c \
+	%D%/conform/places.c \
+	%D%/conform/protections.c \
+	%D%/conform/reserve.c
 conform_shared_sources = \
 	$(conform_case_sources) \
 	%D%/conform/areas.h \

@@ -4,6 +4,13 @@
 #include "trial.h"
 
 /* One area of cases each; suite.c has the list. */
+extern const struct hm_area hm_area_alloc_arguments;
+extern const struct hm_area hm_area_alloc_types;
 extern const struct hm_area hm_area_com;
+extern const struct hm_area hm_area_commit;
+extern const struct hm_area hm_area_commit_refused;
+extern const struct hm_area hm_area_places;
+extern const struct hm_area hm_area_protections;
+extern const struct hm_area hm_area_reserve;
 
 #endif

@@ -13,6 +13,13 @@
 
 static const struct hm_area *const areas[] = {
 	&hm_area_com,
+	&hm_area_reserve,
+	&hm_area_places,
+	&hm_area_commit,
+	&hm_area_commit_refused,
+	&hm_area_protections,
+	&hm_area_alloc_arguments,
+	&hm_area_alloc_types,
 };
 
 const struct hm_source hm_sources[] = {
