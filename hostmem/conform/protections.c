@@ -238,7 +238,6 @@ static void modifiers_exclude_each_other(struct hm_trial *t)
 	for (size_t i = 0; base != NULL && i < HM_ROWS(protections); i++) {
 		hm_row(t, "protection 0x%x", (unsigned)protections[i]);
 		hm_wine(t, "Wine 8 accepts it; MS: cannot be used together");
-		/* What Wine grants after all is taken back, or the next row meets it. */
 		hm_refused_alloc(t, NULL, HM_PAGE, HM_BOTH, protections[i], eTaskCritical,
 				 E_INVALIDARG);
 		refuse(t, base, protections[i]);
