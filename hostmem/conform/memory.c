@@ -270,6 +270,7 @@ bool hm_refused_alloc(struct hm_trial *t, void *address, SIZE_T size, DWORD type
 	struct hm_state before;
 	void *out = HM_POISON;
 	HRESULT hr;
+	bool refused;
 
 	if (!t->codes)
 		hm_look(t, &before);
@@ -281,8 +282,10 @@ bool hm_refused_alloc(struct hm_trial *t, void *address, SIZE_T size, DWORD type
 		hm_keep(t, out);
 	if (t->codes)
 		return CHECK_HR(t, hr, want);
-	return CHECK(t, FAILED(hr)) & CHECK_POINTER(t, out, NULL) &
-	       CHECK_UNCHANGED(t, &before);
+	refused = CHECK(t, FAILED(hr));
+	refused &= CHECK_POINTER(t, out, NULL);
+	refused &= CHECK_UNCHANGED(t, &before);
+	return refused;
 }
 
 bool hm_refused_free(struct hm_trial *t, void *address, SIZE_T size, DWORD type,
@@ -290,13 +293,16 @@ bool hm_refused_free(struct hm_trial *t, void *address, SIZE_T size, DWORD type,
 {
 	struct hm_state before;
 	HRESULT hr;
+	bool refused;
 
 	if (!t->codes)
 		hm_look(t, &before);
 	hr = IHostMemoryManager_VirtualFree(t->memory, address, size, type);
 	if (t->codes)
 		return CHECK_HR(t, hr, want);
-	return CHECK(t, FAILED(hr)) & CHECK_UNCHANGED(t, &before);
+	refused = CHECK(t, FAILED(hr));
+	refused &= CHECK_UNCHANGED(t, &before);
+	return refused;
 }
 
 bool hm_refused_protect(struct hm_trial *t, void *address, SIZE_T size, DWORD protect,
@@ -305,13 +311,17 @@ bool hm_refused_protect(struct hm_trial *t, void *address, SIZE_T size, DWORD pr
 	struct hm_state before;
 	DWORD old = 0x5A5A5A5A;
 	HRESULT hr;
+	bool refused;
 
 	if (!t->codes)
 		hm_look(t, &before);
 	hr = IHostMemoryManager_VirtualProtect(t->memory, address, size, protect, &old);
 	if (t->codes)
 		return CHECK_HR(t, hr, want);
-	return CHECK(t, FAILED(hr)) & CHECK_SIZE(t, old, 0) & CHECK_UNCHANGED(t, &before);
+	refused = CHECK(t, FAILED(hr));
+	refused &= CHECK_SIZE(t, old, 0);
+	refused &= CHECK_UNCHANGED(t, &before);
+	return refused;
 }
 
 static bool is_filled(const unsigned char *bytes, size_t size, unsigned char value)
@@ -326,14 +336,17 @@ bool hm_refused_query(struct hm_trial *t, const void *address, SIZE_T length,
 	unsigned char buffer[2 * sizeof(MEMORY_BASIC_INFORMATION)];
 	SIZE_T result = (SIZE_T)HM_POISON;
 	HRESULT hr;
+	bool refused;
 
 	memset(buffer, 0x5A, sizeof(buffer));
 	hr = IHostMemoryManager_VirtualQuery(t->memory, (void *)(uintptr_t)address,
 					     buffer, length, &result);
 	if (t->codes)
 		return CHECK_HR(t, hr, want);
-	return CHECK(t, FAILED(hr)) & CHECK_SIZE(t, result, 0) &
-	       CHECK(t, is_filled(buffer, sizeof(buffer), 0x5A));
+	refused = CHECK(t, FAILED(hr));
+	refused &= CHECK_SIZE(t, result, 0);
+	refused &= CHECK(t, is_filled(buffer, sizeof(buffer), 0x5A));
+	return refused;
 }
 
 /* ---- What is there ---- */
