@@ -24,6 +24,7 @@ struct call {
 #define RC HM_BOTH
 #define RW PAGE_READWRITE
 
+/* On Wine it may be refused by another code. */
 static void refuse(struct hm_trial *t, const struct call *calls, size_t count,
 		   HRESULT want, const char *wine)
 {
@@ -34,7 +35,7 @@ static void refuse(struct hm_trial *t, const struct call *calls, size_t count,
 		uintptr_t from = call->inside ? (uintptr_t)base : 0;
 
 		hm_row(t, "%s", call->what);
-		hm_wine(t, wine);
+		hm_wine(t, t->codes ? wine : NULL);
 		hm_refused_alloc(t, (void *)(from + call->address), call->size,
 				 call->type, call->protect, eTaskCritical, want);
 	}
