@@ -201,10 +201,15 @@ conform_case_sources = \
 	%D%/conform/commitrefused.c \
 	%D%/conform/places.c \
 	%D%/conform/protections.c \
-	%D%/conform/reserve.c
+	%D%/conform/reserve.c \
+	%D%/conform/usage.c
 conform_shared_sources = \
 	$(conform_case_sources) \
 	%D%/conform/areas.h \
+	%D%/conform/callback.c \
+	%D%/conform/callback.h \
+	%D%/conform/control.c \
+	%D%/conform/control.h \
 	%D%/conform/memory.c \
 	%D%/conform/memory.h \
 	%D%/conform/probe.h \

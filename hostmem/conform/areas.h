@@ -12,5 +12,6 @@ extern const struct hm_area hm_area_commit_refused;
 extern const struct hm_area hm_area_places;
 extern const struct hm_area hm_area_protections;
 extern const struct hm_area hm_area_reserve;
+extern const struct hm_area hm_area_usage;
 
 #endif

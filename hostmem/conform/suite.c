@@ -20,6 +20,7 @@ static const struct hm_area *const areas[] = {
 	&hm_area_protections,
 	&hm_area_alloc_arguments,
 	&hm_area_alloc_types,
+	&hm_area_usage,
 };
 
 const struct hm_source hm_sources[] = {

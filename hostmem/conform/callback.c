@@ -1,0 +1,69 @@
+/*
+ * The object that a runtime registers for news of memory.
+ *
+ * It has no life of its own: whoever made it holds one reference, sees by the count what the
+ * host holds, and keeps the memory.  So a host that releases it once too often is found
+ * and does no harm.
+ */
+#include "callback.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+static struct hm_listener *listener_of(ICLRMemoryNotificationCallback *iface)
+{
+	return (struct hm_listener *)((uintptr_t)iface -
+				      offsetof(struct hm_listener,
+					       ICLRMemoryNotificationCallback_iface));
+}
+
+static ULONG HOSTMEM_CALL listener_AddRef(ICLRMemoryNotificationCallback *iface)
+{
+	return ++listener_of(iface)->references;
+}
+
+static ULONG HOSTMEM_CALL listener_Release(ICLRMemoryNotificationCallback *iface)
+{
+	return --listener_of(iface)->references;
+}
+
+static HRESULT HOSTMEM_CALL listener_QueryInterface(ICLRMemoryNotificationCallback *iface,
+						    REFIID riid, void **ppv)
+{
+	if (ppv == NULL)
+		return E_POINTER;
+	*ppv = NULL;
+	if (memcmp(riid, &IID_IUnknown, sizeof(IID)) != 0 &&
+	    memcmp(riid, &IID_ICLRMemoryNotificationCallback, sizeof(IID)) != 0)
+		return E_NOINTERFACE;
+	*ppv = iface;
+	(void)listener_AddRef(iface);
+	return S_OK;
+}
+
+static HRESULT HOSTMEM_CALL listener_OnMemoryNotification(
+	ICLRMemoryNotificationCallback *iface, EMemoryAvailable available)
+{
+	struct hm_listener *listener = listener_of(iface);
+
+	listener->values[listener->count % HM_HEARD] = available;
+	listener->count++;
+	if (listener->then != NULL)
+		listener->then(listener, available);
+	return S_OK;
+}
+
+void hm_listener_init(struct hm_listener *listener)
+{
+	static const ICLRMemoryNotificationCallbackVtbl vtbl = {
+		.QueryInterface = listener_QueryInterface,
+		.AddRef = listener_AddRef,
+		.Release = listener_Release,
+		.OnMemoryNotification = listener_OnMemoryNotification,
+	};
+
+	memset(listener, 0, sizeof(*listener));
+	listener->ICLRMemoryNotificationCallback_iface.lpVtbl = &vtbl;
+	listener->references = 1;
+}
