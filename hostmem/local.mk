@@ -196,6 +196,8 @@ os_sources = \
 conform_case_sources = \
 	%D%/conform/allocarguments.c \
 	%D%/conform/alloctypes.c \
+	%D%/conform/budget.c \
+	%D%/conform/budget_inputs.c \
 	%D%/conform/com.c \
 	%D%/conform/commit.c \
 	%D%/conform/commitrefused.c \

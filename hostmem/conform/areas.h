@@ -6,6 +6,8 @@
 /* One area of cases each; suite.c has the list. */
 extern const struct hm_area hm_area_alloc_arguments;
 extern const struct hm_area hm_area_alloc_types;
+extern const struct hm_area hm_area_budget;
+extern const struct hm_area hm_area_budget_inputs;
 extern const struct hm_area hm_area_com;
 extern const struct hm_area hm_area_commit;
 extern const struct hm_area hm_area_commit_refused;

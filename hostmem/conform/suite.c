@@ -21,6 +21,8 @@ static const struct hm_area *const areas[] = {
 	&hm_area_alloc_arguments,
 	&hm_area_alloc_types,
 	&hm_area_usage,
+	&hm_area_budget,
+	&hm_area_budget_inputs,
 };
 
 const struct hm_source hm_sources[] = {

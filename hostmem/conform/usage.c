@@ -303,7 +303,7 @@ static void unknown_mappings_change_nothing(struct hm_trial *t)
 								4 * HM_PAGE),
 		 S_OK);
 	for (size_t page = 1; page <= 4; page += 3) {
-		hm_row(t, "%zu pages from its start", page);
+		hm_row(t, "%u pages from its start", (unsigned)page);
 		hm_look(t, &before);
 		CHECK_REFUSED(t,
 			      IHostMemoryManager_ReleasedVirtualAddressSpace(
