@@ -201,6 +201,8 @@ conform_case_sources = \
 	%D%/conform/com.c \
 	%D%/conform/commit.c \
 	%D%/conform/commitrefused.c \
+	%D%/conform/events.c \
+	%D%/conform/events_failure.c \
 	%D%/conform/places.c \
 	%D%/conform/protections.c \
 	%D%/conform/reserve.c \
