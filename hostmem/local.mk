@@ -203,6 +203,8 @@ conform_case_sources = \
 	%D%/conform/commitrefused.c \
 	%D%/conform/events.c \
 	%D%/conform/events_failure.c \
+	%D%/conform/events_inside.c \
+	%D%/conform/events_sum.c \
 	%D%/conform/places.c \
 	%D%/conform/protections.c \
 	%D%/conform/reserve.c \

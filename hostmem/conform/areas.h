@@ -13,6 +13,8 @@ extern const struct hm_area hm_area_commit;
 extern const struct hm_area hm_area_commit_refused;
 extern const struct hm_area hm_area_events;
 extern const struct hm_area hm_area_events_failure;
+extern const struct hm_area hm_area_events_inside;
+extern const struct hm_area hm_area_events_sum;
 extern const struct hm_area hm_area_places;
 extern const struct hm_area hm_area_protections;
 extern const struct hm_area hm_area_reserve;
