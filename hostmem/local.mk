@@ -207,8 +207,10 @@ conform_case_sources = \
 	%D%/conform/events_sum.c \
 	%D%/conform/places.c \
 	%D%/conform/protections.c \
+	%D%/conform/reclaim.c \
 	%D%/conform/reserve.c \
-	%D%/conform/usage.c
+	%D%/conform/usage.c \
+	%D%/conform/waiting.c
 conform_shared_sources = \
 	$(conform_case_sources) \
 	%D%/conform/areas.h \

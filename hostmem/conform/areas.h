@@ -17,7 +17,9 @@ extern const struct hm_area hm_area_events_inside;
 extern const struct hm_area hm_area_events_sum;
 extern const struct hm_area hm_area_places;
 extern const struct hm_area hm_area_protections;
+extern const struct hm_area hm_area_reclaim;
 extern const struct hm_area hm_area_reserve;
 extern const struct hm_area hm_area_usage;
+extern const struct hm_area hm_area_waiting;
 
 #endif

@@ -27,7 +27,8 @@ static const struct hm_area *const areas[] = {
 	&hm_area_budget_inputs, &hm_area_events, &hm_area_events_failure,
 	&hm_area_com,           &hm_area_usage,      &hm_area_budget,
 	&hm_area_budget_inputs, &hm_area_events,     &hm_area_events_failure,
-	&hm_area_events_inside, &hm_area_events_sum,
+	&hm_area_events_inside, &hm_area_events_sum, &hm_area_reclaim,
+	&hm_area_waiting,
 };
 
 const struct hm_source hm_sources[] = {
