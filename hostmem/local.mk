@@ -205,6 +205,9 @@ conform_case_sources = \
 	%D%/conform/events_failure.c \
 	%D%/conform/events_inside.c \
 	%D%/conform/events_sum.c \
+	%D%/conform/faults.c \
+	%D%/conform/faults_path.c \
+	%D%/conform/gate.c \
 	%D%/conform/places.c \
 	%D%/conform/protections.c \
 	%D%/conform/reclaim.c \

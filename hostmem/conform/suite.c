@@ -28,7 +28,8 @@ static const struct hm_area *const areas[] = {
 	&hm_area_com,           &hm_area_usage,      &hm_area_budget,
 	&hm_area_budget_inputs, &hm_area_events,     &hm_area_events_failure,
 	&hm_area_events_inside, &hm_area_events_sum, &hm_area_reclaim,
-	&hm_area_waiting,
+	&hm_area_waiting,       &hm_area_gate,       &hm_area_faults,
+	&hm_area_faults_path,
 };
 
 const struct hm_source hm_sources[] = {
