@@ -278,7 +278,7 @@ hostmem_module_la_LIBADD = libhostmem-internal.la
 hostmem_module_la_LDFLAGS = \
 	$(hardening) \
 	-avoid-version \
-	-export-symbols-regex '^DllGetClassObject$$' \
+	-export-symbols-regex '^(DllGetClassObject|HostMemHandleFault)$$' \
 	-module \
 	-shared
 
@@ -293,12 +293,15 @@ libhostmem_cli_la_SOURCES = \
 	%D%/cli/conformchild.c \
 	%D%/cli/conformchild.h \
 	%D%/cli/conformjunit.c \
+	%D%/cli/conformload.c \
 	%D%/cli/conformrun.c \
 	%D%/cli/conformrun.h \
 	%D%/cli/conformtap.c \
 	%D%/cli/conformtarget.c \
 	%D%/cli/conformtarget.h \
 	%D%/cli/conformtext.c \
+	%D%/cli/conformwatch.c \
+	%D%/cli/conformwatch.h \
 	%D%/cli/display.c \
 	%D%/cli/display.h \
 	%D%/cli/info.c \

@@ -13,6 +13,8 @@ struct hm_command {
 	/* argv[0] is the name; the result is the exit status.  What it prints need not be
 	 * flushed, and whether that could be written is not its business. */
 	int (*run)(int argc, char **argv);
+	/* The exit status if what it has printed could not be written. */
+	enum hm_command_status unwritten;
 };
 
 /*

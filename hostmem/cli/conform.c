@@ -6,6 +6,7 @@
  * be judged is an error in one line, and no list of failures.
  */
 #include "conformrun.h"
+#include "display.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -13,9 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { MOST_JOBS = 256, LIMIT_S = 30 };
+enum { LIMIT_S = 30 };
+#define LAST_YEAR 253402300800LL /* s until the year 10000, of five digits */
 
 struct options {
 	const char *module, *filter, *only;
@@ -36,24 +39,27 @@ static int help(void)
 		   "Each case runs in a process of its own; a crash, a hang or a leak "
 		   "fails it.\n"
 		   "\n"
-		   "  --module FILE       the host module to judge\n"
-		   "  --filter PATTERN    only cases whose name contains PATTERN, or "
-		   "matches it if it\n"
-		   "                      has a '*' or a '?'\n"
-		   "  --list              print the cases, their groups and the sources "
-		   "of their rules\n"
-		   "  --format FORMAT     text (default), tap (TAP 13) or junit (XML)\n"
-		   "  --strict            a case that is skipped counts as failed\n"
-		   "  --jobs N            cases at a time; by default one more than "
-		   "there are processors\n"
+		   "  --module FILE         the host module to judge\n"
+		   "  --filter PATTERN      only cases whose name contains PATTERN, or "
+		   "matches it if\n"
+		   "                        it has a '*', a '?' or a '['\n"
+		   "  --list                print the cases, their groups and the "
+		   "sources of their\n"
+		   "                        rules\n"
+		   "  --format FORMAT       text (default), tap (TAP 13) or junit (XML)\n"
+		   "  --strict              a case that is skipped counts as failed\n"
+		   "  --jobs N              cases at a time; by default one more than "
+		   "there are\n"
+		   "                        processors\n"
 		   "  --time-limit SECONDS  for one case; by default 30\n"
-		   "  --case NAME         run one case in this process, without a time "
-		   "limit, for a\n"
-		   "                      debugger\n"
-		   "  --help              print this\n"
+		   "  --case NAME           run one case in this process, without a time "
+		   "limit, for\n"
+		   "                        a debugger\n"
+		   "  --help                print this\n"
 		   "\n"
 		   "The status is 0 if all cases pass, 1 if one fails, 2 if there is "
-		   "nothing to judge.");
+		   "nothing to\n"
+		   "judge or nowhere to print it.");
 	return EXIT_SUCCESS;
 }
 
@@ -68,10 +74,29 @@ unsigned hm_report_count(const struct hm_report *report, enum hm_verdict verdict
 	return count;
 }
 
+bool hm_outcome_is_good(const struct hm_report *report, const struct hm_outcome *outcome)
+{
+	return outcome->verdict == HM_PASSED ||
+	       (outcome->verdict == HM_SKIPPED && !report->strict);
+}
+
 bool hm_report_is_good(const struct hm_report *report)
 {
-	return hm_report_count(report, HM_FAILED) == 0 &&
-	       (!report->strict || hm_report_count(report, HM_SKIPPED) == 0);
+	for (size_t i = 0; i < report->count; i++) {
+		if (!hm_outcome_is_good(report, &report->outcomes[i]))
+			return false;
+	}
+	return true;
+}
+
+int hm_conform_cannot(const char *module, const char *why)
+{
+	(void)fputs("hostmem conform: ", stderr);
+	hm_display_text(stderr, module != NULL ? module : "hostmem");
+	(void)fputs(": ", stderr);
+	hm_display_text(stderr, why);
+	(void)fputc('\n', stderr);
+	return HM_COMMAND_MISUSED;
 }
 
 static void show_progress(size_t count, size_t all)
@@ -80,6 +105,22 @@ static void show_progress(size_t count, size_t all)
 	if (count == all)
 		(void)fputs("\r\033[K", stderr);
 	(void)fflush(stderr);
+}
+
+/* Now; or, for reports that come out the same twice, what SOURCE_DATE_EPOCH says. */
+static long long time_of_report(void)
+{
+	const char *fixed = getenv("SOURCE_DATE_EPOCH");
+	char *end;
+	long long when;
+
+	if (fixed == NULL || *fixed == '\0')
+		return (long long)time(NULL);
+	errno = 0;
+	when = strtoll(fixed, &end, 10);
+	return errno == 0 && *end == '\0' && when >= 0 && when < LAST_YEAR
+		       ? when
+		       : (long long)time(NULL);
 }
 
 /* ---- Which trials ---- */
@@ -141,21 +182,23 @@ static int judge(const struct options *options, struct hm_outcome *outcomes, siz
 	const struct hm_run run = { options->module, options->jobs,
 				    options->seconds * 1000,
 				    isatty(STDERR_FILENO) ? show_progress : NULL };
+	char computer[256] = "";
 	struct hm_report report = { options->module, outcomes, count, 0,
-				    options->strict };
+				    options->strict, computer, 0 };
 	unsigned long long begin = hm_now_ms();
 	const char *why = hm_conform_try(&run);
 	int error;
 
-	if (why != NULL) {
-		(void)fprintf(stderr, "hostmem conform: %s: %s\n",
-			      options->module != NULL ? options->module : "hostmem", why);
+	if (why != NULL)
+		return hm_conform_cannot(options->module, why);
+	report.when = time_of_report();
+	(void)gethostname(computer, sizeof(computer) - 1);
+	error = hm_conform_run(&run, outcomes, count);
+	if (error != 0) {
+		(void)hm_command_failed("conform", "no process can be started",
+					strerror(error));
 		return HM_COMMAND_MISUSED;
 	}
-	error = hm_conform_run(&run, outcomes, count);
-	if (error != 0)
-		return hm_command_failed("conform", "no process can be started",
-					 strerror(error));
 	report.seconds = (double)(hm_now_ms() - begin) / 1000;
 	options->print(&report, stdout);
 	return hm_report_is_good(&report) ? EXIT_SUCCESS : HM_COMMAND_FAILED;
@@ -168,7 +211,7 @@ static int run_all(const struct options *options)
 	int status;
 
 	if (outcomes == NULL)
-		return hm_command_failed("conform", "no memory", NULL);
+		return hm_conform_cannot(options->module, "no memory");
 	if (count == 0)
 		status = hm_command_misused("conform", "no case matches",
 					    options->filter);
@@ -221,7 +264,7 @@ static int read_value(struct options *options, const char *name, const char *val
 	else if (strcmp(name, "--format") == 0 && !read_format(value, options))
 		return hm_command_misused("conform", "unknown format", value);
 	else if (strcmp(name, "--jobs") == 0 &&
-		 !read_number(value, MOST_JOBS, &options->jobs))
+		 !read_number(value, HM_MOST_JOBS, &options->jobs))
 		return hm_command_misused("conform", "--jobs is no number from 1 to 256",
 					  value);
 	else if (strcmp(name, "--time-limit") == 0 &&
@@ -271,16 +314,21 @@ static int read_options(struct options *options, int argc, char **argv)
 	return 0;
 }
 
-/* HostMemLoadModule wants a slash, lest the system searches; a user means a file. */
+/* HostMemLoadModule wants a slash, lest the system searches; a user means a file.  What is no
+ * file may let dlopen wait for ever. */
 static int find_module(struct options *options)
 {
+	struct stat is;
+
 	if (options->module == NULL)
 		return 0;
-	if (realpath(options->module, options->path) == NULL) {
-		(void)fprintf(stderr, "hostmem conform: %s: %s\n", options->module,
-			      strerror(errno));
-		return HM_COMMAND_MISUSED;
-	}
+	if (stat(options->module, &is) == -1 ||
+	    realpath(options->module, options->path) == NULL)
+		return hm_conform_cannot(options->module, strerror(errno));
+	if (S_ISDIR(is.st_mode))
+		return hm_conform_cannot(options->module, "it is a directory");
+	if (!S_ISREG(is.st_mode))
+		return hm_conform_cannot(options->module, "it is no file");
 	options->module = options->path;
 	return 0;
 }
@@ -295,8 +343,9 @@ static int run(int argc, char **argv)
 		if (strcmp(argv[i], "--help") == 0)
 			return help();
 	}
-	options.jobs = processors > 0 && processors < MOST_JOBS ? (unsigned)processors + 1
-								: 2;
+	options.jobs = processors > 0 && processors < HM_MOST_JOBS
+			       ? (unsigned)processors + 1
+			       : 2;
 	status = read_options(&options, argc, argv);
 	if (status != 0)
 		return status;
@@ -309,7 +358,6 @@ static int run(int argc, char **argv)
 }
 
 const struct hm_command hm_conform_command = {
-	"conform",
-	"judges the HRESULT behaviour of a host module",
-	run,
+	"conform", "judges the HRESULT behaviour of a host module", run,
+	HM_COMMAND_MISUSED, /* 1 is a verdict */
 };

@@ -23,6 +23,7 @@ struct hm_outcome {
 	unsigned checks,
 		failures; /* of `failures` is one that the process did not end well */
 	double seconds;
+	bool broke;     /* the process did not end well: a crash, a hang, an exit */
 	char *skip;     /* why it was skipped, or NULL */
 	char *findings; /* failing checks, a line each; "" if none */
 	char *output;   /* what the module printed; "" if nothing */
@@ -34,8 +35,13 @@ struct hm_report {
 	const struct hm_outcome *outcomes;
 	size_t count;
 	double seconds;
-	bool strict; /* a skipped trial counts as failed */
+	bool strict;          /* a skipped trial counts as failed */
+	const char *computer; /* its name */
+	long long when;       /* s since 1970, UTC */
 };
+
+/* As far as the caller counts: a skipped one in a strict report. */
+bool hm_outcome_is_good(const struct hm_report *report, const struct hm_outcome *outcome);
 
 unsigned hm_report_count(const struct hm_report *report, enum hm_verdict verdict);
 bool hm_report_is_good(const struct hm_report *report);
@@ -44,5 +50,8 @@ bool hm_report_is_good(const struct hm_report *report);
 void hm_conform_print_text(const struct hm_report *report, FILE *out);
 void hm_conform_print_tap(const struct hm_report *report, FILE *out);
 void hm_conform_print_junit(const struct hm_report *report, FILE *out);
+
+/* There is nothing to judge: one line on the standard error, and the exit status. */
+int hm_conform_cannot(const char *module, const char *why);
 
 #endif

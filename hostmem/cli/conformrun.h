@@ -3,12 +3,14 @@
 
 #include "conform.h"
 
+enum { HM_MOST_JOBS = 256 };
+
 /* How trials are run. */
 struct hm_run {
 	const char *module; /* a path with a slash, or NULL */
-	unsigned jobs;      /* at a time; at least 1 */
+	unsigned jobs;      /* at a time; from 1 to HM_MOST_JOBS */
 	unsigned ms;        /* the longest that one may take */
-	/* Called after each, with how many are over; NULL: nobody wants to know. */
+	/* Called now and then, with how many are over; NULL: nobody wants to know. */
 	void (*over)(size_t count, size_t all);
 };
 
@@ -18,7 +20,8 @@ const char *hm_conform_try(const struct hm_run *run);
 
 /*
  * Runs each trial in a process of its own; outcomes[i] has its entry set and gets the rest.
- * Returns 0, or the error number of the system that has no process to give.  What is in
+ * Returns 0, or the error number of the system that has no process to give; EINTR where a
+ * signal asked for the end, and the caller has ignored it.  What is in
  * outcomes is freed with hm_outcome_free in either case.
  */
 int hm_conform_run(const struct hm_run *run, struct hm_outcome *outcomes, size_t count);

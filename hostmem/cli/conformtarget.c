@@ -13,6 +13,8 @@
 #include <string.h>
 
 static char reason[512];
+/* Hears of each step before it is taken; NULL: nobody does. */
+static void (*tells_step)(const char *step);
 
 __attribute__((format(printf, 1, 2))) static const char *because(const char *format, ...)
 {
@@ -44,6 +46,12 @@ static bool find(void *library, const char *name, void *entry)
 	return symbol != NULL;
 }
 
+static void begin(const char *step)
+{
+	if (tells_step != NULL)
+		tells_step(step);
+}
+
 /* A step of COM: success with an object, or why not. */
 static const char *look_at_step(const char *step, HRESULT hr, const void *object)
 {
@@ -62,26 +70,32 @@ static const char *look_at_step(const char *step, HRESULT hr, const void *object
 static const char *look_at_host(IClassFactory *factory)
 {
 	void *host = NULL;
-	HRESULT hr = IClassFactory_CreateInstance(factory, NULL, &IID_IHostControl,
-						  &host);
+	HRESULT hr;
 
+	begin("CreateInstance");
+	hr = IClassFactory_CreateInstance(factory, NULL, &IID_IHostControl, &host);
 	if (hr == E_NOINTERFACE)
 		hr = IClassFactory_CreateInstance(factory, NULL, &IID_IHostMemoryManager,
 						  &host);
 	if (hr == E_NOINTERFACE)
 		return because("its objects have neither IHostControl nor "
 			       "IHostMemoryManager");
-	if (SUCCEEDED(hr) && host != NULL)
+	if (SUCCEEDED(hr) && host != NULL) {
+		begin("Release");
 		(void)IUnknown_Release((IUnknown *)host);
+	}
 	return look_at_step("CreateInstance", hr, host);
 }
 
 static const char *look_at_module(hm_class_entry entry)
 {
 	void *factory = NULL;
-	HRESULT hr = entry(&CLSID_HostMemory, &IID_IClassFactory, &factory);
-	const char *why = look_at_step("DllGetClassObject", hr, factory);
+	HRESULT hr;
+	const char *why;
 
+	begin("DllGetClassObject");
+	hr = entry(&CLSID_HostMemory, &IID_IClassFactory, &factory);
+	why = look_at_step("DllGetClassObject", hr, factory);
 	if (*why != '\0')
 		return why;
 	why = look_at_host((IClassFactory *)factory);
@@ -89,20 +103,34 @@ static const char *look_at_module(hm_class_entry entry)
 	return why;
 }
 
-const char *hm_conform_open(const char *path, struct hm_target *target)
+/* dlerror begins with the path, and so does the line that this becomes a part of. */
+static const char *load_error(const char *path)
+{
+	const char *text = dlerror();
+	size_t length = strlen(path);
+
+	if (strncmp(text, path, length) == 0 && strncmp(text + length, ": ", 2) == 0)
+		text += length + 2;
+	return because("it cannot be loaded: %s", text);
+}
+
+const char *hm_conform_open(const char *path, struct hm_target *target,
+			    void (*begins)(const char *step))
 {
 	void *library;
 
 	memset(target, 0, sizeof(*target));
+	tells_step = begins;
 	target->result_name = HostMemResultName;
 	if (path == NULL) {
 		target->create = make_our_own;
 		target->fault_entry = HostMemHandleFault;
 		return "";
 	}
+	begin("a constructor");
 	library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (library == NULL)
-		return because("it cannot be loaded: %s", dlerror());
+		return load_error(path);
 	if (!find(library, "DllGetClassObject", &target->class_entry))
 		return because("it is no host module: it exports no DllGetClassObject");
 	(void)find(library, "HostMemHandleFault", &target->fault_entry);

@@ -6,9 +6,11 @@
 /*
  * What is judged: the hosts of a module, or with NULL those of the library that the command is
  * linked with.  `path` has a slash.  The module is loaded into this process, for good, so this
- * is for a process that may crash or hang.  Returns "", or in one line why there is no host to
- * be had from it; that text stays until the next call.
+ * is for a process that may crash or hang; `begins`, unless it is NULL, hears of each step in
+ * which the module has the say before it is taken.  Returns "", or in one line why there is no
+ * host to be had from it; that text stays until the next call.
  */
-const char *hm_conform_open(const char *path, struct hm_target *target);
+const char *hm_conform_open(const char *path, struct hm_target *target,
+			    void (*begins)(const char *step));
 
 #endif

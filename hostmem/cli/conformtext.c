@@ -1,146 +1,293 @@
 /*
- * The report for people: first what failed, with what was found; then, area by area and
- * group by group, how much passed; then the verdict in one line.
+ * The report for people: what failed, with what was found; what could not be asked, by why;
+ * then, area by area and group by group, how much passed; and in the end the verdict.
  *
- * The groups are columns, because they are what a module's author asks for first: a runtime
- * breaks on a required case, hardly anybody notices a detail of Windows.
+ * The groups order everything, because they are what a module's author asks for first: a
+ * runtime breaks on a required case, hardly anybody notices a detail of Windows.  A host that
+ * is not finished fails in hundreds of cases, so of one case only the first findings are
+ * shown, and reasons to skip are counted.  Everything fits 80 columns, in a terminal and in a
+ * pipe; what is longer goes on in the next line, and only a word that is longer is not broken.
  */
 #include "conform.h"
 #include "display.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-enum { GROUPS = HM_WINDOWS_DETAIL + 1, SHOWN = 8 };
+enum { GROUPS = HM_WINDOWS_DETAIL + 1, SHOWN = 5, COLUMNS = 79 };
 
 struct tally {
-	unsigned passed, failed, skipped;
+	unsigned passed, asked, skipped;
 };
 
-/* ---- What failed ---- */
+/* ---- Lines ---- */
 
-/* `most` lines of a text, indented; how many there are more. */
-static void print_lines(const char *text, unsigned most, const char *indent, FILE *out)
+/* Columns that `length` bytes take when they are shown. */
+static unsigned columns_of(const char *text, size_t length)
+{
+	const char *end = text + length;
+	unsigned columns = 0;
+
+	while (text < end) {
+		unsigned taken = hm_display_length(text);
+
+		columns += taken != 0 ? 1 : 4;
+		text += taken != 0 ? taken : 1;
+	}
+	return columns;
+}
+
+/* A line of a text, of which `indent` columns are used, broken where it has to be; what goes on
+ * is indented by `hang`. */
+static void print_broken(const char *text, unsigned indent, unsigned hang, FILE *out)
+{
+	unsigned column = indent;
+	bool first = true;
+
+	while (*text != '\0' && *text != '\n') {
+		size_t length = strcspn(text, " \n");
+		unsigned columns = columns_of(text, length);
+		char word[1024];
+
+		if (!first && column + 1 + columns > COLUMNS) {
+			(void)fprintf(out, "\n%*s", (int)hang, "");
+			column = hang;
+		} else if (!first) {
+			(void)fputc(' ', out);
+			column++;
+		}
+		(void)snprintf(word, sizeof(word), "%.*s", (int)length, text);
+		hm_display_text(out, word);
+		column += columns;
+		first = false;
+		text += length + (text[length] == ' ' ? 1 : 0);
+	}
+	(void)fputc('\n', out);
+}
+
+/* The first lines of a text, each as above; how many there are more. */
+static void print_lines(const char *text, unsigned indent, FILE *out)
 {
 	unsigned line = 0;
 
 	while (*text != '\0') {
 		size_t length = strcspn(text, "\n");
 
-		if (line++ < most) {
-			char copy[1024];
-
-			(void)snprintf(copy, sizeof(copy), "%.*s", (int)length, text);
-			(void)fputs(indent, out);
-			hm_display_text(out, copy);
-			(void)fputc('\n', out);
+		if (line++ < SHOWN) {
+			(void)fprintf(out, "%*s", (int)indent, "");
+			print_broken(text, indent, indent + 2, out);
 		}
 		text += length + (text[length] == '\n' ? 1 : 0);
 	}
-	if (line > most)
-		(void)fprintf(out, "%s... and %u more\n", indent, line - most);
+	if (line > SHOWN)
+		(void)fprintf(out, "%*s... and %u more\n", (int)indent, "", line - SHOWN);
 }
+
+/* ---- What failed ---- */
 
 static void print_failure(const struct hm_outcome *outcome, FILE *out)
 {
-	(void)fprintf(out, "FAILED %s (%s)\n", outcome->entry.name,
-		      hm_group_name(outcome->entry.group));
-	(void)fprintf(out, "  rule: %s\n", outcome->entry.what->source);
-	print_lines(outcome->findings, SHOWN, "  ", out);
+	(void)fprintf(out, "FAILED %s\n  rule: ", outcome->entry.name);
+	print_broken(outcome->entry.what->source, 8, 8, out);
+	print_lines(outcome->findings, 2, out);
+	if (outcome->verdict == HM_SKIPPED) {
+		(void)fputs("  skipped: ", out);
+		print_broken(outcome->skip, 11, 4, out);
+	}
 	if (outcome->output[0] != '\0') {
-		(void)fprintf(out, "  it printed:\n");
-		print_lines(outcome->output, SHOWN, "    ", out);
+		(void)fputs("  it printed:\n", out);
+		print_lines(outcome->output, 4, out);
 	}
 	(void)fputc('\n', out);
 }
 
-/* Trials that were skipped, by why. */
-static void print_skips(const struct hm_report *report, FILE *out)
+static unsigned failures_of(const struct hm_report *report, int group)
 {
-	for (size_t i = 0; i < report->count; i++) {
-		const struct hm_outcome *outcome = &report->outcomes[i];
+	unsigned count = 0;
 
-		if (outcome->verdict == HM_SKIPPED) {
-			(void)fprintf(out, "skipped %s: ", outcome->entry.name);
-			hm_display_text(out, outcome->skip);
-			(void)fputc('\n', out);
+	for (size_t i = 0; i < report->count; i++)
+		count += (int)report->outcomes[i].entry.group == group &&
+			 !hm_outcome_is_good(report, &report->outcomes[i]);
+	return count;
+}
+
+static void print_failures(const struct hm_report *report, FILE *out)
+{
+	static const char *const heads[GROUPS] = {
+		[HM_REQUIRED] = "Required: COM itself, and what a runtime breaks without",
+		[HM_DOCUMENTED] =
+			"Documented: promised in the documents of the interface",
+		[HM_WINDOWS_DETAIL] = "Details of Windows: what it does beside that",
+	};
+
+	for (int g = HM_REQUIRED; g < GROUPS; g++) {
+		if (failures_of(report, g) == 0)
+			continue;
+		(void)fprintf(out, "---- %s ----\n\n", heads[g]);
+		for (size_t i = 0; i < report->count; i++) {
+			const struct hm_outcome *outcome = &report->outcomes[i];
+
+			if ((int)outcome->entry.group == g &&
+			    !hm_outcome_is_good(report, outcome))
+				print_failure(outcome, out);
 		}
 	}
-	if (hm_report_count(report, HM_SKIPPED) != 0)
-		(void)fputc('\n', out);
+}
+
+/* ---- What was skipped ---- */
+
+/* How many were skipped for the reason of outcome i; 0: an earlier one was so, too. */
+static unsigned skipped_as(const struct hm_report *report, size_t i)
+{
+	const struct hm_outcome *all = report->outcomes;
+	unsigned count = 0;
+
+	for (size_t k = 0; k < report->count; k++) {
+		if (all[k].verdict != HM_SKIPPED || strcmp(all[k].skip, all[i].skip) != 0)
+			continue;
+		if (k < i)
+			return 0;
+		count++;
+	}
+	return count;
+}
+
+static void print_skips(const struct hm_report *report, FILE *out)
+{
+	if (hm_report_count(report, HM_SKIPPED) == 0)
+		return;
+	(void)fputs("Skipped, because\n", out);
+	for (size_t i = 0; i < report->count; i++) {
+		unsigned count;
+
+		if (report->outcomes[i].verdict != HM_SKIPPED)
+			continue;
+		count = skipped_as(report, i);
+		if (count == 0)
+			continue;
+		(void)fprintf(out, "%6u  ", count);
+		print_broken(report->outcomes[i].skip, 8, 8, out);
+	}
+	(void)fputc('\n', out);
 }
 
 /* ---- The table ---- */
 
-static void count_in(struct tally *tally, const struct hm_outcome *outcome)
+static void count_in(struct tally *tallies, const struct hm_outcome *outcome)
 {
-	if (outcome->verdict == HM_PASSED)
-		tally->passed++;
-	else if (outcome->verdict == HM_FAILED)
-		tally->failed++;
-	else
-		tally->skipped++;
+	struct tally *tally = &tallies[outcome->entry.group];
+
+	if (outcome->verdict == HM_SKIPPED) {
+		tallies[HM_NO_GROUP].skipped++;
+		return;
+	}
+	tally->asked++;
+	tally->passed += outcome->verdict == HM_PASSED;
 }
 
-static void print_cells(const char *name, const struct tally *tallies, FILE *out)
+static void print_row(const char *name, const struct tally *tallies, FILE *out)
 {
-	(void)fprintf(out, "%-20s", name);
+	char cell[32];
+
+	(void)fprintf(out, "%-22s", name);
 	for (int g = HM_REQUIRED; g < GROUPS; g++) {
 		const struct tally *tally = &tallies[g];
-		char cell[48] = "-", skipped[24] = "";
 
-		if (tally->skipped != 0)
-			(void)snprintf(skipped, sizeof(skipped), " (%u skipped)",
-				       tally->skipped);
-		if (tally->passed + tally->failed + tally->skipped != 0)
-			(void)snprintf(cell, sizeof(cell), "%u of %u%s", tally->passed,
-				       tally->passed + tally->failed, skipped);
-		(void)fprintf(out, "  %-22s", cell);
+		(void)snprintf(cell, sizeof(cell), tally->asked != 0 ? "%u of %u" : "-",
+			       tally->passed, tally->asked);
+		(void)fprintf(out, " %14s %c", cell,
+			      tally->passed != tally->asked ? '!' : ' ');
 	}
-	(void)fputc('\n', out);
+	(void)snprintf(cell, sizeof(cell), "%u", tallies[HM_NO_GROUP].skipped);
+	(void)fprintf(out, "%9s\n", tallies[HM_NO_GROUP].skipped != 0 ? cell : "-");
 }
 
 static void print_table(const struct hm_report *report, FILE *out)
 {
 	struct tally all[GROUPS];
-	size_t i = 0;
 
 	memset(all, 0, sizeof(all));
-	(void)fprintf(out, "%-20s", "passed");
+	(void)fprintf(out, "%-22s", "Passed");
 	for (int g = HM_REQUIRED; g < GROUPS; g++)
-		(void)fprintf(out, "  %-22s", hm_group_name((enum hm_group)g));
-	(void)fputc('\n', out);
-	while (i < report->count) {
+		(void)fprintf(out, " %14s  ", hm_group_name((enum hm_group)g));
+	(void)fputs("  skipped\n", out);
+	for (size_t i = 0; i < report->count;) {
 		const char *area = report->outcomes[i].entry.area;
 		struct tally row[GROUPS];
 
 		memset(row, 0, sizeof(row));
-		for (; i < report->count && report->outcomes[i].entry.area == area; i++) {
-			count_in(&row[report->outcomes[i].entry.group],
-				 &report->outcomes[i]);
-			count_in(&all[report->outcomes[i].entry.group],
-				 &report->outcomes[i]);
+		for (; i < report->count &&
+		       strcmp(report->outcomes[i].entry.area, area) == 0;
+		     i++) {
+			count_in(row, &report->outcomes[i]);
+			count_in(all, &report->outcomes[i]);
 		}
-		print_cells(area, row, out);
+		print_row(area, row, out);
 	}
-	print_cells("all", all, out);
+	print_row("all", all, out);
+	(void)fputc('\n', out);
+}
+
+/* ---- The verdict ---- */
+
+static const char *quoted(const char *path)
+{
+	return path[strcspn(path, " \t\n'\"\\$`&;|<>()*?[]#~")] == '\0' ? path : "FILE";
+}
+
+static void print_hint(const struct hm_report *report, FILE *out)
+{
+	size_t i = 0;
+
+	while (hm_outcome_is_good(report, &report->outcomes[i]))
+		i++;
+	(void)fputs("All that is found in one case, and for a debugger:\n"
+		    "  hostmem conform",
+		    out);
+	if (report->module != NULL)
+		(void)fprintf(out, " --module %s", quoted(report->module));
+	(void)fprintf(out, " --case %s\n\n", report->outcomes[i].entry.name);
+}
+
+static void print_verdict(const struct hm_report *report, FILE *out)
+{
+	unsigned failed = 0, broke = 0;
+	uint64_t checks = 0;
+
+	for (size_t i = 0; i < report->count; i++) {
+		const struct hm_outcome *outcome = &report->outcomes[i];
+
+		checks += outcome->checks;
+		failed += !hm_outcome_is_good(report, outcome);
+		broke += outcome->broke;
+	}
+	(void)fprintf(out, "%zu cases, %llu checks, %.1f s: ", report->count,
+		      (unsigned long long)checks, report->seconds);
+	(void)fprintf(out, "%u passed, %u failed, %u skipped\n",
+		      hm_report_count(report, HM_PASSED), failed,
+		      hm_report_count(report, HM_SKIPPED));
+	if (failed == 0) {
+		(void)fputs("The host conforms.\n", out);
+		return;
+	}
+	(void)fprintf(out,
+		      "The host does not conform: failed are %u required, %u documented, "
+		      "%u details",
+		      failures_of(report, HM_REQUIRED),
+		      failures_of(report, HM_DOCUMENTED),
+		      failures_of(report, HM_WINDOWS_DETAIL));
+	if (broke != 0)
+		(void)fprintf(out, ";\n%u of them crashed, hung, or ended the process",
+			      broke);
+	(void)fputs(".\n", out);
 }
 
 void hm_conform_print_text(const struct hm_report *report, FILE *out)
 {
-	uint64_t checks = 0;
-
-	for (size_t i = 0; i < report->count; i++) {
-		checks += report->outcomes[i].checks;
-		if (report->outcomes[i].verdict == HM_FAILED)
-			print_failure(&report->outcomes[i], out);
-	}
+	print_failures(report, out);
 	print_skips(report, out);
 	print_table(report, out);
-	(void)fprintf(out,
-		      "\n%u passed, %u failed, %u skipped; %llu checks in %.1f s: %s\n",
-		      hm_report_count(report, HM_PASSED),
-		      hm_report_count(report, HM_FAILED),
-		      hm_report_count(report, HM_SKIPPED), (unsigned long long)checks,
-		      report->seconds,
-		      hm_report_is_good(report) ? "conforms" : "does not conform");
+	if (!hm_report_is_good(report))
+		print_hint(report, out);
+	print_verdict(report, out);
 }

@@ -12,7 +12,7 @@
 #include "display.h"
 #include "utf8.h"
 
-#include <stdbool.h>
+#include <string.h>
 
 /* `bytes` in units of 2^shift and parts of it, rounded. */
 static unsigned in_parts(uint64_t bytes, unsigned shift, unsigned parts)
@@ -81,20 +81,37 @@ struct hm_display hm_display_time(uint32_t ms)
 	return time;
 }
 
+/* Characters that act, are no characters, or that a format for programs forbids. */
+static const char *const hidden[] = {
+	"\xe2\x80\xa8", /* ends of a line or of a paragraph: U+2028, U+2029 */
+	"\xe2\x80\xa9", "\xef\xbb\xbf", /* a mark of the byte order, U+FEFF */
+	"\xef\xbf\xbe",                 /* U+FFFE, U+FFFF */
+	"\xef\xbf\xbf",
+};
+
+unsigned hm_display_length(const char *text)
+{
+	unsigned char first = (unsigned char)text[0];
+
+	if (first < 0x20 || first == 0x7F ||
+	    (first == 0xC2 && (unsigned char)text[1] < 0xA0))
+		return 0;
+	for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++) {
+		if (strncmp(text, hidden[i], strlen(hidden[i])) == 0)
+			return 0;
+	}
+	return hm_utf8_length(text);
+}
+
 void hm_display_text(FILE *out, const char *text)
 {
 	while (*text != '\0') {
-		unsigned length = hm_utf8_length(text);
-		unsigned char first = (unsigned char)text[0];
-		bool acts = first < 0x20 || first == 0x7F ||
-			    (first == 0xC2 && (unsigned char)text[1] < 0xA0);
+		unsigned length = hm_display_length(text);
 
-		if (length == 0 || acts) {
-			(void)fprintf(out, "\\x%02x", first);
-			text++;
-			continue;
-		}
-		(void)fwrite(text, 1, length, out);
-		text += length;
+		if (length == 0)
+			(void)fprintf(out, "\\x%02x", (unsigned char)*text);
+		else
+			(void)fwrite(text, 1, length, out);
+		text += length == 0 ? 1 : length;
 	}
 }

@@ -21,5 +21,8 @@ struct hm_display hm_display_time(uint32_t ms);
 
 /* Bytes of others: text as it is, what would move the cursor or is no text as "\x1b". */
 void hm_display_text(FILE *out, const char *text);
+/* Bytes of the character at the start of `text` that is shown as it is; 0: it begins with a
+ * byte that is shown as "\x1b".  Not for the NUL at the end. */
+unsigned hm_display_length(const char *text);
 
 #endif

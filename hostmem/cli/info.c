@@ -261,4 +261,5 @@ const struct hm_command hm_info_command = {
 	"info",
 	"what this machine offers to a host",
 	run,
+	HM_COMMAND_FAILED,
 };

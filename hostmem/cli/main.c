@@ -28,6 +28,9 @@ static const struct hm_command *const commands[] = {
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
+/* The status if the output cannot be written. */
+static enum hm_command_status unwritten = HM_COMMAND_FAILED;
+
 static int help(void)
 {
 	(void)puts("usage: hostmem COMMAND [ARGUMENT]...\n"
@@ -55,8 +58,10 @@ static int run(int argc, char **argv)
 	if (word[0] == '-')
 		return hm_command_misused(NULL, "unknown option", word);
 	for (size_t i = 0; i < COMMANDS; i++) {
-		if (strcmp(word, commands[i]->name) == 0)
-			return commands[i]->run(argc - 1, argv + 1);
+		if (strcmp(word, commands[i]->name) != 0)
+			continue;
+		unwritten = commands[i]->unwritten;
+		return commands[i]->run(argc - 1, argv + 1);
 	}
 	return hm_command_misused(NULL, "unknown command", word);
 }
@@ -83,8 +88,9 @@ static int finish(int status)
 	errno = 0;
 	if (fclose(stdout) == 0 && !lost)
 		return status;
-	return hm_command_failed(NULL, "the output cannot be written",
-				 errno != 0 ? strerror(errno) : NULL);
+	(void)hm_command_failed(NULL, "the output cannot be written",
+				errno != 0 ? strerror(errno) : NULL);
+	return (int)unwritten;
 }
 
 int main(int argc, char **argv)
