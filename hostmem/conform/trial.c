@@ -263,17 +263,28 @@ static bool threads_are_gone(size_t before)
 	return false;
 }
 
+/* A check whose finding says how many there are, and how many there should be. */
+static void no_more(struct hm_trial *t, const char *what, size_t now, size_t before)
+{
+	hm_check_size(t, now > before ? now : before, before, what, __FILE__, __LINE__);
+}
+
 static void look_for_leaks(struct hm_trial *t)
 {
 	struct hm_footprint now;
+	bool gone = t->threads || threads_are_gone(t->before.threads);
 
 	hm_row(t, "leak: after the last Release");
-	if (!t->threads)
-		CHECK(t, threads_are_gone(t->before.threads));
 	now = hm_footprint();
-	CHECK(t, now.files <= t->before.files);
-	if (!t->threads)
-		CHECK(t, now.address_space <= t->before.address_space + LEAK);
+	no_more(t, "open descriptors", now.files, t->before.files);
+	if (t->threads)
+		return;
+	no_more(t, "threads", gone ? 0 : now.threads, t->before.threads);
+	if (now.address_space > t->before.address_space + LEAK)
+		no_more(t, "bytes of address space", now.address_space,
+			t->before.address_space);
+	else
+		no_more(t, "bytes of address space", 0, t->before.address_space);
 }
 
 /* A host that the case has thrown away is not asked any more. */
