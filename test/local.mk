@@ -30,6 +30,9 @@ unit_tests = \
 	%D%/unit/commit \
 	%D%/unit/committing \
 	%D%/unit/committing_apart \
+	%D%/unit/conformjunit \
+	%D%/unit/conformtap \
+	%D%/unit/conformtext \
 	%D%/unit/directory \
 	%D%/unit/display \
 	%D%/unit/events \
@@ -128,6 +131,9 @@ unit_tests = \
 	%D%/unit/watching \
 	%D%/unit/watching_stalls \
 	%D%/unit/watching_usage
+test_unit_conformjunit_LDADD = $(cli_libraries)
+test_unit_conformtap_LDADD = $(cli_libraries)
+test_unit_conformtext_LDADD = $(cli_libraries)
 test_unit_display_LDADD = $(cli_libraries)
 test_unit_infojson_LDADD = $(cli_libraries)
 test_unit_infotext_LDADD = $(cli_libraries)
@@ -354,6 +360,20 @@ forwarding_module_la_LDFLAGS = \
 	-rpath /nowhere \
 	-shared
 
+## One that misbehaves, around the one above.
+check_LTLIBRARIES += hostile-module.la
+hostile_module_la_SOURCES = \
+	%D%/conformance/forwarding_module.c \
+	%D%/e2e/hostile_module.c \
+	abi/iids.c
+hostile_module_la_CPPFLAGS = $(AM_CPPFLAGS) -DDllGetClassObject=forwarding_DllGetClassObject
+hostile_module_la_LDFLAGS = \
+	-avoid-version \
+	-export-symbols-regex '^DllGetClassObject$$' \
+	-module \
+	-rpath /nowhere \
+	-shared
+
 fault_tests = \
 	%D%/fault/half_done \
 	%D%/fault/monitor_sweep \
@@ -404,6 +424,7 @@ test_stress_differential_SOURCES = \
 	%D%/stress/model.c
 
 e2e_tests = \
+	%D%/e2e/conform.sh \
 	%D%/e2e/cpython.sh \
 	%D%/e2e/info.sh \
 	%D%/e2e/install.sh \
@@ -584,6 +605,7 @@ noinst_HEADERS += \
 	%D%/unit/plot.h \
 	%D%/unit/pressure.h \
 	%D%/unit/printed.h \
+	%D%/unit/reported.h \
 	%D%/unit/rules.h \
 	%D%/unit/spans.h \
 	%D%/unit/stubborn.h \
@@ -595,6 +617,7 @@ EXTRA_DIST += \
 	%D%/README.md \
 	%D%/abi/exports-jsrt.txt \
 	%D%/abi/exports.txt \
+	%D%/e2e/junit.xsd \
 	%D%/e2e/sample.sh
 
 LDADD = libhostmem-internal.la
@@ -617,6 +640,8 @@ AM_TESTS_ENVIRONMENT = \
 	export HOSTMEM_MODULE; \
 	HOSTMEM_FORWARDING_MODULE='$(abs_top_builddir)/.libs/forwarding-module.so'; \
 	export HOSTMEM_FORWARDING_MODULE; \
+	HOSTMEM_HOSTILE_MODULE='$(abs_top_builddir)/.libs/hostile-module.so'; \
+	export HOSTMEM_HOSTILE_MODULE; \
 	PKG_CONFIG='$(PKG_CONFIG)'; export PKG_CONFIG;
 
 ## Everything that may come out otherwise in a build of another kind.

@@ -192,6 +192,6 @@ int hm_child_start_loading(struct hm_child *child, const struct hm_run *run)
 		return pid == -1 ? errno : 0;
 	why = hm_conform_open(run->module, &target, tell_step);
 	(void)SAY(*why == '\0' ? "L" : "F ", why);
-	tell_step("the end of the process");
+	tell_step("a destructor");
 	leave();
 }

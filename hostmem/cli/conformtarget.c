@@ -127,7 +127,7 @@ const char *hm_conform_open(const char *path, struct hm_target *target,
 		target->fault_entry = HostMemHandleFault;
 		return "";
 	}
-	begin("a constructor");
+	begin("dlopen");
 	library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (library == NULL)
 		return load_error(path);

@@ -189,7 +189,7 @@ static void print_row(const char *name, const struct tally *tallies, FILE *out)
 {
 	char cell[32];
 
-	(void)fprintf(out, "%-22s", name);
+	(void)fprintf(out, "%-20s", name);
 	for (int g = HM_REQUIRED; g < GROUPS; g++) {
 		const struct tally *tally = &tallies[g];
 
@@ -199,7 +199,7 @@ static void print_row(const char *name, const struct tally *tallies, FILE *out)
 			      tally->passed != tally->asked ? '!' : ' ');
 	}
 	(void)snprintf(cell, sizeof(cell), "%u", tallies[HM_NO_GROUP].skipped);
-	(void)fprintf(out, "%9s\n", tallies[HM_NO_GROUP].skipped != 0 ? cell : "-");
+	(void)fprintf(out, "%8s\n", tallies[HM_NO_GROUP].skipped != 0 ? cell : "-");
 }
 
 static void print_table(const struct hm_report *report, FILE *out)
@@ -207,10 +207,10 @@ static void print_table(const struct hm_report *report, FILE *out)
 	struct tally all[GROUPS];
 
 	memset(all, 0, sizeof(all));
-	(void)fprintf(out, "%-22s", "Passed");
+	(void)fprintf(out, "%-20s", "Passed");
 	for (int g = HM_REQUIRED; g < GROUPS; g++)
 		(void)fprintf(out, " %14s  ", hm_group_name((enum hm_group)g));
-	(void)fputs("  skipped\n", out);
+	(void)fputs(" skipped\n", out);
 	for (size_t i = 0; i < report->count;) {
 		const char *area = report->outcomes[i].entry.area;
 		struct tally row[GROUPS];
