@@ -3,26 +3,35 @@
 
 #include "trial.h"
 
-/* One area of cases each; suite.c has the list. */
-extern const struct hm_area hm_area_alloc_arguments;
-extern const struct hm_area hm_area_alloc_types;
-extern const struct hm_area hm_area_budget;
-extern const struct hm_area hm_area_budget_inputs;
-extern const struct hm_area hm_area_com;
-extern const struct hm_area hm_area_commit;
-extern const struct hm_area hm_area_commit_refused;
-extern const struct hm_area hm_area_events;
-extern const struct hm_area hm_area_events_failure;
-extern const struct hm_area hm_area_events_inside;
-extern const struct hm_area hm_area_events_sum;
-extern const struct hm_area hm_area_faults;
-extern const struct hm_area hm_area_faults_path;
-extern const struct hm_area hm_area_gate;
-extern const struct hm_area hm_area_places;
-extern const struct hm_area hm_area_protections;
-extern const struct hm_area hm_area_reclaim;
-extern const struct hm_area hm_area_reserve;
-extern const struct hm_area hm_area_usage;
-extern const struct hm_area hm_area_waiting;
+/*
+ * All areas of cases, in the order in which a runtime meets them: it finds the host, takes
+ * pages, and then what a host of ours offers besides.  HM_AREAS(X) is X(NAME) for each;
+ * NAME is that of its hm_area_NAME.
+ */
+#define HM_AREAS(X) \
+	X(com) \
+	X(reserve) \
+	X(places) \
+	X(commit) \
+	X(commit_refused) \
+	X(protections) \
+	X(alloc_arguments) \
+	X(alloc_types) \
+	X(usage) \
+	X(budget) \
+	X(budget_inputs) \
+	X(events) \
+	X(events_failure) \
+	X(events_inside) \
+	X(events_sum) \
+	X(reclaim) \
+	X(waiting) \
+	X(gate) \
+	X(faults) \
+	X(faults_path)
+
+#define HM_DECLARE_AREA(name) extern const struct hm_area hm_area_##name;
+HM_AREAS(HM_DECLARE_AREA)
+#undef HM_DECLARE_AREA
 
 #endif

@@ -1,9 +1,7 @@
 /*
  * The suite: which areas there are, and whose words the codes of a source stand for.
  *
- * An area is a table of cases in a file of its own; adding one is a line here and one in
- * areas.h.  The order is that of a runtime's life: it finds the host, asks for managers, takes
- * pages, takes blocks, is told of pressure, ends.
+ * An area is a table of cases in a file of its own; adding one is a line in areas.h.
  */
 #include "suite.h"
 #include "areas.h"
@@ -11,26 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct hm_area *const areas[] = {
-	&hm_area_com,
-	&hm_area_reserve,
-	&hm_area_places,
-	&hm_area_commit,
-	&hm_area_commit_refused,
-	&hm_area_protections,
-	&hm_area_alloc_arguments,
-	&hm_area_alloc_types,
-	&hm_area_usage,
-	&hm_area_budget,
-	&hm_area_budget_inputs,
-	&hm_area_com,           &hm_area_usage,  &hm_area_budget,
-	&hm_area_budget_inputs, &hm_area_events, &hm_area_events_failure,
-	&hm_area_com,           &hm_area_usage,      &hm_area_budget,
-	&hm_area_budget_inputs, &hm_area_events,     &hm_area_events_failure,
-	&hm_area_events_inside, &hm_area_events_sum, &hm_area_reclaim,
-	&hm_area_waiting,       &hm_area_gate,       &hm_area_faults,
-	&hm_area_faults_path,
-};
+#define ADDRESS(name) &hm_area_##name,
+static const struct hm_area *const areas[] = { HM_AREAS(ADDRESS) };
 
 const struct hm_source hm_sources[] = {
 	{ "COM", "the rules of the Component Object Model" },
