@@ -196,6 +196,7 @@ os_sources = \
 conform_case_sources = \
 	%D%/conform/allocarguments.c \
 	%D%/conform/alloctypes.c \
+	%D%/conform/badfree.c \
 	%D%/conform/budget.c \
 	%D%/conform/budget_inputs.c \
 	%D%/conform/com.c \
@@ -207,6 +208,7 @@ conform_case_sources = \
 	%D%/conform/events_sum.c \
 	%D%/conform/faults.c \
 	%D%/conform/faults_path.c \
+	%D%/conform/free.c \
 	%D%/conform/gate.c \
 	%D%/conform/places.c \
 	%D%/conform/protections.c \

@@ -167,6 +167,24 @@ bool hm_need_protection(struct hm_trial *t, DWORD protect)
 	return hr != E_ACCESSDENIED;
 }
 
+unsigned char *hm_neighbours(struct hm_trial *t)
+{
+	void *hole = hm_hole(t, 4 * HM_GRANULE);
+	void *first, *second;
+
+	if (hole == NULL)
+		return NULL;
+	first = hm_take(t, hm_at(hole, HM_GRANULE), HM_GRANULE, HM_BOTH, PAGE_READWRITE);
+	second = hm_take(t, hm_at(hole, 2 * HM_GRANULE), HM_GRANULE, HM_BOTH,
+			 PAGE_READWRITE);
+	if (!CHECK_POINTER(t, first, hm_at(hole, HM_GRANULE)) ||
+	    !CHECK_POINTER(t, second, hm_at(hole, 2 * HM_GRANULE)))
+		return NULL;
+	memset(first, 0x31, HM_GRANULE);
+	memset(second, 0x32, HM_GRANULE);
+	return (unsigned char *)first;
+}
+
 /* ---- Nothing has changed ---- */
 
 static uint64_t mix(uint64_t hash, uint64_t value)

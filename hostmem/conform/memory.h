@@ -42,6 +42,9 @@ unsigned char *hm_witness(struct hm_trial *t);
 /* Whether the host grants the protection at all; false, and the case is skipped, if its policy
  * forbids what executes, or what executes and can be written. */
 bool hm_need_protection(struct hm_trial *t, DWORD protect);
+/* Two reservations of a granule each, side by side, both committed and full of 0x31 and 0x32;
+ * before the first and behind the second a granule is free. */
+unsigned char *hm_neighbours(struct hm_trial *t);
 /* Bytes into memory, as an address. */
 static inline void *hm_at(const void *base, size_t offset)
 {
