@@ -197,6 +197,7 @@ conform_case_sources = \
 	%D%/conform/allocarguments.c \
 	%D%/conform/alloctypes.c \
 	%D%/conform/badfree.c \
+	%D%/conform/badprotect.c \
 	%D%/conform/budget.c \
 	%D%/conform/budget_inputs.c \
 	%D%/conform/com.c \
@@ -211,6 +212,7 @@ conform_case_sources = \
 	%D%/conform/free.c \
 	%D%/conform/gate.c \
 	%D%/conform/places.c \
+	%D%/conform/protect.c \
 	%D%/conform/protections.c \
 	%D%/conform/reclaim.c \
 	%D%/conform/reserve.c \
