@@ -198,6 +198,7 @@ conform_case_sources = \
 	%D%/conform/alloctypes.c \
 	%D%/conform/badfree.c \
 	%D%/conform/badprotect.c \
+	%D%/conform/badquery.c \
 	%D%/conform/budget.c \
 	%D%/conform/budget_inputs.c \
 	%D%/conform/com.c \
@@ -214,6 +215,8 @@ conform_case_sources = \
 	%D%/conform/places.c \
 	%D%/conform/protect.c \
 	%D%/conform/protections.c \
+	%D%/conform/query.c \
+	%D%/conform/queryraces.c \
 	%D%/conform/reclaim.c \
 	%D%/conform/reserve.c \
 	%D%/conform/usage.c \
