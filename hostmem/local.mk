@@ -212,6 +212,7 @@ conform_case_sources = \
 	%D%/conform/faults_path.c \
 	%D%/conform/free.c \
 	%D%/conform/gate.c \
+	%D%/conform/guardpages.c \
 	%D%/conform/places.c \
 	%D%/conform/protect.c \
 	%D%/conform/protections.c \
@@ -219,8 +220,10 @@ conform_case_sources = \
 	%D%/conform/queryraces.c \
 	%D%/conform/reclaim.c \
 	%D%/conform/reserve.c \
+	%D%/conform/reset.c \
 	%D%/conform/usage.c \
-	%D%/conform/waiting.c
+	%D%/conform/waiting.c \
+	%D%/conform/writewatch.c
 conform_shared_sources = \
 	$(conform_case_sources) \
 	%D%/conform/areas.h \
