@@ -17,6 +17,16 @@
 	X(protections) \
 	X(alloc_arguments) \
 	X(alloc_types) \
+	X(free) \
+	X(bad_free) \
+	X(protect) \
+	X(bad_protect) \
+	X(query) \
+	X(bad_query) \
+	X(query_races) \
+	X(reset) \
+	X(guard_pages) \
+	X(write_watch) \
 	X(usage) \
 	X(budget) \
 	X(budget_inputs) \
