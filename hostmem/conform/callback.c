@@ -20,12 +20,20 @@ static struct hm_listener *listener_of(ICLRMemoryNotificationCallback *iface)
 
 static ULONG HOSTMEM_CALL listener_AddRef(ICLRMemoryNotificationCallback *iface)
 {
-	return ++listener_of(iface)->references;
+	struct hm_listener *listener = listener_of(iface);
+	ULONG references = ++listener->references;
+
+	return listener->manners == HM_STATIC ? 1 : references;
 }
 
 static ULONG HOSTMEM_CALL listener_Release(ICLRMemoryNotificationCallback *iface)
 {
-	return --listener_of(iface)->references;
+	struct hm_listener *listener = listener_of(iface);
+	ULONG references = --listener->references;
+
+	if (listener->on_release != NULL)
+		listener->on_release(listener);
+	return listener->manners == HM_STATIC ? 1 : references;
 }
 
 static HRESULT HOSTMEM_CALL listener_QueryInterface(ICLRMemoryNotificationCallback *iface,
@@ -34,11 +42,14 @@ static HRESULT HOSTMEM_CALL listener_QueryInterface(ICLRMemoryNotificationCallba
 	if (ppv == NULL)
 		return E_POINTER;
 	*ppv = NULL;
+	if (listener_of(iface)->manners == HM_NO_FACES)
+		return E_NOINTERFACE;
 	if (memcmp(riid, &IID_IUnknown, sizeof(IID)) != 0 &&
 	    memcmp(riid, &IID_ICLRMemoryNotificationCallback, sizeof(IID)) != 0)
 		return E_NOINTERFACE;
 	*ppv = iface;
-	(void)listener_AddRef(iface);
+	if (listener_of(iface)->manners != HM_STATIC)
+		(void)listener_AddRef(iface);
 	return S_OK;
 }
 
@@ -51,7 +62,7 @@ static HRESULT HOSTMEM_CALL listener_OnMemoryNotification(
 	listener->count++;
 	if (listener->then != NULL)
 		listener->then(listener, available);
-	return S_OK;
+	return listener->manners == HM_SAYS_FAILED ? E_FAIL : S_OK;
 }
 
 void hm_listener_init(struct hm_listener *listener)

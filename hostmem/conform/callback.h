@@ -10,13 +10,24 @@
 
 enum { HM_HEARD = 32 };
 
+/* How well it keeps the rules of COM, and of the interface. */
+enum hm_manners {
+	HM_PROPER,
+	HM_STATIC, /* the CLR's: AddRef and Release say 1, QueryInterface counts nothing */
+	HM_NO_FACES,   /* QueryInterface refuses everything */
+	HM_SAYS_FAILED /* OnMemoryNotification says E_FAIL */
+};
+
 struct hm_listener {
 	ICLRMemoryNotificationCallback ICLRMemoryNotificationCallback_iface;
+	enum hm_manners manners;
 	_Atomic ULONG references; /* 1 to begin with, its maker's */
 	_Atomic unsigned count;   /* of all calls; the last HM_HEARD are kept */
 	EMemoryAvailable values[HM_HEARD];
 	/* Called inside the call, if set. */
 	void (*then)(struct hm_listener *listener, EMemoryAvailable available);
+	/* Called inside each Release, if set. */
+	void (*on_release)(struct hm_listener *listener);
 	void *state;
 };
 

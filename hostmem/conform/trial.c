@@ -13,6 +13,7 @@
  * Locks: none; the counters are atomic, all else belongs to the thread of the case.
  */
 #include "trial.h"
+#include "callback.h"
 #include "memory.h"
 
 #include <inttypes.h>
@@ -128,15 +129,33 @@ void hm_skip(struct hm_trial *t, const char *format, ...)
 
 /* ---- Hosts and their faces ---- */
 
+void hm_own(struct hm_trial *t, void *object)
+{
+	if (t->face_count == HM_FACES)
+		CHECK(t, t->face_count < HM_FACES);
+	else
+		t->faces[t->face_count++] = (IUnknown *)object;
+}
+
+ULONG hm_drop(struct hm_trial *t, void *object)
+{
+	for (unsigned i = 0; i < t->face_count; i++) {
+		if (t->faces[i] == object) {
+			t->faces[i] = t->faces[--t->face_count];
+			break;
+		}
+	}
+	return IUnknown_Release((IUnknown *)object);
+}
+
 void *hm_has(struct hm_trial *t, REFIID riid)
 {
 	void *face = NULL;
 
-	if (t->face_count == HM_FACES ||
-	    FAILED(IHostMemoryManager_QueryInterface(t->memory, riid, &face)) ||
+	if (FAILED(IHostMemoryManager_QueryInterface(t->memory, riid, &face)) ||
 	    face == NULL)
 		return NULL;
-	t->faces[t->face_count++] = (IUnknown *)face;
+	hm_own(t, face);
 	return face;
 }
 
@@ -149,25 +168,6 @@ void *hm_need(struct hm_trial *t, REFIID riid, const char *name)
 	return face;
 }
 
-IHostMemoryManager *hm_another_host(struct hm_trial *t)
-{
-	void *memory = NULL;
-	HRESULT hr = t->target->create(t->target->state, &IID_IHostMemoryManager,
-				       &memory);
-
-	CHECK_HR(t, hr, S_OK);
-	return CHECK(t, memory != NULL) ? (IHostMemoryManager *)memory : NULL;
-}
-
-struct hm_helper *hm_start(struct hm_trial *t, void (*run)(void *state), void *state)
-{
-	struct hm_helper *helper = hm_helper_start(run, state);
-
-	t->threads = true;
-	CHECK(t, helper != NULL);
-	return helper;
-}
-
 /* The count after the one reference that is given back; it may be anything. */
 static ULONG references_of(IUnknown *object)
 {
@@ -175,9 +175,57 @@ static ULONG references_of(IUnknown *object)
 	return IUnknown_Release(object);
 }
 
-/* A page and a block, each come and gone, and a look at memory that is not the host's. */
+/* A host as a runtime gets one: from its IHostControl, or bare where there is none. */
+static HRESULT make_host(struct hm_trial *t, IHostControl **control,
+			 IHostMemoryManager **memory)
+{
+	void *first = NULL, *second = NULL;
+	HRESULT hr = t->target->create(t->target->state, &IID_IHostControl, &first);
+
+	*control = NULL;
+	if (SUCCEEDED(hr) && first != NULL) {
+		*control = (IHostControl *)first;
+		hr = IHostControl_GetHostManager(*control, &IID_IHostMemoryManager,
+						 &second);
+	} else {
+		hr = t->target->create(t->target->state, &IID_IHostMemoryManager,
+				       &second);
+	}
+	*memory = (IHostMemoryManager *)second;
+	return hr;
+}
+
+/* The manager alone, or NULL. */
+static HRESULT make_manager(struct hm_trial *t, IHostMemoryManager **memory)
+{
+	IHostControl *control;
+	HRESULT hr = make_host(t, &control, memory);
+
+	if (control != NULL)
+		(void)IHostControl_Release(control);
+	return hr;
+}
+
+IHostMemoryManager *hm_new_host(struct hm_trial *t)
+{
+	IHostMemoryManager *memory;
+
+	return make_manager(t, &memory) == S_OK ? memory : NULL;
+}
+
+IHostMemoryManager *hm_another_host(struct hm_trial *t)
+{
+	IHostMemoryManager *memory;
+
+	CHECK_HR(t, make_manager(t, &memory), S_OK);
+	return CHECK(t, memory != NULL) ? memory : NULL;
+}
+
+/* A page, a block and a callback, each come and gone, and a look at memory that is not the
+ * host's. */
 static void warm_up_memory(IHostMemoryManager *memory)
 {
+	static struct hm_listener listener;
 	MEMORY_BASIC_INFORMATION run;
 	IHostMalloc *heap = NULL;
 	void *base = NULL, *block = NULL;
@@ -186,6 +234,9 @@ static void warm_up_memory(IHostMemoryManager *memory)
 
 	(void)IHostMemoryManager_VirtualQuery(memory, &run, &run, sizeof(run), &length);
 	(void)IHostMemoryManager_GetMemoryLoad(memory, &load, &length);
+	hm_listener_init(&listener);
+	(void)IHostMemoryManager_RegisterMemoryNotificationCallback(
+		memory, &listener.ICLRMemoryNotificationCallback_iface);
 
 	(void)IHostMemoryManager_VirtualAlloc(memory, NULL, HM_PAGE, HM_BOTH,
 					      PAGE_READWRITE, eTaskCritical, &base);
@@ -200,37 +251,25 @@ static void warm_up_memory(IHostMemoryManager *memory)
 	(void)IHostMalloc_Release(heap);
 }
 
-/* Makes and drops a host that has been used, so that what a module makes once and for all is
- * there. */
+/* Makes and drops a host that has been used.  What a module makes once and for all is there
+ * then, and how many references are left at the end is known: the manager may be one object
+ * with the control, or another, which the control keeps or does not. */
 static void warm_up(struct hm_trial *t)
 {
-	void *memory = NULL;
+	IHostMemoryManager *memory;
 
-	if (FAILED(t->target->create(t->target->state, &IID_IHostMemoryManager,
-				     &memory)) ||
-	    memory == NULL)
+	(void)make_manager(t, &memory);
+	if (memory == NULL)
 		return;
-	warm_up_memory((IHostMemoryManager *)memory);
-	(void)IUnknown_Release((IUnknown *)memory);
+	warm_up_memory(memory);
+	t->references = references_of((IUnknown *)memory);
+	(void)IHostMemoryManager_Release(memory);
 }
 
 static bool get_host(struct hm_trial *t)
 {
-	void *control = NULL, *memory = NULL;
-	HRESULT hr = t->target->create(t->target->state, &IID_IHostControl, &control);
-
-	if (SUCCEEDED(hr) && control != NULL) {
-		t->control = (IHostControl *)control;
-		hr = IHostControl_GetHostManager(t->control, &IID_IHostMemoryManager,
-						 &memory);
-	} else {
-		hr = t->target->create(t->target->state, &IID_IHostMemoryManager,
-				       &memory);
-	}
-	if (!CHECK_HR(t, hr, S_OK) || !CHECK(t, memory != NULL))
-		return false;
-	t->memory = (IHostMemoryManager *)memory;
-	return true;
+	return CHECK_HR(t, make_host(t, &t->control, &t->memory), S_OK) &&
+	       CHECK(t, t->memory != NULL);
 }
 
 /* ---- The end ---- */
@@ -310,9 +349,6 @@ bool hm_trial_run(struct hm_trial *t, const struct hm_case *what)
 	t->before = hm_footprint();
 	if (!get_host(t))
 		return false;
-	/* With a control there are two references now, and one at the end. */
-	t->references = references_of((IUnknown *)t->memory) -
-			(t->control != NULL ? 1 : 0);
 	what->run(t);
 	finish(t);
 	return true;

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /*
  * A trial: one case, asked of one host, in a process of its own.
@@ -85,7 +86,7 @@ enum hm_finding {
 /* Hears of each finding as it is made; one line, without its end.  On any thread. */
 typedef void (*hm_tells)(void *state, enum hm_finding finding, const char *text);
 
-enum { HM_ROW_TEXT = 160, HM_FACES = 8 };
+enum { HM_ROW_TEXT = 160, HM_FACES = 32 };
 
 struct hm_trial {
 	const struct hm_target *target;
@@ -104,7 +105,7 @@ struct hm_trial {
 	bool ended;       /* the host was thrown away by the case */
 	const char *wine; /* why the checks that follow may fail there, or NULL */
 	char row[HM_ROW_TEXT];
-	ULONG references; /* of a host that has but one */
+	ULONG references; /* to the manager at the end */
 	struct hm_footprint before;
 	IUnknown *faces[HM_FACES];
 	unsigned face_count;
@@ -135,24 +136,41 @@ bool hm_check_pointer(struct hm_trial *t, const volatile void *got,
 		      const volatile void *want, const char *text, const char *file,
 		      int line);
 
+/* Which printf it is that formats are checked for: mingw-w64 has two. */
+#ifdef __MINGW_PRINTF_FORMAT
+#define HM_PRINTF __MINGW_PRINTF_FORMAT
+#else
+#define HM_PRINTF printf
+#endif
+
 /* Names the row of a table, or the step, that the checks which follow belong to, and forgets
  * what was said of Wine. */
-__attribute__((format(printf, 2, 3))) void hm_row(struct hm_trial *t, const char *format,
-						  ...);
+__attribute__((format(HM_PRINTF, 2, 3))) void hm_row(struct hm_trial *t,
+						     const char *format, ...);
 /* The checks that follow may fail on Wine, because there it is otherwise: the evidence.
  * NULL, and the next row, end that. */
 void hm_wine(struct hm_trial *t, const char *evidence);
 /* The rest of the case cannot be asked of this host; the case then returns. */
-__attribute__((format(printf, 2, 3))) void hm_skip(struct hm_trial *t, const char *format,
-						   ...);
+__attribute__((format(HM_PRINTF, 2, 3))) void hm_skip(struct hm_trial *t,
+						      const char *format, ...);
 /* Another face of the host, until the trial ends; NULL, and the case is skipped, if the host
  * has no such face.  hm_has only asks. */
 void *hm_need(struct hm_trial *t, REFIID riid, const char *name);
 void *hm_has(struct hm_trial *t, REFIID riid);
+/* A reference of the case's own that goes at the end of the trial, or before it by hm_drop,
+ * which tells what Release said. */
+void hm_own(struct hm_trial *t, void *object);
+ULONG hm_drop(struct hm_trial *t, void *object);
 /* A second host of the same kind, as its memory manager; NULL after a failed check.  The
  * case releases it. */
 IHostMemoryManager *hm_another_host(struct hm_trial *t);
+/* The same without a check. */
+IHostMemoryManager *hm_new_host(struct hm_trial *t);
 /* hm_helper_start of a case, checked. */
 struct hm_helper *hm_start(struct hm_trial *t, void (*run)(void *state), void *state);
+/* Runs `run` on `count` threads, at most 16, which begin at once; returns when all have ended,
+ * or after a failed check if they do not. */
+void hm_together(struct hm_trial *t, unsigned count, void (*run)(void *state),
+		 void *state);
 
 #endif
