@@ -1,121 +1,286 @@
 /*
- * Cases about COM: identity, references, QueryInterface, and how managers are handed out.
+ * Cases about COM: identity, references, QueryInterface, and what is left of it after
+ * Shutdown.
  *
  * The CLR adopts the reference that GetHostManager gives and never releases a manager, so a
  * host that forgets to take one is not found out by it, until somebody else does release.
+ *
+ * Two rules cannot be asked: a Release too many is an error that nobody could report, and a
+ * count of 2^32 takes too long to reach.
  */
 #include "areas.h"
+#include "comrules.h"
 #include "memory.h"
 
-#include <string.h>
+#include <stdatomic.h>
 
-struct face {
-	const char *name;
-	const IID *iid;
-};
+enum { THREADS = 4, TURNS = 20000, HOSTS = 40 };
 
-/* Those that every host has. */
-static const struct face faces[] = {
-	{ "IUnknown", &IID_IUnknown },
-	{ "IHostMemoryManager", &IID_IHostMemoryManager },
-};
-
-static HRESULT query(struct hm_trial *t, IUnknown *object, const IID *iid, void **face)
-{
-	HRESULT hr;
-
-	*face = HM_POISON;
-	hr = IUnknown_QueryInterface(object, iid, face);
-	CHECK(t, *face != HM_POISON);
-	CHECK(t, (*face != NULL) == SUCCEEDED(hr));
-	return hr;
-}
-
-static ULONG count_of(IUnknown *object)
-{
-	(void)IUnknown_AddRef(object);
-	return IUnknown_Release(object);
-}
+/* ---- QueryInterface ---- */
 
 static void every_face_answers_to_its_own_name(struct hm_trial *t)
 {
-	for (size_t i = 0; i < HM_ROWS(faces); i++) {
-		void *face;
+	static const struct hm_face always[] = {
+		{ "IUnknown", &IID_IUnknown },
+		{ "IHostMemoryManager", &IID_IHostMemoryManager },
+	};
 
-		hm_row(t, "%s", faces[i].name);
-		CHECK_HR(t, query(t, (IUnknown *)t->memory, faces[i].iid, &face), S_OK);
+	for (size_t i = 0; i < HM_ROWS(always); i++) {
+		IUnknown *face;
+
+		hm_row(t, "%s", always[i].name);
+		face = hm_face_of(t, t->memory, always[i].iid);
 		if (face != NULL)
-			(void)IUnknown_Release((IUnknown *)face);
+			(void)IUnknown_Release(face);
 	}
+}
+
+static void faces_reach_each_other(struct hm_trial *t)
+{
+	hm_com_reaches(t, t->memory);
 }
 
 static void there_is_one_identity(struct hm_trial *t)
 {
-	void *first, *second, *manager;
-
-	CHECK_HR(t, query(t, (IUnknown *)t->memory, &IID_IUnknown, &first), S_OK);
-	CHECK_HR(t, query(t, (IUnknown *)t->memory, &IID_IUnknown, &second), S_OK);
-	CHECK_POINTER(t, second, first);
-	if (first == NULL || second == NULL)
-		return;
-	CHECK_HR(t, query(t, (IUnknown *)first, &IID_IHostMemoryManager, &manager), S_OK);
-	if (manager != NULL)
-		(void)IUnknown_Release((IUnknown *)manager);
-	(void)IUnknown_Release((IUnknown *)first);
-	(void)IUnknown_Release((IUnknown *)second);
+	hm_com_identity(t, t->memory);
+	hm_row(t, "asked again");
+	CHECK(t, hm_same_object(t->memory, t->memory));
 }
+
+static void a_face_is_one_pointer(struct hm_trial *t)
+{
+	hm_com_same_pointers(t, t->memory);
+}
+
+static void a_null_out_pointer_is_refused(struct hm_trial *t)
+{
+	hm_com_null_out(t, t->memory);
+}
+
+static void a_null_name_is_refused(struct hm_trial *t)
+{
+	hm_com_null_name(t, t->memory);
+}
+
+static void unknown_interfaces_are_refused(struct hm_trial *t)
+{
+	hm_com_unknown(t, t->memory, &IID_IHostMemoryManager);
+}
+
+/* The control may be an object of its own. */
+static void the_control_keeps_the_rules(struct hm_trial *t)
+{
+	if (t->control == NULL) {
+		hm_skip(t, "the host is a bare manager, without IHostControl");
+		return;
+	}
+	hm_com_reaches(t, t->control);
+	hm_com_identity(t, t->control);
+	hm_com_null_out(t, t->control);
+	hm_com_counts(t, t->control);
+	hm_row(t, "a near miss of IHostControl");
+	for (unsigned bit = 0; bit < 8 * sizeof(IID); bit += 8) {
+		IID flipped = hm_flipped(&IID_IHostControl, bit + bit / 8 % 8);
+
+		(void)hm_refused_face(t, t->control, &flipped);
+	}
+}
+
+/* ---- References ---- */
 
 /* The CLR never asks the manager for IHostControl, and a manager may be an object of its own:
  * only that what is given counts. */
 static void every_pointer_counts(struct hm_trial *t)
 {
-	ULONG before = count_of((IUnknown *)t->memory);
-	void *face;
+	hm_com_counts(t, t->memory);
+}
 
-	for (size_t i = 0; i < HM_ROWS(faces); i++) {
-		hm_row(t, "%s", faces[i].name);
-		if (FAILED(query(t, (IUnknown *)t->memory, faces[i].iid, &face)))
-			continue;
-		CHECK_SIZE(t, count_of((IUnknown *)t->memory), before + 1);
+static void addref_and_release_tell_the_count(struct hm_trial *t)
+{
+	hm_com_tells_counts(t, t->memory);
+}
+
+static void the_last_release_tells_zero(struct hm_trial *t)
+{
+	IHostMemoryManager *memory = hm_another_host(t);
+
+	if (memory == NULL)
+		return;
+	CHECK_SIZE(t, hm_count_of(memory), t->references);
+	if (t->references == 1)
+		CHECK_SIZE(t, IHostMemoryManager_Release(memory), 0);
+	else
+		(void)IHostMemoryManager_Release(memory);
+}
+
+static void count_up_and_down(void *state)
+{
+	IUnknown *object = (IUnknown *)state;
+
+	for (int i = 0; i < TURNS; i++) {
+		void *face = NULL;
+
+		(void)IUnknown_AddRef(object);
+		if (FAILED(IUnknown_QueryInterface(object, &IID_IHostMemoryManager,
+						   &face)) ||
+		    face == NULL)
+			return;
 		(void)IUnknown_Release((IUnknown *)face);
-		CHECK_SIZE(t, count_of((IUnknown *)t->memory), before);
+		(void)IUnknown_Release(object);
 	}
 }
 
-static void unknown_interfaces_are_refused(struct hm_trial *t)
+/* A lost AddRef is a crash later, a lost Release only a leak: both are off by some.  So that
+ * the host lives through it in either case, it has many references to lose meanwhile. */
+static void threads_do_not_lose_references(struct hm_trial *t)
 {
-	static const IID stranger = {
-		0x6B1A3C5E, 0x7F20, 0x4D91, { 1, 2, 3, 4, 5, 6, 7, 8 }
-	};
-	ULONG before = count_of((IUnknown *)t->memory);
-	void *face;
+	const ULONG spare = 2 * THREADS * TURNS;
+	ULONG before = hm_count_of(t->memory), after;
 
-	hm_row(t, "an IID of nobody's");
-	CHECK_REFUSED(t, query(t, (IUnknown *)t->memory, &stranger, &face),
-		      E_NOINTERFACE);
-	for (unsigned bit = 0; bit < 8 * sizeof(IID); bit++) {
-		unsigned char bytes[sizeof(IID)];
-		IID flipped;
+	for (ULONG i = 0; i < spare; i++)
+		(void)IHostMemoryManager_AddRef(t->memory);
+	hm_together(t, THREADS, count_up_and_down, t->memory);
+	after = hm_count_of(t->memory);
+	CHECK_SIZE(t, after, before + spare);
+	/* What was lost is put right, so that the rest of the trial is about one host. */
+	while (after-- > before)
+		(void)IHostMemoryManager_Release(t->memory);
+}
 
-		hm_row(t, "IID_IHostMemoryManager with bit %u flipped", bit);
-		memcpy(bytes, &IID_IHostMemoryManager, sizeof(bytes));
-		bytes[bit / 8] ^= (unsigned char)(1U << (bit % 8));
-		memcpy(&flipped, bytes, sizeof(flipped));
-		CHECK_REFUSED(t, query(t, (IUnknown *)t->memory, &flipped, &face),
-			      E_NOINTERFACE);
+static struct {
+	IHostMemoryManager *hosts[HOSTS];
+	atomic_uint zeros[HOSTS]; /* how many were told that they were the last */
+} last;
+
+static void release_each(void *state)
+{
+	(void)state;
+	for (size_t i = 0; i < HOSTS; i++) {
+		if (IHostMemoryManager_Release(last.hosts[i]) == 0)
+			atomic_fetch_add(&last.zeros[i], 1);
 	}
-	CHECK_SIZE(t, count_of((IUnknown *)t->memory), before);
+}
+
+static void one_of_many_threads_is_the_last(struct hm_trial *t)
+{
+	if (t->references != 1) {
+		hm_skip(t, "the host is held by others, so no Release is the last");
+		return;
+	}
+	for (size_t i = 0; i < HOSTS; i++) {
+		last.hosts[i] = hm_another_host(t);
+		if (last.hosts[i] == NULL)
+			return;
+		for (size_t n = 1; n < THREADS; n++)
+			(void)IHostMemoryManager_AddRef(last.hosts[i]);
+	}
+	hm_together(t, THREADS, release_each, NULL);
+	for (size_t i = 0; i < HOSTS; i++) {
+		hm_row(t, "host %zu", i);
+		CHECK_SIZE(t, atomic_load(&last.zeros[i]), 1);
+	}
+}
+
+/* ---- Two hosts, and one that is shut down ---- */
+
+static void two_hosts_are_two_objects(struct hm_trial *t)
+{
+	IHostMemoryManager *other = hm_another_host(t);
+	ULONG before = hm_count_of(t->memory);
+	void *page = hm_take(t, NULL, HM_PAGE, HM_BOTH, PAGE_READWRITE);
+
+	if (other == NULL)
+		return;
+	CHECK(t, !hm_same_object(t->memory, other));
+	CHECK_SIZE(t, hm_count_of(t->memory), before);
+	(void)IHostMemoryManager_Release(other);
+	CHECK_SIZE(t, hm_count_of(t->memory), before);
+	if (page != NULL && CHECK(t, hm_can_write(page, 1)))
+		CHECK(t, hm_give(t, page));
+}
+
+/* Whoever holds a leaked reference gets answers, and the object ends like any other. */
+static void shutdown_leaves_com_as_it_was(struct hm_trial *t)
+{
+	IHostMemoryControl *control =
+		(IHostMemoryControl *)hm_need(t, &IID_IHostMemoryControl,
+					      "IHostMemoryControl");
+
+	if (control == NULL)
+		return;
+	CHECK_HR(t, IHostMemoryControl_Shutdown(control), S_OK);
+	hm_com_reaches(t, t->memory);
+	hm_com_counts(t, t->memory);
+}
+
+static void shutdown_refuses_the_rest(struct hm_trial *t)
+{
+	IHostMemoryControl *control =
+		(IHostMemoryControl *)hm_need(t, &IID_IHostMemoryControl,
+					      "IHostMemoryControl");
+	void *out = HM_POISON;
+	IHostMalloc *heap = (IHostMalloc *)HM_POISON;
+	DWORD load = 99;
+	SIZE_T available = 99;
+
+	if (control == NULL)
+		return;
+	CHECK_HR(t, IHostMemoryControl_Shutdown(control), S_OK);
+	CHECK_HR(t, IHostMemoryManager_CreateMalloc(t->memory, 1, &heap),
+		 HOST_E_CLRNOTAVAILABLE);
+	CHECK_POINTER(t, heap, NULL);
+	CHECK_HR(t,
+		 hm_alloc(t, NULL, HM_PAGE, HM_BOTH, PAGE_READWRITE, eTaskCritical, &out),
+		 HOST_E_CLRNOTAVAILABLE);
+	CHECK_HR(t, IHostMemoryManager_GetMemoryLoad(t->memory, &load, &available),
+		 HOST_E_CLRNOTAVAILABLE);
+	CHECK_SIZE(t, load, 0);
+	CHECK_SIZE(t, available, 0);
+	CHECK_HR(t,
+		 IHostMemoryManager_RegisterMemoryNotificationCallback(t->memory, NULL),
+		 HOST_E_CLRNOTAVAILABLE);
+	CHECK_HR(t, IHostMemoryManager_NeedsVirtualAddressSpace(t->memory, NULL, 1),
+		 HOST_E_CLRNOTAVAILABLE);
+	if (t->control != NULL)
+		CHECK_HR(t,
+			 IHostControl_GetHostManager(t->control, &IID_IHostMemoryManager,
+						     &out),
+			 HOST_E_CLRNOTAVAILABLE);
 }
 
 static const struct hm_case cases[] = {
 	{ "every-face-answers", HM_REQUIRED, "COM; CLR accepts a manager by its IID",
 	  every_face_answers_to_its_own_name, HM_NO_GROUP },
+	{ "faces-reach-each-other", HM_REQUIRED,
+	  "COM: reflexive, symmetric, transitive, and the answer never changes",
+	  faces_reach_each_other, HM_NO_GROUP },
 	{ "one-identity", HM_REQUIRED, "COM: identity", there_is_one_identity,
 	  HM_NO_GROUP },
-	{ "every-pointer-counts", HM_REQUIRED, "COM: AddRef before a pointer is returned",
-	  every_pointer_counts, HM_NO_GROUP },
+	{ "same-pointers", HM_DOCUMENTED, "HM unknown.h: the answer never changes",
+	  a_face_is_one_pointer, HM_NO_GROUP },
+	{ "null-out", HM_REQUIRED, "COM; MS IUnknown::QueryInterface: E_POINTER",
+	  a_null_out_pointer_is_refused, HM_DOCUMENTED },
+	{ "null-name", HM_DOCUMENTED, "HM unknown.h: riid is NULL",
+	  a_null_name_is_refused, HM_DOCUMENTED },
 	{ "unknown-interfaces", HM_REQUIRED, "COM: E_NOINTERFACE and NULL",
 	  unknown_interfaces_are_refused, HM_REQUIRED },
+	{ "control", HM_REQUIRED, "COM", the_control_keeps_the_rules, HM_NO_GROUP },
+	{ "every-pointer-counts", HM_REQUIRED, "COM: AddRef before a pointer is returned",
+	  every_pointer_counts, HM_NO_GROUP },
+	{ "counts-are-told", HM_DOCUMENTED, "MS IUnknown::AddRef: the new count",
+	  addref_and_release_tell_the_count, HM_NO_GROUP },
+	{ "last-release", HM_DOCUMENTED, "MS IUnknown::Release: the new count",
+	  the_last_release_tells_zero, HM_NO_GROUP },
+	{ "threads", HM_REQUIRED, "COM: counting is safe from any thread",
+	  threads_do_not_lose_references, HM_NO_GROUP },
+	{ "last-of-threads", HM_REQUIRED, "COM: counting is safe from any thread",
+	  one_of_many_threads_is_the_last, HM_NO_GROUP },
+	{ "two-hosts", HM_REQUIRED, "COM: CreateInstance makes a new object",
+	  two_hosts_are_two_objects, HM_NO_GROUP },
+	{ "after-shutdown", HM_DOCUMENTED, "HM hostmemory.h: IUnknown's methods work on",
+	  shutdown_leaves_com_as_it_was, HM_NO_GROUP },
+	{ "shutdown-refuses", HM_DOCUMENTED, "HR: HOST_E_CLRNOTAVAILABLE; HM Shutdown",
+	  shutdown_refuses_the_rest, HM_NO_GROUP },
 };
 
 const struct hm_area hm_area_com = HM_AREA("com", cases);
