@@ -194,6 +194,7 @@ os_sources = \
 ## The conformance suite, which knows a host by abi/ only.  Those of the first list are
 ## built for Windows as well, see test/judge/.
 conform_case_sources = \
+	%D%/conform/addressspace.c \
 	%D%/conform/allocarguments.c \
 	%D%/conform/alloctypes.c \
 	%D%/conform/badfree.c \
@@ -212,7 +213,17 @@ conform_case_sources = \
 	%D%/conform/faults_path.c \
 	%D%/conform/free.c \
 	%D%/conform/gate.c \
+	%D%/conform/gcmanager.c \
 	%D%/conform/guardpages.c \
+	%D%/conform/heap.c \
+	%D%/conform/heaparguments.c \
+	%D%/conform/heapextension.c \
+	%D%/conform/heapobjects.c \
+	%D%/conform/heaprealloc.c \
+	%D%/conform/hostcontrol.c \
+	%D%/conform/memoryload.c \
+	%D%/conform/module.c \
+	%D%/conform/notification.c \
 	%D%/conform/places.c \
 	%D%/conform/protect.c \
 	%D%/conform/protections.c \
@@ -227,10 +238,15 @@ conform_case_sources = \
 conform_shared_sources = \
 	$(conform_case_sources) \
 	%D%/conform/areas.h \
+	%D%/conform/blocks.c \
+	%D%/conform/blocks.h \
 	%D%/conform/callback.c \
 	%D%/conform/callback.h \
+	%D%/conform/comrules.c \
+	%D%/conform/comrules.h \
 	%D%/conform/control.c \
 	%D%/conform/control.h \
+	%D%/conform/crowd.c \
 	%D%/conform/memory.c \
 	%D%/conform/memory.h \
 	%D%/conform/probe.h \
