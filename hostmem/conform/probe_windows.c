@@ -3,9 +3,12 @@
  *
  * An access is probed under a vectored handler, which takes the thread back to where the probe
  * began.  gcc has no __try; and setjmp would unwind frames, which it cannot do from here: so
- * the registers are kept by __builtin_setjmp.
+ * the registers are kept by __builtin_setjmp.  The handler looks at what a probe meets and at
+ * nothing else: the system has exceptions of its own, which it handles itself.  What nobody
+ * handles is a crash.
  *
- * There is no time limit here: whoever starts the process has one.
+ * What belongs to a thread is in a slot of the system's: gcc's own would be allocated by the
+ * first access, and that may be the handler's.
  */
 #include "probe.h"
 
@@ -13,46 +16,96 @@
 #include <string.h>
 #include <windows.h>
 
+#include <tlhelp32.h>
+
+/* A probe that is under way, on its thread. */
+struct probe {
+	void *registers[5];
+	BOOL write;
+};
+
+static DWORD slot = TLS_OUT_OF_INDEXES;
 static hm_ends tell_end;
 static hm_repairs repair;
-static __thread void *volatile *volatile escape;
-static __thread volatile BOOL writing;
 
 /* ---- Faults ---- */
 
 static void resume(void)
 {
-	__builtin_longjmp((void **)(uintptr_t)escape, 1);
+	__builtin_longjmp(((struct probe *)TlsGetValue(slot))->registers, 1);
 }
 
 static LONG CALLBACK on_exception(EXCEPTION_POINTERS *exception)
 {
+	const EXCEPTION_RECORD *record = exception->ExceptionRecord;
+	CONTEXT *thread = exception->ContextRecord;
+	struct probe *probe = (struct probe *)TlsGetValue(slot);
+	bool access = record->ExceptionCode == EXCEPTION_ACCESS_VIOLATION ||
+		      record->ExceptionCode == STATUS_GUARD_PAGE_VIOLATION ||
+		      record->ExceptionCode == EXCEPTION_IN_PAGE_ERROR;
+
+	if (probe == NULL ||
+	    (!access && record->ExceptionCode != EXCEPTION_ILLEGAL_INSTRUCTION))
+		return EXCEPTION_CONTINUE_SEARCH;
+	if (access && repair != NULL &&
+	    repair((void *)record->ExceptionInformation[1], probe->write))
+		return EXCEPTION_CONTINUE_EXECUTION;
+	/* The system restores the thread, which goes on in resume() as if that had been
+	 * called from the probe. */
+	thread->Rip = (DWORD64)(uintptr_t)resume;
+	thread->Rsp = (thread->Rsp & ~(DWORD64)15) - 40;
+	return EXCEPTION_CONTINUE_EXECUTION;
+}
+
+static const char *name_of(DWORD code)
+{
+	switch (code) {
+	case EXCEPTION_ACCESS_VIOLATION:
+		return "EXCEPTION_ACCESS_VIOLATION";
+	case STATUS_GUARD_PAGE_VIOLATION:
+		return "STATUS_GUARD_PAGE_VIOLATION";
+	case EXCEPTION_STACK_OVERFLOW:
+		return "EXCEPTION_STACK_OVERFLOW";
+	case EXCEPTION_ILLEGAL_INSTRUCTION:
+		return "EXCEPTION_ILLEGAL_INSTRUCTION";
+	default:
+		return "an exception";
+	}
+}
+
+/* No program that asks the user what to do about it is started. */
+static LONG CALLBACK on_crash(EXCEPTION_POINTERS *exception)
+{
 	DWORD code = exception->ExceptionRecord->ExceptionCode;
 
-	if (code != EXCEPTION_ACCESS_VIOLATION && code != STATUS_GUARD_PAGE_VIOLATION &&
-	    code != EXCEPTION_IN_PAGE_ERROR && code != EXCEPTION_ILLEGAL_INSTRUCTION &&
-	    code != EXCEPTION_STACK_OVERFLOW)
-		return EXCEPTION_CONTINUE_SEARCH;
-	if (escape == NULL) {
-		if (tell_end != NULL)
-			tell_end(HM_END_CRASH, "an exception");
-		return EXCEPTION_CONTINUE_SEARCH;
-	}
-	if (repair != NULL &&
-	    repair((void *)exception->ExceptionRecord->ExceptionInformation[1], writing))
-		return EXCEPTION_CONTINUE_EXECUTION;
-	/* The system restores the thread, and it goes on in resume(). */
-	exception->ContextRecord->Rip = (DWORD64)(uintptr_t)resume;
-	exception->ContextRecord->Rsp = (exception->ContextRecord->Rsp & ~(DWORD64)15) -
-					40;
-	return EXCEPTION_CONTINUE_EXECUTION;
+	if (tell_end != NULL)
+		tell_end(HM_END_CRASH, name_of(code));
+	(void)TerminateProcess(GetCurrentProcess(), code);
+	return EXCEPTION_EXECUTE_HANDLER;
+}
+
+static DWORD CALLBACK watch(void *limit)
+{
+	Sleep((DWORD)(uintptr_t)limit);
+	if (tell_end != NULL)
+		tell_end(HM_END_TIME_LIMIT, "the clock");
+	(void)TerminateProcess(GetCurrentProcess(), WAIT_TIMEOUT);
+	return 0;
 }
 
 void hm_probe_begin(unsigned ms, hm_ends ends)
 {
-	(void)ms;
+	HANDLE watcher;
+
 	tell_end = ends;
+	slot = TlsAlloc();
 	(void)AddVectoredExceptionHandler(1, on_exception);
+	if (ms == 0)
+		return;
+	(void)SetUnhandledExceptionFilter(on_crash);
+	watcher = CreateThread(NULL, 0, watch, (void *)(uintptr_t)ms, 0, NULL);
+	if (watcher != NULL)
+		(void)CloseHandle(watcher);
 }
 
 void hm_probe_repairs(hm_repairs repairs)
@@ -60,58 +113,65 @@ void hm_probe_repairs(hm_repairs repairs)
 	repair = repairs;
 }
 
-static bool touch(volatile void *address, BOOL write, unsigned char value)
+/* A function that returns at once. */
+static const unsigned char code[] = { 0xC3 };
+const size_t hm_code_size = sizeof(code);
+
+static void read_byte(void *address, unsigned char value)
 {
-	void *here[5];
+	(void)value;
+	(void)*(volatile unsigned char *)address;
+}
+
+static void write_byte(void *address, unsigned char value)
+{
+	*(volatile unsigned char *)address = value;
+}
+
+static void call_code(void *address, unsigned char value)
+{
+	void (*function)(void);
+
+	(void)value;
+	memcpy(&function, &address, sizeof(function));
+	function();
+}
+
+/* Whether `access` comes to its end. */
+static bool attempt(void (*access)(void *address, unsigned char value), void *address,
+		    unsigned char value, BOOL write)
+{
+	struct probe probe = { .write = write };
 	volatile bool done = false;
 
-	writing = write;
-	escape = here;
-	if (__builtin_setjmp(here) == 0) {
-		if (write)
-			*(volatile unsigned char *)address = value;
-		else
-			(void)*(volatile unsigned char *)address;
+	(void)TlsSetValue(slot, &probe);
+	if (__builtin_setjmp(probe.registers) == 0) {
+		access(address, value);
 		done = true;
 	}
-	escape = NULL;
+	(void)TlsSetValue(slot, NULL);
 	return done;
 }
 
 bool hm_can_read(const volatile void *address)
 {
-	return touch((volatile void *)(uintptr_t)address, FALSE, 0);
+	return attempt(read_byte, (void *)(uintptr_t)address, 0, FALSE);
 }
 
 bool hm_can_write(volatile void *address, unsigned char value)
 {
-	return touch(address, TRUE, value);
+	return attempt(write_byte, (void *)(uintptr_t)address, value, TRUE);
 }
-
-/* A function that returns at once. */
-static const unsigned char code[] = { 0xC3 };
-const size_t hm_code_size = sizeof(code);
 
 void hm_put_code(void *address)
 {
 	memcpy(address, code, sizeof(code));
+	(void)FlushInstructionCache(GetCurrentProcess(), address, sizeof(code));
 }
 
 bool hm_can_call(void *address)
 {
-	void (*function)(void);
-	void *here[5];
-	volatile bool done = false;
-
-	memcpy(&function, &address, sizeof(function));
-	writing = FALSE;
-	escape = here;
-	if (__builtin_setjmp(here) == 0) {
-		function();
-		done = true;
-	}
-	escape = NULL;
-	return done;
+	return attempt(call_code, address, 0, FALSE);
 }
 
 void *hm_foreign_pages(size_t size)
@@ -133,7 +193,7 @@ struct hm_helper {
 	void *state;
 };
 
-static DWORD WINAPI helper_main(void *argument)
+static DWORD CALLBACK helper_main(void *argument)
 {
 	struct hm_helper *helper = (struct hm_helper *)argument;
 
@@ -178,9 +238,46 @@ unsigned long long hm_now_ms(void)
 
 /* ---- Figures ---- */
 
+/* All that is reserved; the end of a walk is a failure. */
+static size_t address_space(void)
+{
+	MEMORY_BASIC_INFORMATION run;
+	const unsigned char *at = NULL;
+	size_t bytes = 0;
+
+	while (VirtualQuery(at, &run, sizeof(run)) != 0) {
+		if (run.State != MEM_FREE)
+			bytes += run.RegionSize;
+		at = (const unsigned char *)run.BaseAddress + run.RegionSize;
+	}
+	return bytes;
+}
+
+static size_t count_threads(void)
+{
+	HANDLE all = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
+	THREADENTRY32 thread = { .dwSize = sizeof(thread) };
+	size_t count = 0;
+
+	if (all == INVALID_HANDLE_VALUE)
+		return 0;
+	for (BOOL more = Thread32First(all, &thread); more;
+	     more = Thread32Next(all, &thread))
+		count += thread.th32OwnerProcessID == GetCurrentProcessId();
+	(void)CloseHandle(all);
+	return count;
+}
+
 struct hm_footprint hm_footprint(void)
 {
-	return (struct hm_footprint){ 0, 0, 0 };
+	struct hm_footprint now;
+	DWORD handles = 0;
+
+	now.threads = count_threads();
+	(void)GetProcessHandleCount(GetCurrentProcess(), &handles);
+	now.files = handles;
+	now.address_space = address_space();
+	return now;
 }
 
 bool hm_on_wine(void)
