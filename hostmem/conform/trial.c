@@ -100,11 +100,23 @@ bool hm_check_pointer(struct hm_trial *t, const volatile void *got,
 	return passed(t, got == want, text, got_text, want_text, file, line);
 }
 
+/* Whoever says that Wine is different is told if it is not. */
+static void end_wine(struct hm_trial *t)
+{
+	char finding[TEXT];
+
+	if (t->wine != NULL && t->checks != t->wine_checks && t->known == t->wine_known) {
+		(void)snprintf(finding, sizeof(finding), "[%s] %s", t->row, t->wine);
+		tell(t, HM_NEEDLESS, finding);
+	}
+	t->wine = NULL;
+}
+
 void hm_row(struct hm_trial *t, const char *format, ...)
 {
 	va_list arguments;
 
-	t->wine = NULL;
+	end_wine(t);
 	va_start(arguments, format);
 	(void)vsnprintf(t->row, sizeof(t->row), format, arguments);
 	va_end(arguments);
@@ -112,7 +124,10 @@ void hm_row(struct hm_trial *t, const char *format, ...)
 
 void hm_wine(struct hm_trial *t, const char *evidence)
 {
+	end_wine(t);
 	t->wine = hm_on_wine() ? evidence : NULL;
+	t->wine_checks = t->checks;
+	t->wine_known = t->known;
 }
 
 void hm_skip(struct hm_trial *t, const char *format, ...)
@@ -350,6 +365,7 @@ bool hm_trial_run(struct hm_trial *t, const struct hm_case *what)
 	if (!get_host(t))
 		return false;
 	what->run(t);
+	end_wine(t);
 	finish(t);
 	return true;
 }

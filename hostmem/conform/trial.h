@@ -79,8 +79,9 @@ struct hm_target {
 
 enum hm_finding {
 	HM_FAILURE = 'F',
-	HM_KNOWN = 'K', /* a failing check that is a known difference of Wine */
-	HM_SKIP = 'S'   /* the rest of the case was not asked; the text says why */
+	HM_KNOWN = 'K',    /* a failing check that is a known difference of Wine */
+	HM_NEEDLESS = 'N', /* no check failed where Wine was said to be different */
+	HM_SKIP = 'S'      /* the rest of the case was not asked; the text says why */
 };
 
 /* Hears of each finding as it is made; one line, without its end.  On any thread. */
@@ -101,9 +102,11 @@ struct hm_trial {
 	_Atomic unsigned failures;
 	_Atomic unsigned known;
 	bool skipped;
-	bool threads;     /* it has started some: their stacks stay */
-	bool ended;       /* the host was thrown away by the case */
-	const char *wine; /* why the checks that follow may fail there, or NULL */
+	bool threads;         /* it has started some: their stacks stay */
+	bool ended;           /* the host was thrown away by the case */
+	const char *wine;     /* why the checks that follow may fail there, or NULL */
+	unsigned wine_checks; /* the counters when that was said */
+	unsigned wine_known;
 	char row[HM_ROW_TEXT];
 	ULONG references; /* to the manager at the end */
 	struct hm_footprint before;
