@@ -434,6 +434,9 @@ e2e_tests = \
 	%D%/e2e/tools.sh \
 	%D%/e2e/valgrind.sh
 
+## The conformance suite, asked of Win32.
+judge_tests = %D%/judge/judge.sh
+
 ## Run under the thread sanitizer, besides the stress tests.
 threaded_tests = \
 	%D%/conformance/bad_inputs_free \
@@ -539,6 +542,7 @@ TESTS = \
 	$(conformance_tests) \
 	$(e2e_tests) \
 	$(fault_tests) \
+	$(judge_tests) \
 	$(monitor_tests) \
 	$(stress_tests) \
 	$(unit_tests)
@@ -614,11 +618,20 @@ noinst_HEADERS += \
 EXTRA_DIST += \
 	$(abi_scripts) \
 	$(e2e_tests) \
+	$(judge_tests) \
 	%D%/README.md \
 	%D%/abi/exports-jsrt.txt \
 	%D%/abi/exports.txt \
 	%D%/e2e/junit.xsd \
-	%D%/e2e/sample.sh
+	%D%/e2e/sample.sh \
+	%D%/judge/heap.c \
+	%D%/judge/host.c \
+	%D%/judge/host.h \
+	%D%/judge/ledger.c \
+	%D%/judge/ledger.h \
+	%D%/judge/main.c \
+	%D%/judge/report.c \
+	%D%/judge/report.h
 
 LDADD = libhostmem-internal.la
 
@@ -657,6 +670,8 @@ check-e2e:
 	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(e2e_tests)'
 check-fault:
 	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(fault_tests)'
+check-judge:
+	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(judge_tests)' check_PROGRAMS=
 check-pages:
 	$(AM_V_at)status=0; for way in protect direct; do \
 		echo "HOSTMEM_PAGES=$$way"; \
@@ -671,5 +686,5 @@ check-threaded:
 	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(stress_tests) $(threaded_tests)'
 check-unit:
 	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(unit_tests)'
-.PHONY: check-abi check-again check-conformance check-e2e check-fault check-pages check-protect \
-	check-stress check-threaded check-unit
+.PHONY: check-abi check-again check-conformance check-e2e check-fault check-judge \
+	check-pages check-protect check-stress check-threaded check-unit
