@@ -624,6 +624,7 @@ EXTRA_DIST += \
 	%D%/abi/exports.txt \
 	%D%/e2e/junit.xsd \
 	%D%/e2e/sample.sh \
+	%D%/judge/fault.c \
 	%D%/judge/heap.c \
 	%D%/judge/host.c \
 	%D%/judge/host.h \

@@ -384,22 +384,3 @@ HRESULT judge_host_create(void *state, REFIID riid, void **ppv)
 	(void)host_release(self);
 	return hr;
 }
-
-/* ---- Faults ---- */
-
-/*
- * Windows takes a guard away before the program hears of it, so there is nothing to do but to
- * tell guards from other faults: an access that faulted, and is allowed now, met one.
- */
-HRESULT HOSTMEM_CALL judge_host_fault(void *address, BOOL write)
-{
-	const DWORD writable = PAGE_READWRITE | PAGE_EXECUTE_READWRITE;
-	MEMORY_BASIC_INFORMATION run;
-	DWORD allowed = writable;
-
-	if (!write)
-		allowed |= PAGE_READONLY | PAGE_EXECUTE | PAGE_EXECUTE_READ;
-	if (VirtualQuery(address, &run, sizeof(run)) == 0)
-		return S_FALSE;
-	return run.State == MEM_COMMIT && (run.Protect & allowed) != 0 ? S_OK : S_FALSE;
-}

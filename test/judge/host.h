@@ -7,7 +7,9 @@
 
 /* As struct hm_target wants them; `state` is not used. */
 HRESULT judge_host_create(void *state, REFIID riid, void **ppv);
-HRESULT HOSTMEM_CALL judge_host_fault(void *address, BOOL write);
+HRESULT HOSTMEM_CALL judge_host_fault(void *address, BOOL write); /* fault.c */
+/* Before the first fault, and after hm_probe_begin. */
+void judge_faults_begin(void);
 
 /* A heap of that host, which it keeps alive; heap.c. */
 HRESULT judge_heap_create(IHostMemoryManager *host, DWORD type, IHostMalloc **ppMalloc);

@@ -87,6 +87,7 @@ static int run_told(const struct hm_entry *entry)
 	(void)SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX);
 	current = &t;
 	hm_probe_begin(LIMIT_MS, say_end);
+	judge_faults_begin();
 	if (hm_trial_run(&t, entry->what)) {
 		format_numbers(numbers, sizeof(numbers), &t);
 		say("%s", numbers);
@@ -250,6 +251,7 @@ static int run_named(int count, char **names)
 		}
 	}
 	hm_probe_begin(0, NULL);
+	judge_faults_begin();
 	(void)printf("TAP version 13\n1..%d\n", count);
 	for (int i = 0; i < count; i++)
 		run_here(&here, names[i], (size_t)i + 1);
