@@ -54,22 +54,25 @@ end_wine()
 	done
 }
 
-# Several compilers at once, each with several files; the judge's own are not apart, since
-# their objects might have the name of a case's.
+# Most of the time a compiler reads windows.h, so that is read once.  The judge's own sources
+# are not compiled apart, since their objects might have the name of a case's.
 build()
 {
-	set -- "$compiler" -std=c11 -g -O1 -Wall -Wextra -Wshadow -Wconversion -Wcast-qual \
+	set -- "$compiler" -std=c11 -O1 -Wall -Wextra -Wshadow -Wconversion -Wcast-qual \
 		-Wvla -Wundef -Werror -D__USE_MINGW_ANSI_STDIO=1 -I"$srcdir" -static
 	rm -f ./*.o
+	"$@" -x c-header "$srcdir/abi/hostmem.h" -o all.h.gch || return
+	set -- "$@" -include all.h
 	for source in "$srcdir"/hostmem/conform/*.c "$srcdir/hostmem/com/result.c" \
 		"$srcdir/abi/iids.c"; do
 		case $source in
-		*/probe_windows.c) echo "$source" ;;
-		*/probe_*) ;;
-		*) echo "$source" ;;
+		*/probe_windows.c) ;;
+		*/probe_*) continue ;;
 		esac
+		echo "$source"
 	done | xargs -d '\n' -n 4 -P "$(nproc)" "$@" -c &&
-		"$@" "$srcdir"/test/judge/*.c ./*.o -o judge.exe -luuid
+		"$@" "$srcdir"/test/judge/*.c ./*.o -o judge.exe -luuid &&
+		rm -f ./*.o all.h.gch
 }
 
 judge()
