@@ -887,7 +887,9 @@ HOSTMEM_API HRESULT HostMemCreate(const HostMemConfig *config, REFIID riid, void
  * @param ppv   receives that face with one reference.
  *
  * A host module is a shared object that exports DllGetClassObject (see unknown.h) and
- * knows CLSID_HostMemory.  It stays loaded until the process ends.
+ * knows CLSID_HostMemory.  It stays loaded until the process ends.  It may export
+ * HostMemHandleFault as well, for its own hosts; without it their guard pages are of no use
+ * to the program, which finds it with dlsym.
  *
  * Owner:   the caller, until Release.
  * Threads: any.
@@ -910,7 +912,8 @@ HOSTMEM_API HRESULT HostMemLoadModule(const char *path, REFIID riid, void **ppv)
  * @param write    TRUE if it was a write, as far as the program knows.
  *
  * Meant for the program's SIGSEGV handler; hostmem installs none.  It serves every host
- * of the process.  A hit on a PAGE_GUARD page takes the modifier away from that page,
+ * of the process that this library has made; hosts of a module are served by that of the
+ * module, see HostMemLoadModule.  A hit on a PAGE_GUARD page takes the modifier away from that page,
  * after which its own protection holds.
  *
  * A system call that touches a guard page gets EFAULT, and the guard stays.

@@ -2,6 +2,8 @@
  * hostmem-module.so: this host as a host module, for whoever loads hosts by name.
  *
  * The class factory is static; its count says what its callers hold and ends nothing.
+ * HostMemHandleFault (fault.c) is exported, too: guard pages of a module's hosts are served by
+ * the module's own, since the library that loads it knows nothing of them.
  */
 #include "hostmem/os/check.h"
 #include "hostmem/os/container.h"
