@@ -236,7 +236,7 @@ check 'crash at the very end: one line, status 2' one_line 'it crashes in a dest
 
 passes()
 {
-	[ "$status" = 0 ] && [ ! -s "$folder/err" ] && says '^The host conforms\.$'
+	[ "$status" = 0 ] && [ ! -s "$folder/err" ] && says '^The host conforms[.,]'
 }
 
 for deed in garbage much fork stray writer; do
@@ -390,6 +390,35 @@ conform --module "$forwarding"
 check 'the text fits a terminal' eval '[ "$status" != 2 ] &&
 	! grep -v "^  .*/[^ ]*$" "$folder/out" | grep -q "^.\{81\}"'
 check 'and ends with the verdict' eval 'tail -n 3 "$folder/out" | grep -q "^The host "'
+
+# ---- The module of HACKING.md ----
+
+# The listing with the entry, and our host as the reader's.
+module_of_the_page()
+{
+	awk '/^```c$/ { text = ""; on = 1; next }
+		/^```$/ { if (on && text ~ /DllGetClassObject/) printf "%s", text; on = 0 }
+		on { text = text $0 "\n" }' "$top_srcdir/HACKING.md" >"$folder/page.c" &&
+		[ "$(grep -c DllGetClassObject "$folder/page.c")" = 1 ] || return
+	cat >"$folder/host.c" <<'END'
+#include <hostmem/hostmem.h>
+
+HRESULT my_host_new(REFIID riid, void **ppv);
+
+HRESULT my_host_new(REFIID riid, void **ppv)
+{
+	return HostMemCreate(NULL, riid, ppv);
+}
+END
+	# shellcheck disable=SC2046,SC2086 # words
+	${CC:-cc} $sanitized -std=c11 -Wall -Wextra -Werror -shared -fPIC \
+		-I"$top_builddir/build-aux/include" -o "$folder/page.so" "$folder/page.c" \
+		"$folder/host.c" -L"$top_builddir/.libs" -lhostmem >"$folder/out" 2>"$folder/err"
+}
+
+check 'the module of HACKING.md compiles' module_of_the_page
+conform --module "$folder/page.so"
+check 'and passes' passes
 
 # ---- Output that goes nowhere ----
 
