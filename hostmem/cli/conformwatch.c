@@ -30,6 +30,11 @@ static const int ends[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
 static struct sigaction before[HM_ROWS(ends)];
 static volatile sig_atomic_t stopped_by;
 
+/* Children that the command has from whoever was this process before it: a shell that has
+ * become the command, with a pipe of its own to the output.  They are left alone. */
+static int inherited[HM_MOST_JOBS];
+static unsigned inherited_count;
+
 /* ---- Signals ---- */
 
 static void on_signal(int number)
@@ -37,10 +42,37 @@ static void on_signal(int number)
 	stopped_by = number;
 }
 
+/* The next number of a list from the kernel; 0 at its end. */
+static int next_child(FILE *list)
+{
+	int pid = 0;
+
+	return fscanf(list, "%d", &pid) == 1 ? pid : 0;
+}
+
+static FILE *list_children(void)
+{
+	return fopen("/proc/thread-self/children", "re");
+}
+
+static void remember_inherited(void)
+{
+	FILE *list = list_children();
+
+	inherited_count = 0;
+	if (list == NULL)
+		return;
+	for (int pid = next_child(list); pid != 0 && inherited_count < HM_MOST_JOBS;
+	     pid = next_child(list))
+		inherited[inherited_count++] = pid;
+	(void)fclose(list);
+}
+
 void hm_watch_begin(void)
 {
 	struct sigaction action;
 
+	remember_inherited();
 	memset(&action, 0, sizeof(action));
 	(void)sigemptyset(&action.sa_mask);
 	/* Who ignores it gets no status of its children. */
@@ -83,17 +115,28 @@ void hm_child_kill(const struct hm_child *child)
 	(void)kill(child->pid, SIGKILL);
 }
 
-/* How many children there were. */
-static unsigned kill_all_children(void)
+static bool is_inherited(int pid)
 {
-	FILE *list = fopen("/proc/thread-self/children", "re");
+	for (unsigned i = 0; i < inherited_count; i++) {
+		if (inherited[i] == pid)
+			return true;
+	}
+	return inherited_count == HM_MOST_JOBS; /* who knows */
+}
+
+/* How many there were. */
+static unsigned kill_strays(void)
+{
+	FILE *list = list_children();
 	unsigned count = 0;
-	int pid;
 
 	if (list == NULL)
 		return 0;
-	while (fscanf(list, "%d", &pid) == 1) {
+	for (int pid = next_child(list); pid != 0; pid = next_child(list)) {
+		if (is_inherited(pid))
+			continue;
 		(void)kill(pid, SIGKILL);
+		(void)waitpid(pid, NULL, WNOHANG);
 		count++;
 	}
 	(void)fclose(list);
@@ -102,11 +145,8 @@ static unsigned kill_all_children(void)
 
 void hm_watch_end(void)
 {
-	for (unsigned round = 0; round < ROUNDS && kill_all_children() != 0; round++) {
+	for (unsigned round = 0; round < ROUNDS && kill_strays() != 0; round++)
 		hm_pause(1);
-		while (waitpid(-1, NULL, WNOHANG) > 0)
-			continue;
-	}
 	for (size_t i = 0; i < HM_ROWS(ends); i++)
 		(void)sigaction(ends[i], &before[i], NULL);
 	if (stopped_by != 0)

@@ -539,6 +539,11 @@ if [ -r "/proc/$$/cmdline" ]; then
 			--module "$folder/module.so" --filter com/ >"$folder/out" 2>"$folder/err"
 		check "$deed: no process is left" [ -z "$(left)" ]
 	done
+	# A shell that becomes the command leaves it its children.
+	HOSTMEM_HOSTILE=query:stray sh -c 'sleep 60 & echo $! >"$1"; shift; exec "$@"' sh \
+		"$folder/before" "$program" conform --module "$folder/module.so" \
+		--filter com/unknown >"$folder/out" 2>"$folder/err"
+	check 'but who was there before is' kill "$(cat "$folder/before")"
 	for signal in HUP TERM KILL; do
 		in_background hang-without-signals
 		check "SIG$signal ends the command, and all cases with it" stopped_by $signal

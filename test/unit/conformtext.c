@@ -57,6 +57,32 @@ static void one_case_has_five_findings_at_most(void)
 	free(text);
 }
 
+static void what_many_have_in_common_is_counted(void)
+{
+	static char one[] = "a.c:1: [row 1] call(x): got 1, want 2\nb.c:3: more\n";
+	static char other[] = "b.c:2: call(x): got 1, want 2\n";
+	static char crash[] = "crashed with SIGSEGV, at: row 1\n";
+	static char again[] = "crashed with SIGSEGV, at: row [2] b\n";
+	static char alone[] = "c.c:1: [row 1] call(y): got 1, want 2\n";
+	char *const findings[REPORTED] = { one, other, one, crash, again, alone };
+	struct hm_outcome outcomes[2 * REPORTED], half[REPORTED];
+	struct hm_report report = reported(half);
+	char *text;
+
+	for (size_t i = 0; i < 2 * REPORTED; i++) {
+		outcomes[i] = half[i % REPORTED];
+		outcomes[i].verdict = i == 11 ? HM_PASSED : HM_FAILED;
+		outcomes[i].findings = findings[i % REPORTED];
+	}
+	report.outcomes = outcomes;
+	report.count = 2 * REPORTED;
+	text = reported_by(hm_conform_print_text, &report);
+	reported_has(text, "What was found first in most of them\n"
+			   "     6  call(x): got 1, want 2\n"
+			   "     4  crashed with SIGSEGV\n\n");
+	free(text);
+}
+
 static void long_lines_go_on_in_the_next(void)
 {
 	static char line[] = "file.c:100: [a row of a table that says what was asked] "
@@ -144,6 +170,7 @@ int main(void)
 	TAP_RUN(failures_come_by_group_and_the_verdict_last);
 	TAP_RUN(the_table_has_areas_and_groups);
 	TAP_RUN(one_case_has_five_findings_at_most);
+	TAP_RUN(what_many_have_in_common_is_counted);
 	TAP_RUN(long_lines_go_on_in_the_next);
 	TAP_RUN(a_word_that_is_too_long_is_whole);
 	TAP_RUN(who_passes_reads_little);
