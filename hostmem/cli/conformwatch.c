@@ -27,6 +27,8 @@ enum {
 };
 
 static const int ends[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+/* A sanitizer that the command was built with would make a status of them. */
+static const int faults[] = { SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGPIPE, SIGSEGV };
 static struct sigaction before[HM_ROWS(ends)];
 static volatile sig_atomic_t stopped_by;
 
@@ -99,7 +101,8 @@ void hm_watch_as_child(int command)
 	(void)sigemptyset(&none);
 	for (size_t i = 0; i < HM_ROWS(ends); i++)
 		(void)signal(ends[i], SIG_DFL);
-	(void)signal(SIGPIPE, SIG_DFL);
+	for (size_t i = 0; i < HM_ROWS(faults); i++)
+		(void)signal(faults[i], SIG_DFL);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)prctl(PR_SET_PDEATHSIG, (unsigned long)SIGKILL, 0UL, 0UL, 0UL);
 	if (getppid() != command)
