@@ -479,9 +479,10 @@ few_descriptors()
 # Root has no limit, but may become somebody else.
 without_processes()
 {
+	user=$(id -u)
 	(
 		ulimit -u 1 2>/dev/null || ulimit -p 1 2>/dev/null || exit 99
-		if [ "$(id -u)" = 0 ]; then
+		if [ "$user" = 0 ]; then
 			exec setpriv --reuid 65533 --clear-groups "$program" conform
 		fi
 		exec "$program" conform
