@@ -60,7 +60,6 @@ static void pointers_that_are_null(struct hm_trial *t)
 	if (base == NULL)
 		return;
 	hm_row(t, "no buffer");
-	hm_wine(t, "Win32 says 998");
 	CHECK_REFUSED(t,
 		      IHostMemoryManager_VirtualQuery(t->memory, base, NULL, RECORD,
 						      &length),

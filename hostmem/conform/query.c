@@ -191,8 +191,7 @@ static void a_free_place_can_be_reserved(struct hm_trial *t)
 
 enum { STEPS = 1000000 };
 
-static bool is_a_step(struct hm_trial *t, const unsigned char *at,
-		      const MEMORY_BASIC_INFORMATION *run)
+static bool is_a_step(const unsigned char *at, const MEMORY_BASIC_INFORMATION *run)
 {
 	bool state = run->State == MEM_FREE || run->State == MEM_RESERVE ||
 		     run->State == MEM_COMMIT;
@@ -203,29 +202,32 @@ static bool is_a_step(struct hm_trial *t, const unsigned char *at,
 		    (run->AllocationBase != NULL &&
 		     (uintptr_t)run->AllocationBase <= (uintptr_t)at);
 
-	if (!state || !ahead || !base)
-		hm_row(t, "at 0x%zx, state 0x%x, size 0x%zx", (size_t)at,
-		       (unsigned)run->State, run->RegionSize);
-	return CHECK(t, state && ahead && base);
+	return state && ahead && base;
 }
 
+/* How many steps there are is the process's affair: they are one check. */
 static void a_walk_comes_to_an_end(struct hm_trial *t)
 {
 	const unsigned char *at = NULL;
 	void *mine = hm_take(t, NULL, 3 * HM_PAGE, MEM_RESERVE, PAGE_READWRITE);
 	unsigned steps = 0, found = 0;
+	bool goes_on = true;
 	MEMORY_BASIC_INFORMATION run;
 	SIZE_T length = 0;
 
-	while (steps++ < STEPS &&
+	while (goes_on && steps++ < STEPS &&
 	       SUCCEEDED(IHostMemoryManager_VirtualQuery(t->memory, (void *)(uintptr_t)at,
 							 &run, sizeof(run), &length))) {
-		if (!CHECK_SIZE(t, length, sizeof(run)) || !is_a_step(t, at, &run))
-			return;
 		if (at == mine && run.RegionSize == 3 * HM_PAGE)
 			found++;
-		at += run.RegionSize;
+		goes_on = length == sizeof(run) && is_a_step(at, &run);
+		if (goes_on)
+			at += run.RegionSize;
 	}
+	if (!goes_on)
+		hm_row(t, "at 0x%zx, state 0x%x, size 0x%zx", (size_t)at,
+		       (unsigned)run.State, run.RegionSize);
+	CHECK(t, goes_on);
 	CHECK(t, steps < STEPS);
 	CHECK(t, (uintptr_t)at >= HM_USER_END);
 	CHECK_SIZE(t, found, 1);
