@@ -30,17 +30,28 @@ static bool ask_the_host(void *address, BOOL write)
 	return true;
 }
 
-/* Whether the access was told, as the first one of a guard page has to be. */
-static bool is_hit_by_reading(const unsigned char *address)
+/* What comes of an access: a guard page tells of the first, and lets later ones pass. */
+enum touch { SILENT, HIT, FAULT };
+
+static enum touch judge(bool done)
 {
-	asked = answered = 0;
-	return !hm_can_read(address) || answered == 1;
+	if (fault_entry == NULL)
+		return done ? SILENT : HIT;
+	if (answered == 1)
+		return HIT;
+	return done && answered == 0 ? SILENT : FAULT;
 }
 
-static bool is_hit_by_writing(unsigned char *address)
+static enum touch read_from(const unsigned char *address)
 {
 	asked = answered = 0;
-	return !hm_can_write(address, 0x11) || answered == 1;
+	return judge(hm_can_read(address));
+}
+
+static enum touch write_to(unsigned char *address)
+{
+	asked = answered = 0;
+	return judge(hm_can_write(address, 0x11));
 }
 
 static DWORD protection_of(struct hm_trial *t, const void *address)
@@ -82,7 +93,7 @@ static unsigned char *take_working(struct hm_trial *t, size_t pages, DWORD prote
 	fault_entry = t->target->fault_entry;
 	if (fault_entry != NULL)
 		hm_probe_repairs(ask_the_host);
-	if (!CHECK(t, is_hit_by_reading(probe)))
+	if (!CHECK(t, read_from(probe) == HIT))
 		return NULL;
 	if (protection_of(t, probe) == GUARDED && fault_entry == NULL) {
 		hm_skip(t, "the module has no HostMemHandleFault, so nobody can tell "
@@ -193,17 +204,17 @@ static void each_page_is_hit_once(struct hm_trial *t)
 
 	if (base == NULL)
 		return;
-	CHECK(t, is_hit_by_reading(base + HM_PAGE + 0x123));
-	CHECK(t, !is_hit_by_reading(base + HM_PAGE + 0x123));
-	CHECK(t, !is_hit_by_writing(base + HM_PAGE));
-	CHECK(t, !is_hit_by_reading(base + 2 * HM_PAGE - 1));
+	CHECK(t, read_from(base + HM_PAGE + 0x123) == HIT);
+	CHECK(t, read_from(base + HM_PAGE + 0x123) == SILENT);
+	CHECK(t, write_to(base + HM_PAGE) == SILENT);
+	CHECK(t, read_from(base + 2 * HM_PAGE - 1) == SILENT);
 	CHECK_SIZE(t, base[HM_PAGE], 0x11);
 	CHECK_RUN(t, base, MEM_COMMIT, GUARDED, HM_PAGE, base);
 	CHECK_RUN(t, base + HM_PAGE, MEM_COMMIT, PAGE_READWRITE, HM_PAGE, base);
 	CHECK_RUN(t, base + 2 * HM_PAGE, MEM_COMMIT, GUARDED, 2 * HM_PAGE, base);
-	CHECK(t, is_hit_by_writing(base + 4 * HM_PAGE - 1));
-	CHECK(t, is_hit_by_writing(base));
-	CHECK(t, is_hit_by_reading(base + 2 * HM_PAGE));
+	CHECK(t, write_to(base + 4 * HM_PAGE - 1) == HIT);
+	CHECK(t, write_to(base) == HIT);
+	CHECK(t, read_from(base + 2 * HM_PAGE) == HIT);
 	CHECK_RUN(t, base, MEM_COMMIT, PAGE_READWRITE, 4 * HM_PAGE, base);
 }
 
@@ -225,11 +236,11 @@ static void the_protection_beneath_holds(struct hm_trial *t)
 		base = take_working(t, 2, rows[i].protect);
 		if (base == NULL)
 			return;
-		CHECK(t, is_hit_by_reading(base));
+		CHECK(t, read_from(base) == HIT);
 		CHECK(t, hm_can_read(base));
 		CHECK(t, hm_can_write(base, 1) == rows[i].write);
 		/* First the guard, then what the page itself allows. */
-		CHECK(t, is_hit_by_writing(base + HM_PAGE));
+		CHECK(t, write_to(base + HM_PAGE) == HIT);
 		CHECK(t, hm_can_write(base + HM_PAGE, 1) == rows[i].write);
 		CHECK(t, hm_can_read(base + HM_PAGE));
 		CHECK_RUN(t, base, MEM_COMMIT, rows[i].protect, 2 * HM_PAGE, base);
@@ -248,8 +259,8 @@ static void a_guard_can_be_set_again(struct hm_trial *t)
 	for (unsigned round = 1; round <= 3; round++) {
 		hm_row(t, "round %u", round);
 		hm_protect(t, base, HM_PAGE, GUARDED, PAGE_READWRITE);
-		CHECK(t, is_hit_by_reading(base + round));
-		CHECK(t, !is_hit_by_reading(base + round));
+		CHECK(t, read_from(base + round) == HIT);
+		CHECK(t, read_from(base + round) == SILENT);
 		CHECK_FILLED(t, base, 2 * HM_PAGE, 0xA7);
 		CHECK_RUN(t, base, MEM_COMMIT, PAGE_READWRITE, 2 * HM_PAGE, base);
 	}
@@ -263,8 +274,8 @@ static void a_query_is_no_access(struct hm_trial *t)
 		return;
 	CHECK_RUN(t, base, MEM_COMMIT, GUARDED, 2 * HM_PAGE, base);
 	CHECK_RUN(t, base + HM_PAGE, MEM_COMMIT, GUARDED, HM_PAGE, base);
-	CHECK(t, is_hit_by_reading(base));
-	CHECK(t, is_hit_by_reading(base + HM_PAGE));
+	CHECK(t, read_from(base) == HIT);
+	CHECK(t, read_from(base + HM_PAGE) == HIT);
 }
 
 static void a_failed_protect_leaves_them_armed(struct hm_trial *t)
@@ -276,7 +287,7 @@ static void a_failed_protect_leaves_them_armed(struct hm_trial *t)
 	hm_refused_protect(t, base, 4 * HM_PAGE, PAGE_READWRITE, HM_INVALID_ADDRESS);
 	for (size_t page = 0; page < 3; page++) {
 		hm_row(t, "page %zu", page);
-		CHECK(t, is_hit_by_reading(base + page * HM_PAGE));
+		CHECK(t, read_from(base + page * HM_PAGE) == HIT);
 	}
 }
 
