@@ -221,8 +221,11 @@ conform_case_sources = \
 	%D%/conform/heapobjects.c \
 	%D%/conform/heaprealloc.c \
 	%D%/conform/hostcontrol.c \
+	%D%/conform/low_memory.c \
 	%D%/conform/memoryload.c \
 	%D%/conform/module.c \
+	%D%/conform/notices.c \
+	%D%/conform/notices_inside.c \
 	%D%/conform/notification.c \
 	%D%/conform/places.c \
 	%D%/conform/protect.c \
@@ -232,6 +235,7 @@ conform_case_sources = \
 	%D%/conform/reclaim.c \
 	%D%/conform/reserve.c \
 	%D%/conform/reset.c \
+	%D%/conform/standing_low.c \
 	%D%/conform/usage.c \
 	%D%/conform/waiting.c \
 	%D%/conform/writewatch.c
@@ -252,6 +256,8 @@ conform_shared_sources = \
 	%D%/conform/probe.h \
 	%D%/conform/suite.c \
 	%D%/conform/suite.h \
+	%D%/conform/told.c \
+	%D%/conform/told.h \
 	%D%/conform/trial.c \
 	%D%/conform/trial.h
 conform_sources = \

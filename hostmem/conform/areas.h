@@ -5,11 +5,14 @@
 
 /*
  * All areas of cases, in the order in which a runtime meets them: it finds the host, takes
- * pages, and then what a host of ours offers besides.  HM_AREAS(X) is X(NAME) for each;
+ * pages, takes blocks, is told of memory; and then what a host of ours offers besides.  HM_AREAS(X) is X(NAME) for each;
  * NAME is that of its hm_area_NAME.
  */
 #define HM_AREAS(X) \
 	X(com) \
+	X(host_control) \
+	X(gc_manager) \
+	X(module) \
 	X(reserve) \
 	X(places) \
 	X(commit) \
@@ -27,6 +30,18 @@
 	X(reset) \
 	X(guard_pages) \
 	X(write_watch) \
+	X(address_space) \
+	X(heap) \
+	X(heap_arguments) \
+	X(heap_objects) \
+	X(heap_extension) \
+	X(heap_realloc) \
+	X(memory_load) \
+	X(notification) \
+	X(notices) \
+	X(notices_inside) \
+	X(low_memory) \
+	X(standing_low) \
 	X(usage) \
 	X(budget) \
 	X(budget_inputs) \

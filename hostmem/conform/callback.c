@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 static struct hm_listener *listener_of(ICLRMemoryNotificationCallback *iface)
@@ -77,4 +78,33 @@ void hm_listener_init(struct hm_listener *listener)
 	memset(listener, 0, sizeof(*listener));
 	listener->ICLRMemoryNotificationCallback_iface.lpVtbl = &vtbl;
 	listener->references = 1;
+}
+
+bool hm_register(struct hm_trial *t, struct hm_listener *listener)
+{
+	return CHECK_HR(t,
+			IHostMemoryManager_RegisterMemoryNotificationCallback(
+				t->memory,
+				listener != NULL
+					? &listener->ICLRMemoryNotificationCallback_iface
+					: NULL),
+			S_OK);
+}
+
+bool hm_check_heard(struct hm_trial *t, struct hm_listener *listener, const char *want,
+		    const char *file, int line)
+{
+	char heard[HM_HEARD + 1], text[3 * HM_HEARD];
+	unsigned count = listener->count, length = 0;
+
+	for (; listener->asked < count; listener->asked++) {
+		if (count - listener->asked <= HM_HEARD)
+			heard[length++] =
+				(char)('0' +
+				       listener->values[listener->asked % HM_HEARD]);
+	}
+	heard[length] = '\0';
+	(void)snprintf(text, sizeof(text), "heard \"%s\", not \"%.*s\"", heard, HM_HEARD,
+		       want);
+	return hm_check(t, strcmp(heard, want) == 0, text, file, line);
 }

@@ -1,7 +1,7 @@
 #ifndef HOSTMEM_CONFORM_CALLBACK_H
 #define HOSTMEM_CONFORM_CALLBACK_H
 
-#include "abi/hostmem.h"
+#include "trial.h"
 
 /*
  * A runtime's side of OnMemoryNotification: an object that counts its references and
@@ -29,9 +29,17 @@ struct hm_listener {
 	/* Called inside each Release, if set. */
 	void (*on_release)(struct hm_listener *listener);
 	void *state;
+	unsigned asked; /* how much of `count` hm_check_heard has seen */
 };
 
 /* Ends with whoever made it, who looks whether one reference is left. */
 void hm_listener_init(struct hm_listener *listener);
+/* As RegisterMemoryNotificationCallback; NULL takes the one before away. */
+bool hm_register(struct hm_trial *t, struct hm_listener *listener);
+/* What it was told since the last such check, as digits: "12" is a Low and a Neutral. */
+#define CHECK_HEARD(t, listener, want) \
+	hm_check_heard(t, listener, want, __FILE__, __LINE__)
+bool hm_check_heard(struct hm_trial *t, struct hm_listener *listener, const char *want,
+		    const char *file, int line);
 
 #endif
