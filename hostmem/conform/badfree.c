@@ -276,7 +276,7 @@ static void memory_of_another_host_is_not_this_ones(struct hm_trial *t)
 
 /* ---- Many at once ---- */
 
-enum { RELEASERS = 32, ROUNDS = 20, PATIENCE_MS = 900 };
+enum { RELEASERS = 32, ROUNDS = 10, PATIENCE_MS = 3000 };
 
 /* It stays when the case is over: a thread may be late. */
 static struct race {

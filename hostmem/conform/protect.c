@@ -228,7 +228,7 @@ static void no_cache_belongs_to_the_allocating_call(struct hm_trial *t)
 
 /* ---- Threads ---- */
 
-enum { WORKERS = 4, TURNS = 100, PATIENCE_MS = 900 };
+enum { WORKERS = 4, TURNS = 100, PATIENCE_MS = 3000 };
 
 static struct worker {
 	IHostMemoryManager *memory;

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { TURNS = 300, PATIENCE_MS = 900 };
+enum { TURNS = 300, PATIENCE_MS = 3000 };
 
 /* What the other thread does; it stays when the case is over. */
 static struct changes {
