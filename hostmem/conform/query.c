@@ -9,7 +9,6 @@
 #include "areas.h"
 #include "memory.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- The host's own pages ---- */

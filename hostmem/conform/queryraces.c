@@ -197,7 +197,8 @@ static void the_page_before_changes_nothing(struct hm_trial *t)
 
 static unsigned char *hole(struct hm_trial *t)
 {
-	return changes.base = hm_hole(t, HM_GRANULE);
+	changes.base = hm_hole(t, HM_GRANULE);
+	return changes.base;
 }
 
 static bool is_there_or_not(const MEMORY_BASIC_INFORMATION *run, const void *base)
