@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One byte of type each, and no type at all. */
+/* None, both, and every other bit: alone, and beside each of the two. */
 static void types_that_are_none(struct hm_trial *t)
 {
 	static const DWORD rows[] = { 0, MEM_DECOMMIT | MEM_RELEASE, MEM_RELEASE | 4,

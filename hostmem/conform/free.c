@@ -278,7 +278,7 @@ static void neighbours_are_not_touched(struct hm_trial *t)
 	}
 }
 
-/* Ends of a reservation that are no multiple of 64 KiB, and bases that were rounded. */
+/* Microsoft documents the base address alone; Windows rounds to the page. */
 static void any_byte_of_the_first_page_is_the_base(struct hm_trial *t)
 {
 	static const size_t offsets[] = { 1, 8, 0x800, 0xFFF };
