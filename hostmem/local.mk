@@ -246,6 +246,9 @@ conform_shared_sources = \
 	%D%/conform/blocks.h \
 	%D%/conform/callback.c \
 	%D%/conform/callback.h \
+	%D%/conform/calls.c \
+	%D%/conform/calltext.c \
+	%D%/conform/calltext.h \
 	%D%/conform/comrules.c \
 	%D%/conform/comrules.h \
 	%D%/conform/control.c \
@@ -259,7 +262,8 @@ conform_shared_sources = \
 	%D%/conform/told.c \
 	%D%/conform/told.h \
 	%D%/conform/trial.c \
-	%D%/conform/trial.h
+	%D%/conform/trial.h \
+	%D%/conform/unchanged.c
 conform_sources = \
 	$(conform_shared_sources) \
 	%D%/conform/probe_posix.c

@@ -1,14 +1,8 @@
 /*
- * The words of cases for memory: calls with their laws, and what has to be unchanged.
- *
- * Each call is made with poisoned out pointers, so that a host which leaves one is found in
- * every case and not only where somebody thought of it.
- *
- * "Nothing has changed" is asked of the host and of the machine: VirtualQuery over all that
- * the case has taken, the bytes of every page that can be read, and, where the host is one of
- * ours, its own figures.  Both are kept as hashes: which page it was is not told, the call
- * is.
+ * The words of cases for memory: what a trial has taken, calls that have to succeed, and what is
+ * there then.
  */
+#include "calltext.h"
 #include "memory.h"
 
 #include <stdlib.h>
@@ -40,96 +34,76 @@ void hm_forget(struct hm_trial *t, const void *base)
 	}
 }
 
-/* ---- Calls with the law of out pointers ---- */
-
-HRESULT hm_alloc(struct hm_trial *t, void *address, SIZE_T size, DWORD type,
-		 DWORD protect, EMemoryCriticalLevel level, void **ppMem)
-{
-	void *out = HM_POISON;
-	HRESULT hr = IHostMemoryManager_VirtualAlloc(t->memory, address, size, type,
-						     protect, level, &out);
-
-	CHECK(t, out != HM_POISON);
-	if (FAILED(hr))
-		CHECK_POINTER(t, out, NULL);
-	else
-		CHECK(t, hr == S_OK && out != NULL);
-	*ppMem = out == HM_POISON ? NULL : out;
-	return hr;
-}
-
-HRESULT hm_query(struct hm_trial *t, const void *address, MEMORY_BASIC_INFORMATION *run)
-{
-	SIZE_T length = (SIZE_T)HM_POISON;
-	HRESULT hr;
-
-	memset(run, 0x5A, sizeof(*run));
-	hr = IHostMemoryManager_VirtualQuery(t->memory, (void *)(uintptr_t)address, run,
-					     sizeof(*run), &length);
-	CHECK_SIZE(t, length, SUCCEEDED(hr) ? sizeof(*run) : 0);
-	if (SUCCEEDED(hr))
-		CHECK(t, hr == S_OK && run->RegionSize != 0);
-	return hr;
-}
-
-HRESULT hm_reprotect(struct hm_trial *t, void *address, SIZE_T size, DWORD protect,
-		     DWORD *old)
-{
-	HRESULT hr;
-
-	*old = 0x5A5A5A5A;
-	hr = IHostMemoryManager_VirtualProtect(t->memory, address, size, protect, old);
-	CHECK(t, *old != 0x5A5A5A5A);
-	if (FAILED(hr))
-		CHECK_SIZE(t, *old, 0);
-	else
-		CHECK(t, hr == S_OK);
-	return hr;
-}
-
 /* ---- Calls that succeed ---- */
 
-void *hm_take(struct hm_trial *t, void *address, SIZE_T size, DWORD type, DWORD protect)
+static bool succeeded(struct hm_trial *t, HRESULT hr, const struct hm_call *call,
+		      struct hm_place place)
 {
+	struct hm_call_text text = { "" };
+
+	if (hr != S_OK)
+		text = hm_text_of(call);
+	return hm_check_hr(t, hr, S_OK, text.text, place.file, place.line);
+}
+
+void *hm_take_at(struct hm_trial *t, void *address, SIZE_T size, DWORD type,
+		 DWORD protect, struct hm_place place)
+{
+	const struct hm_call call = { HM_VIRTUAL_ALLOC, address,      size, type,
+				      protect,          eTaskCritical };
 	void *base;
 
-	if (!CHECK_HR(t, hm_alloc(t, address, size, type, protect, eTaskCritical, &base),
-		      S_OK))
+	if (!succeeded(t,
+		       hm_alloc_at(t, address, size, type, protect, eTaskCritical, &base,
+				   place),
+		       &call, place))
 		return NULL;
 	if (base != NULL && ((type & MEM_RESERVE) != 0 || address == NULL))
 		hm_keep(t, base);
 	return base;
 }
 
-bool hm_commit(struct hm_trial *t, void *address, SIZE_T size, DWORD protect)
+bool hm_commit_at(struct hm_trial *t, void *address, SIZE_T size, DWORD protect,
+		  struct hm_place place)
 {
-	void *out = hm_take(t, address, size, MEM_COMMIT, protect);
+	void *out = hm_take_at(t, address, size, MEM_COMMIT, protect, place);
 
-	return CHECK_POINTER(t, out, (void *)((uintptr_t)address & ~(HM_PAGE - 1)));
+	return hm_check_pointer(t, out, (void *)((uintptr_t)address & ~(HM_PAGE - 1)),
+				"*ppMem of a commit", place.file, place.line);
 }
 
-bool hm_decommit(struct hm_trial *t, void *address, SIZE_T size)
+static bool free_at(struct hm_trial *t, void *address, SIZE_T size, DWORD type,
+		    struct hm_place place)
 {
-	return CHECK_HR(t,
-			IHostMemoryManager_VirtualFree(t->memory, address, size,
-						       MEM_DECOMMIT),
-			S_OK);
+	const struct hm_call call = { HM_VIRTUAL_FREE, address, size, type, 0,
+				      eTaskCritical };
+
+	return succeeded(t,
+			 IHostMemoryManager_VirtualFree(t->memory, address, size, type),
+			 &call, place);
 }
 
-bool hm_give(struct hm_trial *t, void *base)
+bool hm_decommit_at(struct hm_trial *t, void *address, SIZE_T size, struct hm_place place)
+{
+	return free_at(t, address, size, MEM_DECOMMIT, place);
+}
+
+bool hm_give_at(struct hm_trial *t, void *base, struct hm_place place)
 {
 	hm_forget(t, base);
-	return CHECK_HR(t,
-			IHostMemoryManager_VirtualFree(t->memory, base, 0, MEM_RELEASE),
-			S_OK);
+	return free_at(t, base, 0, MEM_RELEASE, place);
 }
 
-bool hm_protect(struct hm_trial *t, void *address, SIZE_T size, DWORD protect, DWORD was)
+bool hm_protect_at(struct hm_trial *t, void *address, SIZE_T size, DWORD protect,
+		   DWORD was, struct hm_place place)
 {
+	const struct hm_call call = { HM_VIRTUAL_PROTECT, address, size, 0, protect,
+				      eTaskCritical };
 	DWORD old;
 
-	return CHECK_HR(t, hm_reprotect(t, address, size, protect, &old), S_OK) &&
-	       CHECK_SIZE(t, old, was);
+	return succeeded(t, hm_reprotect_at(t, address, size, protect, &old, place),
+			 &call, place) &&
+	       hm_check_size(t, old, was, "the old protection", place.file, place.line);
 }
 
 /* ---- What cases begin with ---- */
@@ -185,197 +159,20 @@ unsigned char *hm_neighbours(struct hm_trial *t)
 	return (unsigned char *)first;
 }
 
-/* ---- Nothing has changed ---- */
-
-static uint64_t mix(uint64_t hash, uint64_t value)
-{
-	return (hash ^ value) * 0x100000001B3;
-}
-
-/* Every 64th byte, and the last of each page: what a host writes it writes in lines. */
-static uint64_t hash_contents(uint64_t hash, const unsigned char *base, size_t size)
-{
-	for (size_t page = 0; page < size; page += HM_PAGE) {
-		if (!hm_can_read(base + page)) {
-			hash = mix(hash, 0x100);
-			continue;
-		}
-		for (size_t i = 0; i < HM_PAGE; i += 64)
-			hash = mix(hash, base[page + i]);
-		hash = mix(hash, base[page + HM_PAGE - 1]);
-	}
-	return hash;
-}
-
-static void look_at_reservation(struct hm_trial *t, void *base, struct hm_state *state)
-{
-	MEMORY_BASIC_INFORMATION run;
-	const unsigned char *at = (const unsigned char *)base;
-	SIZE_T length = 0;
-
-	/* Asked directly: a host whose VirtualQuery is wrong fails the cases about that. */
-	while (SUCCEEDED(IHostMemoryManager_VirtualQuery(t->memory, (void *)(uintptr_t)at,
-							 &run, sizeof(run), &length)) &&
-	       length == sizeof(run) && run.AllocationBase == base &&
-	       run.RegionSize != 0) {
-		state->runs = mix(state->runs, (uintptr_t)run.BaseAddress);
-		state->runs = mix(state->runs, run.RegionSize);
-		state->runs = mix(state->runs, ((uint64_t)run.State << 32) | run.Protect);
-		state->runs = mix(state->runs, run.AllocationProtect);
-		/* A look at a guard page would take the guard away. */
-		if (run.State == MEM_COMMIT && (run.Protect & PAGE_GUARD) == 0)
-			state->contents = hash_contents(state->contents, at,
-							run.RegionSize);
-		at += run.RegionSize;
-	}
-}
-
-void hm_look(struct hm_trial *t, struct hm_state *state)
-{
-	void *face = NULL;
-
-	memset(state, 0, sizeof(*state));
-	for (size_t i = 0; i < t->kept_count; i++)
-		look_at_reservation(t, t->kept[i], state);
-	if (SUCCEEDED(IHostMemoryManager_QueryInterface(t->memory,
-							&IID_IHostMemoryControl,
-							&face)) &&
-	    face != NULL) {
-		state->usage = (HostMemUsage)HOSTMEM_USAGE_INIT;
-		(void)IHostMemoryControl_GetUsage((IHostMemoryControl *)face,
-						  &state->usage);
-		(void)IHostMemoryControl_Release((IHostMemoryControl *)face);
-	}
-}
-
-bool hm_check_unchanged(struct hm_trial *t, const struct hm_state *before,
-			const char *file, int line)
-{
-	struct hm_state now;
-	const HostMemUsage *is = &now.usage, *was = &before->usage;
-	bool same;
-
-	hm_look(t, &now);
-	same = hm_check(t, now.runs == before->runs, "pages are as they were", file,
-			line);
-	same &= hm_check(t, now.contents == before->contents, "contents are as they were",
-			 file, line);
-	same &= hm_check(t,
-			 is->cbReserved == was->cbReserved &&
-				 is->cbCommitted == was->cbCommitted &&
-				 is->cbHeap == was->cbHeap &&
-				 is->cbExternal == was->cbExternal &&
-				 is->cbCharged == was->cbCharged &&
-				 is->cRegions == was->cRegions &&
-				 is->cBlocks == was->cBlocks,
-			 "the host's figures are as they were", file, line);
-	return same;
-}
-
-/* ---- Calls that fail ---- */
-
-bool hm_check_refused(struct hm_trial *t, HRESULT got, HRESULT want, const char *text,
-		      const char *file, int line)
-{
-	if (t->codes)
-		return hm_check_hr(t, got, want, text, file, line);
-	return hm_check(t, FAILED(got), text, file, line);
-}
-
-bool hm_refused_alloc(struct hm_trial *t, void *address, SIZE_T size, DWORD type,
-		      DWORD protect, EMemoryCriticalLevel level, HRESULT want)
-{
-	struct hm_state before;
-	void *out = HM_POISON;
-	HRESULT hr;
-	bool refused;
-
-	if (!t->codes)
-		hm_look(t, &before);
-	hr = IHostMemoryManager_VirtualAlloc(t->memory, address, size, type, protect,
-					     level, &out);
-	/* What came all the same, and is nobody's yet, goes back at the end. */
-	if (SUCCEEDED(hr) && out != NULL && out != HM_POISON &&
-	    (address == NULL || (type & MEM_RESERVE) != 0))
-		hm_keep(t, out);
-	if (t->codes)
-		return CHECK_HR(t, hr, want);
-	refused = CHECK(t, FAILED(hr));
-	refused &= CHECK_POINTER(t, out, NULL);
-	refused &= CHECK_UNCHANGED(t, &before);
-	return refused;
-}
-
-bool hm_refused_free(struct hm_trial *t, void *address, SIZE_T size, DWORD type,
-		     HRESULT want)
-{
-	struct hm_state before;
-	HRESULT hr;
-	bool refused;
-
-	if (!t->codes)
-		hm_look(t, &before);
-	hr = IHostMemoryManager_VirtualFree(t->memory, address, size, type);
-	if (t->codes)
-		return CHECK_HR(t, hr, want);
-	refused = CHECK(t, FAILED(hr));
-	refused &= CHECK_UNCHANGED(t, &before);
-	return refused;
-}
-
-bool hm_refused_protect(struct hm_trial *t, void *address, SIZE_T size, DWORD protect,
-			HRESULT want)
-{
-	struct hm_state before;
-	DWORD old = 0x5A5A5A5A;
-	HRESULT hr;
-	bool refused;
-
-	if (!t->codes)
-		hm_look(t, &before);
-	hr = IHostMemoryManager_VirtualProtect(t->memory, address, size, protect, &old);
-	if (t->codes)
-		return CHECK_HR(t, hr, want);
-	refused = CHECK(t, FAILED(hr));
-	refused &= CHECK_SIZE(t, old, 0);
-	refused &= CHECK_UNCHANGED(t, &before);
-	return refused;
-}
-
-static bool is_filled(const unsigned char *bytes, size_t size, unsigned char value)
-{
-	return size == 0 ||
-	       (bytes[0] == value && memcmp(bytes, bytes + 1, size - 1) == 0);
-}
-
-bool hm_refused_query(struct hm_trial *t, const void *address, SIZE_T length,
-		      HRESULT want)
-{
-	unsigned char buffer[2 * sizeof(MEMORY_BASIC_INFORMATION)];
-	SIZE_T result = (SIZE_T)HM_POISON;
-	HRESULT hr;
-	bool refused;
-
-	memset(buffer, 0x5A, sizeof(buffer));
-	hr = IHostMemoryManager_VirtualQuery(t->memory, (void *)(uintptr_t)address,
-					     buffer, length, &result);
-	if (t->codes)
-		return CHECK_HR(t, hr, want);
-	refused = CHECK(t, FAILED(hr));
-	refused &= CHECK_SIZE(t, result, 0);
-	refused &= CHECK(t, is_filled(buffer, sizeof(buffer), 0x5A));
-	return refused;
-}
-
 /* ---- What is there ---- */
 
 bool hm_check_run(struct hm_trial *t, const void *address, DWORD state, DWORD protect,
 		  SIZE_T size, const void *base, const char *file, int line)
 {
+	const struct hm_call call = {
+		HM_VIRTUAL_QUERY, address, sizeof(MEMORY_BASIC_INFORMATION), 0, 0,
+		eTaskCritical
+	};
+	const struct hm_place place = { file, line };
 	MEMORY_BASIC_INFORMATION run;
 	bool same;
 
-	if (!hm_check_hr(t, hm_query(t, address, &run), S_OK, "VirtualQuery", file, line))
+	if (!succeeded(t, hm_query_at(t, address, &run, place), &call, place))
 		return false;
 	same = hm_check_size(t, run.State, state, "State", file, line);
 	same &= hm_check_size(t, run.Protect, protect, "Protect", file, line);
@@ -387,6 +184,12 @@ bool hm_check_run(struct hm_trial *t, const void *address, DWORD state, DWORD pr
 	if (size != 0)
 		same &= hm_check_size(t, run.RegionSize, size, "RegionSize", file, line);
 	return same;
+}
+
+static bool is_filled(const unsigned char *bytes, size_t size, unsigned char value)
+{
+	return size == 0 ||
+	       (bytes[0] == value && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
 bool hm_check_filled(struct hm_trial *t, const void *base, size_t size,

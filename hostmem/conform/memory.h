@@ -5,6 +5,9 @@
 
 /*
  * The words in which cases speak of memory.
+ *
+ * What fails is told with the call and its arguments, and with the line of the case: most of
+ * these are macros that add it.
  */
 
 #define HM_PAGE ((size_t)4096)
@@ -22,14 +25,26 @@
 
 /* VirtualAlloc with eTaskCritical that has to succeed, and to write its out pointer; NULL
  * after a failed check.  What it reserves is given back at the end of the trial. */
-void *hm_take(struct hm_trial *t, void *address, SIZE_T size, DWORD type, DWORD protect);
+#define hm_take(t, address, size, type, protect) \
+	hm_take_at(t, address, size, type, protect, HM_HERE)
+void *hm_take_at(struct hm_trial *t, void *address, SIZE_T size, DWORD type,
+		 DWORD protect, struct hm_place place);
 /* Commits pages of a reservation; has to return the first one. */
-bool hm_commit(struct hm_trial *t, void *address, SIZE_T size, DWORD protect);
-bool hm_decommit(struct hm_trial *t, void *address, SIZE_T size);
+#define hm_commit(t, address, size, protect) \
+	hm_commit_at(t, address, size, protect, HM_HERE)
+bool hm_commit_at(struct hm_trial *t, void *address, SIZE_T size, DWORD protect,
+		  struct hm_place place);
+#define hm_decommit(t, address, size) hm_decommit_at(t, address, size, HM_HERE)
+bool hm_decommit_at(struct hm_trial *t, void *address, SIZE_T size,
+		    struct hm_place place);
 /* Releases what hm_take has given. */
-bool hm_give(struct hm_trial *t, void *base);
+#define hm_give(t, base) hm_give_at(t, base, HM_HERE)
+bool hm_give_at(struct hm_trial *t, void *base, struct hm_place place);
 /* Has to succeed and to tell the protection that was there. */
-bool hm_protect(struct hm_trial *t, void *address, SIZE_T size, DWORD protect, DWORD was);
+#define hm_protect(t, address, size, protect, was) \
+	hm_protect_at(t, address, size, protect, was, HM_HERE)
+bool hm_protect_at(struct hm_trial *t, void *address, SIZE_T size, DWORD protect,
+		   DWORD was, struct hm_place place);
 /* Somebody else's words: remember, or forget, a reservation for the end of the trial. */
 void hm_keep(struct hm_trial *t, void *base);
 void hm_forget(struct hm_trial *t, const void *base);
@@ -54,13 +69,20 @@ static inline void *hm_at(const void *base, size_t offset)
 /* ---- Calls as they come, with the law of out pointers checked ---- */
 
 /* On success the out pointer is written, on failure it is NULL.  Nothing is kept. */
-HRESULT hm_alloc(struct hm_trial *t, void *address, SIZE_T size, DWORD type,
-		 DWORD protect, EMemoryCriticalLevel level, void **ppMem);
+#define hm_alloc(t, address, size, type, protect, level, ppMem) \
+	hm_alloc_at(t, address, size, type, protect, level, ppMem, HM_HERE)
+HRESULT hm_alloc_at(struct hm_trial *t, void *address, SIZE_T size, DWORD type,
+		    DWORD protect, EMemoryCriticalLevel level, void **ppMem,
+		    struct hm_place place);
 /* On failure the buffer is untouched and the length 0. */
-HRESULT hm_query(struct hm_trial *t, const void *address, MEMORY_BASIC_INFORMATION *run);
+#define hm_query(t, address, run) hm_query_at(t, address, run, HM_HERE)
+HRESULT hm_query_at(struct hm_trial *t, const void *address,
+		    MEMORY_BASIC_INFORMATION *run, struct hm_place place);
 /* On failure the old protection is 0. */
-HRESULT hm_reprotect(struct hm_trial *t, void *address, SIZE_T size, DWORD protect,
-		     DWORD *old);
+#define hm_reprotect(t, address, size, protect, old) \
+	hm_reprotect_at(t, address, size, protect, old, HM_HERE)
+HRESULT hm_reprotect_at(struct hm_trial *t, void *address, SIZE_T size, DWORD protect,
+			DWORD *old, struct hm_place place);
 
 /* ---- Calls that fail ---- */
 
@@ -69,14 +91,23 @@ HRESULT hm_reprotect(struct hm_trial *t, void *address, SIZE_T size, DWORD prote
  * `want`), outs have to be cleared, and nothing may have changed: what the trial has taken is
  * as it was, page by page with its contents, and so is what the host says it has given out.
  */
-bool hm_refused_alloc(struct hm_trial *t, void *address, SIZE_T size, DWORD type,
-		      DWORD protect, EMemoryCriticalLevel level, HRESULT want);
-bool hm_refused_free(struct hm_trial *t, void *address, SIZE_T size, DWORD type,
-		     HRESULT want);
-bool hm_refused_protect(struct hm_trial *t, void *address, SIZE_T size, DWORD protect,
-			HRESULT want);
-bool hm_refused_query(struct hm_trial *t, const void *address, SIZE_T length,
-		      HRESULT want);
+#define hm_refused_alloc(t, address, size, type, protect, level, want) \
+	hm_refused_alloc_at(t, address, size, type, protect, level, want, HM_HERE)
+bool hm_refused_alloc_at(struct hm_trial *t, void *address, SIZE_T size, DWORD type,
+			 DWORD protect, EMemoryCriticalLevel level, HRESULT want,
+			 struct hm_place place);
+#define hm_refused_free(t, address, size, type, want) \
+	hm_refused_free_at(t, address, size, type, want, HM_HERE)
+bool hm_refused_free_at(struct hm_trial *t, void *address, SIZE_T size, DWORD type,
+			HRESULT want, struct hm_place place);
+#define hm_refused_protect(t, address, size, protect, want) \
+	hm_refused_protect_at(t, address, size, protect, want, HM_HERE)
+bool hm_refused_protect_at(struct hm_trial *t, void *address, SIZE_T size, DWORD protect,
+			   HRESULT want, struct hm_place place);
+#define hm_refused_query(t, address, length, want) \
+	hm_refused_query_at(t, address, length, want, HM_HERE)
+bool hm_refused_query_at(struct hm_trial *t, const void *address, SIZE_T length,
+			 HRESULT want, struct hm_place place);
 
 /* For other methods: between these two nothing changes, and the result is refused. */
 struct hm_state {

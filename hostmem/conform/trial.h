@@ -121,6 +121,13 @@ bool hm_trial_run(struct hm_trial *t, const struct hm_case *what);
 
 /* ---- Checks ---- */
 
+/* A line of a case. */
+struct hm_place {
+	const char *file;
+	int line;
+};
+#define HM_HERE ((struct hm_place){ __FILE__, __LINE__ })
+
 #define CHECK(t, condition) \
 	hm_check(t, (condition) ? true : false, #condition, __FILE__, __LINE__)
 #define CHECK_HR(t, got, want) hm_check_hr(t, got, want, #got, __FILE__, __LINE__)
@@ -139,23 +146,20 @@ bool hm_check_pointer(struct hm_trial *t, const volatile void *got,
 		      const volatile void *want, const char *text, const char *file,
 		      int line);
 
-/* Which printf it is that formats are checked for: mingw-w64 has two. */
-#ifdef __MINGW_PRINTF_FORMAT
-#define HM_PRINTF __MINGW_PRINTF_FORMAT
-#else
+/* Which printf formats are checked for; a build for Windows, which has two, says gnu_printf. */
+#ifndef HM_PRINTF
 #define HM_PRINTF printf
 #endif
+#define HM_PRINTS(text, first) __attribute__((format(HM_PRINTF, text, first)))
 
 /* Names the row of a table, or the step, that the checks which follow belong to, and forgets
  * what was said of Wine. */
-__attribute__((format(HM_PRINTF, 2, 3))) void hm_row(struct hm_trial *t,
-						     const char *format, ...);
+HM_PRINTS(2, 3) void hm_row(struct hm_trial *t, const char *format, ...);
 /* The checks that follow may fail on Wine, because there it is otherwise: the evidence.
  * NULL, and the next row, end that. */
 void hm_wine(struct hm_trial *t, const char *evidence);
 /* The rest of the case cannot be asked of this host; the case then returns. */
-__attribute__((format(HM_PRINTF, 2, 3))) void hm_skip(struct hm_trial *t,
-						      const char *format, ...);
+HM_PRINTS(2, 3) void hm_skip(struct hm_trial *t, const char *format, ...);
 /* Another face of the host, until the trial ends; NULL, and the case is skipped, if the host
  * has no such face.  hm_has only asks. */
 void *hm_need(struct hm_trial *t, REFIID riid, const char *name);

@@ -59,7 +59,8 @@ end_wine()
 build()
 {
 	set -- "$compiler" -std=c11 -O1 -Wall -Wextra -Wshadow -Wconversion -Wcast-qual \
-		-Wvla -Wundef -Werror -D__USE_MINGW_ANSI_STDIO=1 -I"$srcdir" -static
+		-Wvla -Wundef -Werror -D__USE_MINGW_ANSI_STDIO=1 \
+		-DHM_PRINTF=gnu_printf -I"$srcdir" -static
 	rm -f ./*.o
 	"$@" -x c-header "$srcdir/abi/hostmem.h" -o all.h.gch || return
 	set -- "$@" -include all.h
