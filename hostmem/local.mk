@@ -326,6 +326,8 @@ libhostmem_cli_la_SOURCES = \
 	%D%/cli/command.h \
 	%D%/cli/conform.c \
 	%D%/cli/conform.h \
+	%D%/cli/conformcauses.c \
+	%D%/cli/conformcauses.h \
 	%D%/cli/conformchild.c \
 	%D%/cli/conformchild.h \
 	%D%/cli/conformjunit.c \

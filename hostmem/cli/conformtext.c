@@ -8,18 +8,13 @@
  * shown, and reasons to skip are counted.  Everything fits 80 columns, in a terminal and in a
  * pipe; what is longer goes on in the next line, and only a word that is longer is not broken.
  */
-#include "conform.h"
+#include "conformcauses.h"
 #include "display.h"
 
-#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { GROUPS = HM_WINDOWS_DETAIL + 1, SHOWN = 5, COLUMNS = 79, MANY = 10 };
-
-struct part {
-	const char *text;
-	size_t length;
-};
 
 struct tally {
 	unsigned passed, asked, skipped;
@@ -139,95 +134,22 @@ static void print_failures(const struct hm_report *report, FILE *out)
 	}
 }
 
-/* ---- What they have in common ---- */
-
-/* The first finding of a case without where it was made and of which row, which differ. */
-static struct part cause_of(const struct hm_outcome *outcome)
-{
-	const char *text = outcome->findings;
-	size_t word = strcspn(text, " \n");
-	struct part cause;
-
-	if (word != 0 && text[word] == ' ' && text[word - 1] == ':')
-		text += word + 1;
-	cause.text = text;
-	cause.length = strcspn(text, "\n");
-	for (size_t i = 0; i + 1 < cause.length; i++) {
-		if (text[0] == '[' && text[i] == ']' && text[i + 1] == ' ') {
-			cause.text += i + 2;
-			cause.length -= i + 2;
-			break;
-		}
-		if (strncmp(text + i, ", at: ", 6) == 0)
-			cause.length = i;
-	}
-	return cause;
-}
-
-/* How many have failed by the cause of outcome i; 0: an earlier one has, too. */
-static unsigned failed_as(const struct hm_report *report, size_t i)
-{
-	struct part cause = cause_of(&report->outcomes[i]);
-	unsigned count = 0;
-
-	for (size_t k = 0; k < report->count; k++) {
-		struct part other = cause_of(&report->outcomes[k]);
-
-		if (report->outcomes[k].verdict != HM_FAILED ||
-		    other.length != cause.length ||
-		    strncmp(other.text, cause.text, cause.length) != 0)
-			continue;
-		if (k < i)
-			return 0;
-		count++;
-	}
-	return count;
-}
-
-/* The outcome whose cause is the next most frequent after that of outcome `last`, which is as
- * frequent as *count says; *count: how frequent it is. */
-static size_t next_cause(const struct hm_report *report, size_t last, unsigned *count)
-{
-	unsigned most = 0;
-	size_t next = 0;
-
-	for (size_t i = 0; i < report->count; i++) {
-		unsigned failed = 0;
-
-		if (report->outcomes[i].verdict == HM_FAILED)
-			failed = failed_as(report, i);
-		if (failed > most &&
-		    (failed < *count || (failed == *count && i > last))) {
-			most = failed;
-			next = i;
-		}
-	}
-	*count = most;
-	return next;
-}
-
-/* No more than are read at a glance. */
+/* No more of what they have in common than is read at a glance. */
 static void print_causes(const struct hm_report *report, FILE *out)
 {
-	unsigned count = UINT_MAX;
-	size_t which = 0;
+	struct hm_cause *causes;
+	size_t count;
 
 	if (hm_report_count(report, HM_FAILED) < MANY)
 		return;
+	causes = hm_conform_causes(report, &count);
 	(void)fputs("What was found first in most of them\n", out);
-	for (unsigned line = 0; line < SHOWN; line++) {
-		struct part cause;
-		char text[512];
-
-		which = next_cause(report, which, &count);
-		if (count < 2)
-			break;
-		cause = cause_of(&report->outcomes[which]);
-		(void)snprintf(text, sizeof(text), "%.*s", (int)cause.length, cause.text);
-		(void)fprintf(out, "%6u  ", count);
-		print_broken(text, 8, 10, out);
+	for (size_t i = 0; i < count && i < SHOWN && causes[i].count > 1; i++) {
+		(void)fprintf(out, "%6u  ", causes[i].count);
+		print_broken(causes[i].text, 8, 10, out);
 	}
 	(void)fputc('\n', out);
+	free(causes);
 }
 
 /* ---- What was skipped ---- */

@@ -23,7 +23,7 @@
 enum {
 	ROOM = 64 * 1024, /* bytes of a text that are kept */
 	READS = 64,       /* of 4 KiB, in one go */
-	ROUNDS = 100      /* of ending strays, who may fork meanwhile */
+	ROUNDS = 5000     /* of ending strays, 1 ms each: they may fork meanwhile */
 };
 
 static const int ends[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
@@ -139,16 +139,27 @@ static unsigned kill_strays(void)
 		if (is_inherited(pid))
 			continue;
 		(void)kill(pid, SIGKILL);
-		(void)waitpid(pid, NULL, WNOHANG);
 		count++;
 	}
 	(void)fclose(list);
 	return count;
 }
 
+/* Whether to look again: who was killed takes his time to go. */
+static bool any_left(void)
+{
+	unsigned strays = kill_strays();
+	pid_t pid;
+
+	do
+		pid = waitpid(-1, NULL, WNOHANG);
+	while (pid > 0);
+	return pid == 0 && (strays != 0 || inherited_count == 0);
+}
+
 void hm_watch_end(void)
 {
-	for (unsigned round = 0; round < ROUNDS && kill_strays() != 0; round++)
+	for (unsigned round = 0; round < ROUNDS && any_left(); round++)
 		hm_pause(1);
 	for (size_t i = 0; i < HM_ROWS(ends); i++)
 		(void)sigaction(ends[i], &before[i], NULL);

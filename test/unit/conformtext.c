@@ -59,11 +59,11 @@ static void one_case_has_five_findings_at_most(void)
 
 static void what_many_have_in_common_is_counted(void)
 {
-	static char one[] = "a.c:1: [row 1] call(x): got 1, want 2\nb.c:3: more\n";
-	static char other[] = "b.c:2: call(x): got 1, want 2\n";
+	static char one[] = "a.c:1: [row 1] call(x, f(y)): got 1, want 2\nb.c:3: more\n";
+	static char other[] = "b.c:2: call(z): got 1, want 2\n";
 	static char crash[] = "crashed with SIGSEGV, at: row 1\n";
 	static char again[] = "crashed with SIGSEGV, at: row [2] b\n";
-	static char alone[] = "c.c:1: [row 1] call(y): got 1, want 2\n";
+	static char alone[] = "c.c:1: [row 1] call(x): got 3, want 2\n";
 	char *const findings[REPORTED] = { one, other, one, crash, again, alone };
 	struct hm_outcome outcomes[2 * REPORTED], half[REPORTED];
 	struct hm_report report = reported(half);
@@ -78,7 +78,7 @@ static void what_many_have_in_common_is_counted(void)
 	report.count = 2 * REPORTED;
 	text = reported_by(hm_conform_print_text, &report);
 	reported_has(text, "What was found first in most of them\n"
-			   "     6  call(x): got 1, want 2\n"
+			   "     6  call(...): got 1, want 2\n"
 			   "     4  crashed with SIGSEGV\n\n");
 	free(text);
 }
