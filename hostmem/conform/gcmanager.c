@@ -177,10 +177,7 @@ static void notifications_are_held_back(struct hm_trial *t)
 	hm_listener_init(&callback);
 	CHECK_HR(t, IHostGCManager_SuspensionStarting(gc), S_OK);
 	CHECK_HR(t, IHostGCManager_SuspensionStarting(gc), S_OK);
-	CHECK_HR(t,
-		 IHostMemoryManager_RegisterMemoryNotificationCallback(
-			 t->memory, &callback.ICLRMemoryNotificationCallback_iface),
-		 S_OK);
+	(void)hm_register(t, &callback);
 	CHECK_HR(t, IHostMemoryControl_NotifyMemory(control, eMemoryAvailableLow), S_OK);
 	CHECK_SIZE(t, callback.count, 0);
 	hm_row(t, "one of two has ended");
@@ -190,7 +187,7 @@ static void notifications_are_held_back(struct hm_trial *t)
 	CHECK_HR(t, IHostGCManager_SuspensionEnding(gc, 0), S_OK);
 	/* What it is told may be newer: the machine has a say, too. */
 	CHECK(t, callback.count != 0);
-	(void)IHostMemoryManager_RegisterMemoryNotificationCallback(t->memory, NULL);
+	(void)hm_register(t, NULL);
 }
 
 static const struct hm_case cases[] = {

@@ -332,10 +332,7 @@ static void the_manager_is_taken(struct hm_trial *t, struct hm_listener *callbac
 {
 	IHostMalloc *heap = hm_new_heap(t, MALLOC_THREADSAFE);
 
-	CHECK_HR(t,
-		 IHostMemoryManager_RegisterMemoryNotificationCallback(
-			 t->memory, &callback->ICLRMemoryNotificationCallback_iface),
-		 S_OK);
+	(void)hm_register(t, callback);
 	if (heap != NULL)
 		(void)hm_block(t, heap, 0);
 }
@@ -363,7 +360,7 @@ static void a_runtime_starts(struct hm_trial *t)
 		CHECK_FILLED(t, base, 2 * HM_PAGE, 0);
 	hm_row(t, "the end");
 	CHECK(t, callback.references >= 1);
-	(void)IHostMemoryManager_RegisterMemoryNotificationCallback(t->memory, NULL);
+	(void)hm_register(t, NULL);
 }
 
 static const struct hm_case cases[] = {

@@ -19,11 +19,6 @@ static HRESULT keep_in(IHostMemoryManager *memory, struct hm_listener *listener)
 					 : NULL);
 }
 
-static bool keep(struct hm_trial *t, struct hm_listener *listener)
-{
-	return CHECK_HR(t, keep_in(t->memory, listener), S_OK);
-}
-
 /* What the host has of it; beyond all bounds if it was released too often. */
 static ULONG held(const struct hm_listener *listener)
 {
@@ -60,7 +55,7 @@ static void one_reference_is_held(struct hm_trial *t)
 	start(HM_PROPER);
 	for (size_t i = 0; i < HM_ROWS(rows); i++) {
 		hm_row(t, "%s", rows[i].what);
-		if (!keep(t, rows[i].callback))
+		if (!hm_register(t, rows[i].callback))
 			continue;
 		CHECK_SIZE(t, held(&first), rows[i].first);
 		CHECK_SIZE(t, held(&second), rows[i].second);
@@ -73,8 +68,8 @@ static void what_is_taken_is_given_back(struct hm_trial *t)
 {
 	start(HM_PROPER);
 	hm_row(t, "one after the other");
-	(void)keep(t, &first);
-	(void)keep(t, &second);
+	(void)hm_register(t, &first);
+	(void)hm_register(t, &second);
 	CHECK_SIZE(t, held(&first), 0);
 	CHECK(t, held(&second) <= 1);
 	hm_row(t, "the same a hundred times");
@@ -82,7 +77,7 @@ static void what_is_taken_is_given_back(struct hm_trial *t)
 		(void)keep_in(t->memory, &second);
 	CHECK(t, held(&second) <= 1);
 	hm_row(t, "nobody");
-	(void)keep(t, NULL);
+	(void)hm_register(t, NULL);
 	CHECK_SIZE(t, held(&second), 0);
 }
 
@@ -108,7 +103,7 @@ static void hosts_have_their_own_callbacks(struct hm_trial *t)
 	/* Two hosts may have two threads, whose stacks stay. */
 	t->threads = true;
 	start(HM_PROPER);
-	if (other == NULL || !keep(t, &first))
+	if (other == NULL || !hm_register(t, &first))
 		return;
 	before = held(&first);
 	CHECK_HR(t, keep_in(other, &second), S_OK);
@@ -116,7 +111,7 @@ static void hosts_have_their_own_callbacks(struct hm_trial *t)
 	(void)IHostMemoryManager_Release(other);
 	CHECK_SIZE(t, held(&first), before);
 	CHECK_SIZE(t, held(&second), 0);
-	(void)keep(t, NULL);
+	(void)hm_register(t, NULL);
 	CHECK_SIZE(t, held(&first), 0);
 }
 
@@ -125,7 +120,7 @@ static void use(struct hm_trial *t, IHostMemoryControl *control)
 {
 	unsigned calls;
 
-	if (!keep(t, &first))
+	if (!hm_register(t, &first))
 		return;
 	/* One of the two is a change, whatever the machine has said before. */
 	if (control != NULL) {
@@ -133,8 +128,8 @@ static void use(struct hm_trial *t, IHostMemoryControl *control)
 		(void)IHostMemoryControl_NotifyMemory(control, eMemoryAvailableHigh);
 		CHECK(t, first.count != 0);
 	}
-	(void)keep(t, &second);
-	(void)keep(t, NULL);
+	(void)hm_register(t, &second);
+	(void)hm_register(t, NULL);
 	calls = first.count + second.count;
 	if (control != NULL) {
 		(void)IHostMemoryControl_NotifyMemory(control, eMemoryAvailableLow);
@@ -187,19 +182,19 @@ static void a_callback_that_is_let_go_may_call_the_host(struct hm_trial *t)
 {
 	start(HM_PROPER);
 	trial = t;
-	if (!keep(t, &first))
+	if (!hm_register(t, &first))
 		return;
 	if (held(&first) == 0) {
 		hm_skip(t, "the host holds no callback");
-		(void)keep(t, NULL);
+		(void)hm_register(t, NULL);
 		return;
 	}
 	first.on_release = register_the_other;
-	(void)keep(t, NULL);
+	(void)hm_register(t, NULL);
 	CHECK_SIZE(t, held(&first), 0);
 	/* The one from within came last. */
 	CHECK_SIZE(t, held(&second), 1);
-	(void)keep(t, NULL);
+	(void)hm_register(t, NULL);
 	CHECK_SIZE(t, held(&second), 0);
 }
 
@@ -216,7 +211,7 @@ static void threads_may_register_at_once(struct hm_trial *t)
 {
 	start(HM_PROPER);
 	hm_together(t, 4, register_often, t->memory);
-	(void)keep(t, NULL);
+	(void)hm_register(t, NULL);
 	CHECK_SIZE(t, held(&first), 0);
 	CHECK_SIZE(t, held(&second), 0);
 }
