@@ -78,6 +78,7 @@ bool hm_holds(const void *block, size_t size, uint64_t seed)
 bool hm_refused_block(struct hm_trial *t, IHostMalloc *heap, void *block)
 {
 	struct hm_state before;
+	bool refused;
 	HRESULT hr;
 
 	if (!t->codes)
@@ -85,7 +86,8 @@ bool hm_refused_block(struct hm_trial *t, IHostMalloc *heap, void *block)
 	hr = IHostMalloc_Free(heap, block);
 	if (t->codes)
 		return CHECK_HR(t, hr, HOST_E_INVALIDOPERATION);
-	return CHECK(t, FAILED(hr)) & CHECK_UNCHANGED(t, &before);
+	refused = CHECK(t, FAILED(hr));
+	return CHECK_UNCHANGED(t, &before) && refused;
 }
 
 /* ---- IHostMalloc2 ---- */
