@@ -40,7 +40,7 @@ static void set_text(struct hm_cause *cause, const char *finding)
 	at = strstr(line, ", at: ");
 	if (at != NULL)
 		line[at - line] = '\0';
-	results = strstr(line, "): got ");
+	results = strstr(line, "): ");
 	call = strcspn(line, "(");
 	if (results != NULL && call != 0 && line + call < results)
 		(void)snprintf(cause->text, sizeof(cause->text), "%.*s(...%s", (int)call,
