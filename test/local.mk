@@ -624,6 +624,8 @@ EXTRA_DIST += \
 	%D%/abi/exports.txt \
 	%D%/e2e/junit.xsd \
 	%D%/e2e/sample.sh \
+	%D%/judge/apart.c \
+	%D%/judge/apart.h \
 	%D%/judge/fault.c \
 	%D%/judge/heap.c \
 	%D%/judge/host.c \

@@ -15,7 +15,7 @@
 set -u
 srcdir=$(CDPATH='' cd -- "${top_srcdir:-$(dirname "$0")/../..}" && pwd) || exit 99
 compiler=x86_64-w64-mingw32-gcc
-seconds=90
+seconds=120
 
 skip()
 {

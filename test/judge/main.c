@@ -10,19 +10,13 @@
  * who was not written by us.  Under Wine that is an approximation whose differences are known,
  * and named in the cases.
  */
+#include "apart.h"
 #include "host.h"
-#include "report.h"
 
 #include <fcntl.h>
 #include <io.h>
 #include <stdio.h>
 #include <string.h>
-
-enum {
-	LIMIT_MS = 10000, /* of a case; the process then ends itself */
-	GRACE_MS = 2000,  /* until it is ended */
-	LOOK_MS = 2
-};
 
 /* hostmem/com/result.c */
 static const struct hm_target target = {
@@ -86,7 +80,7 @@ static int run_told(const struct hm_entry *entry)
 
 	(void)SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX);
 	current = &t;
-	hm_probe_begin(LIMIT_MS, say_end);
+	hm_probe_begin(JUDGE_LIMIT_MS, say_end);
 	judge_faults_begin();
 	if (hm_trial_run(&t, entry->what)) {
 		format_numbers(numbers, sizeof(numbers), &t);
@@ -95,105 +89,14 @@ static int run_told(const struct hm_entry *entry)
 	return 0;
 }
 
-/* ---- A trial in a process of its own ---- */
-
-struct reader {
-	struct judge_summary *summary;
-	struct judge_outcome *outcome;
-	char line[JUDGE_LINE];
-	size_t length;
-};
-
-static void take(struct reader *reader, const char *bytes, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (bytes[i] != '\n') {
-			if (reader->length < sizeof(reader->line) - 1 && bytes[i] != '\r')
-				reader->line[reader->length++] = bytes[i];
-			continue;
-		}
-		reader->line[reader->length] = '\0';
-		judge_report_line(reader->summary, reader->outcome, reader->line);
-		reader->length = 0;
-	}
-}
-
-/* What is there now; false: nothing is. */
-static bool take_available(struct reader *reader, HANDLE pipe)
-{
-	char bytes[4096];
-	DWORD count = 0;
-
-	if (!PeekNamedPipe(pipe, NULL, 0, NULL, &count, NULL) || count == 0)
-		return false;
-	if (count > sizeof(bytes))
-		count = sizeof(bytes);
-	if (!ReadFile(pipe, bytes, count, &count, NULL))
-		return false;
-	take(reader, bytes, count);
-	return true;
-}
-
-static bool start(const struct hm_entry *entry, HANDLE output,
-		  PROCESS_INFORMATION *process)
-{
-	char program[MAX_PATH], command[MAX_PATH + 128];
-	STARTUPINFOA startup = { .cb = sizeof(startup),
-				 .dwFlags = STARTF_USESTDHANDLES,
-				 .hStdOutput = output,
-				 .hStdError = GetStdHandle(STD_ERROR_HANDLE) };
-
-	if (GetModuleFileNameA(NULL, program, sizeof(program)) == 0)
-		return false;
-	(void)snprintf(command, sizeof(command), "\"%s\" --told %s", program,
-		       entry->name);
-	return CreateProcessA(program, command, NULL, NULL, TRUE, 0, NULL, NULL, &startup,
-			      process);
-}
-
-static void follow(struct reader *reader, HANDLE pipe, HANDLE process)
-{
-	unsigned long long deadline = hm_now_ms() + LIMIT_MS + GRACE_MS;
-
-	while (WaitForSingleObject(process, LOOK_MS) == WAIT_TIMEOUT) {
-		while (take_available(reader, pipe))
-			continue;
-		if (hm_now_ms() >= deadline)
-			(void)TerminateProcess(process, WAIT_TIMEOUT);
-	}
-	while (take_available(reader, pipe))
-		continue;
-}
-
-static void run_apart(struct judge_summary *summary, struct judge_outcome *outcome)
-{
-	SECURITY_ATTRIBUTES inherited = { sizeof(inherited), NULL, TRUE };
-	struct reader reader = { .summary = summary, .outcome = outcome };
-	PROCESS_INFORMATION process;
-	HANDLE read_end, write_end;
-
-	if (!CreatePipe(&read_end, &write_end, &inherited, 64 * 1024))
-		return;
-	if (start(&outcome->entry, write_end, &process)) {
-		follow(&reader, read_end, process.hProcess);
-		(void)CloseHandle(process.hThread);
-		(void)CloseHandle(process.hProcess);
-	}
-	(void)CloseHandle(write_end);
-	(void)CloseHandle(read_end);
-}
+/* ---- All of them ---- */
 
 static int run_all(void)
 {
 	struct judge_summary summary = { 0 };
 
 	(void)printf("TAP version 13\n1..%zu\n", hm_suite_size());
-	for (size_t i = 0; i < hm_suite_size(); i++) {
-		struct judge_outcome outcome = { .entry = hm_suite_entry(i) };
-
-		run_apart(&summary, &outcome);
-		judge_report_case(&summary, &outcome, i + 1);
-	}
+	judge_run_apart(&summary);
 	judge_report_end(&summary);
 	return summary.failed == 0 ? 0 : 1;
 }
