@@ -15,7 +15,8 @@
 enum {
 	MOST_JOBS = 16,
 	GRACE_MS = 5000, /* after the time limit of the process itself */
-	LOOK_MS = 2
+	LOOK_MS = 2,
+	TRIES = 3
 };
 
 /* What a trial has told so far; it ends with a NUL. */
@@ -110,6 +111,7 @@ static void start(struct running *self, size_t index, struct text *text)
 {
 	SECURITY_ATTRIBUTES inherited = { sizeof(inherited), NULL, TRUE };
 	struct hm_entry entry = hm_suite_entry(index);
+	bool created = false;
 	HANDLE output;
 
 	if (!CreatePipe(&self->pipe, &output, &inherited, 0)) {
@@ -117,7 +119,11 @@ static void start(struct running *self, size_t index, struct text *text)
 		return;
 	}
 	(void)SetHandleInformation(self->pipe, HANDLE_FLAG_INHERIT, 0);
-	if (create(entry.name, output, &self->process)) {
+	/* On a busy machine Wine loses one new process in some thousands, before its first
+	 * instruction. */
+	for (int i = 0; i < TRIES && !created; i++)
+		created = create(entry.name, output, &self->process);
+	if (created) {
 		self->text = text;
 		self->deadline = hm_now_ms() + JUDGE_LIMIT_MS + GRACE_MS;
 	} else {
