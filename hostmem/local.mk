@@ -200,6 +200,7 @@ conform_case_sources = \
 	%D%/conform/badfree.c \
 	%D%/conform/badprotect.c \
 	%D%/conform/badquery.c \
+	%D%/conform/bounds.c \
 	%D%/conform/budget.c \
 	%D%/conform/budget_inputs.c \
 	%D%/conform/com.c \
@@ -224,9 +225,11 @@ conform_case_sources = \
 	%D%/conform/low_memory.c \
 	%D%/conform/memoryload.c \
 	%D%/conform/module.c \
+	%D%/conform/monitor.c \
 	%D%/conform/notices.c \
 	%D%/conform/notices_inside.c \
 	%D%/conform/notification.c \
+	%D%/conform/pages.c \
 	%D%/conform/places.c \
 	%D%/conform/protect.c \
 	%D%/conform/protections.c \
@@ -235,9 +238,11 @@ conform_case_sources = \
 	%D%/conform/reclaim.c \
 	%D%/conform/reserve.c \
 	%D%/conform/reset.c \
+	%D%/conform/shutdown.c \
 	%D%/conform/standing_low.c \
 	%D%/conform/usage.c \
 	%D%/conform/waiting.c \
+	%D%/conform/walk.c \
 	%D%/conform/writewatch.c
 conform_shared_sources = \
 	$(conform_case_sources) \

@@ -43,6 +43,17 @@ IHostMemorySimulator *hm_simulator(struct hm_trial *t)
 	return simulator;
 }
 
+IHostMemoryPages *hm_pages(struct hm_trial *t)
+{
+	return (IHostMemoryPages *)hm_need(t, &IID_IHostMemoryPages, "IHostMemoryPages");
+}
+
+IHostMemoryMonitor *hm_monitor(struct hm_trial *t)
+{
+	return (IHostMemoryMonitor *)hm_need(t, &IID_IHostMemoryMonitor,
+					     "IHostMemoryMonitor");
+}
+
 HostMemUsage hm_usage(struct hm_trial *t, IHostMemoryControl *control)
 {
 	HostMemUsage usage = HOSTMEM_USAGE_INIT;

@@ -13,6 +13,9 @@
 IHostMemoryControl *hm_control(struct hm_trial *t);
 /* The simulator.  Time is virtual from here on, and the machine is left out of it. */
 IHostMemorySimulator *hm_simulator(struct hm_trial *t);
+/* The other faces, if the host has them. */
+IHostMemoryPages *hm_pages(struct hm_trial *t);
+IHostMemoryMonitor *hm_monitor(struct hm_trial *t);
 
 HostMemUsage hm_usage(struct hm_trial *t, IHostMemoryControl *control);
 bool hm_set_budget(struct hm_trial *t, IHostMemoryControl *control,
