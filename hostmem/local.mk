@@ -241,6 +241,7 @@ conform_case_sources = \
 	%D%/conform/shutdown.c \
 	%D%/conform/standing_low.c \
 	%D%/conform/usage.c \
+	%D%/conform/usage_records.c \
 	%D%/conform/waiting.c \
 	%D%/conform/walk.c \
 	%D%/conform/writewatch.c

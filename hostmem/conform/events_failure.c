@@ -24,36 +24,36 @@ static unsigned count_of(const struct hm_recorder *recorder, HostMemEventType ty
 	return count;
 }
 
+static const struct {
+	const char *name;
+	struct panel panel;
+} panels[] = {
+	{ "the only one", { { 7 }, { true }, 1, { 1 }, { 1 } } },
+	{ "the first of two", { { 7, 7 }, { true, false }, 2, { 1, 0 }, { 1, 0 } } },
+	{ "after the yes of the first",
+	  { { 7, 7 }, { false, true }, 2, { 1, 1 }, { 1, 1 } } },
+	{ "in the middle",
+	  { { 7, 7, 7 }, { false, true, true }, 3, { 1, 1, 0 }, { 1, 1, 0 } } },
+	{ "beside one that hears of failures only",
+	  { { 4, 7, 7, 4 },
+	    { false, true, false, false },
+	    4,
+	    { 0, 1, 0, 0 },
+	    { 1, 1, 0, 1 } } },
+	{ "beside one that hears of allocations only",
+	  { { 1, 1 }, { false, true }, 2, { 1, 1 }, { 0, 0 } } },
+};
+
 static void a_veto_ends_the_asking(struct hm_trial *t)
 {
-	static const struct {
-		const char *name;
-		struct panel panel;
-	} rows[] = {
-		{ "the only one", { { 7 }, { true }, 1, { 1 }, { 1 } } },
-		{ "the first of two",
-		  { { 7, 7 }, { true, false }, 2, { 1, 0 }, { 1, 0 } } },
-		{ "after the yes of the first",
-		  { { 7, 7 }, { false, true }, 2, { 1, 1 }, { 1, 1 } } },
-		{ "in the middle",
-		  { { 7, 7, 7 }, { false, true, true }, 3, { 1, 1, 0 }, { 1, 1, 0 } } },
-		{ "beside one that hears of failures only",
-		  { { 4, 7, 7, 4 },
-		    { false, true, false, false },
-		    4,
-		    { 0, 1, 0, 0 },
-		    { 1, 1, 0, 1 } } },
-		{ "beside one that hears of allocations only",
-		  { { 1, 1 }, { false, true }, 2, { 1, 1 }, { 0, 0 } } },
-	};
 	IHostMemoryControl *control = hm_control(t);
 
-	for (size_t i = 0; control != NULL && i < HM_ROWS(rows); i++) {
-		const struct panel *panel = &rows[i].panel;
+	for (size_t i = 0; control != NULL && i < HM_ROWS(panels); i++) {
+		const struct panel *panel = &panels[i].panel;
 		struct hm_recorder recorders[MOST] = { { .refuse = false } };
 		struct hm_state before;
 
-		hm_row(t, "%s", rows[i].name);
+		hm_row(t, "%s", panels[i].name);
 		for (unsigned n = 0; n < panel->count; n++) {
 			recorders[n].refuse = panel->refuses[n];
 			(void)hm_subscribe(&recorders[n], t, control, panel->masks[n]);

@@ -141,52 +141,49 @@ static void draws_are_the_same_everywhere(struct hm_trial *t)
 
 /* ---- Which requests match ---- */
 
+static const struct {
+	const char *name;
+	uint32_t operations, levels;
+	size_t least, most;                    /* pages */
+	bool reserve, commit, larger, process; /* what is refused */
+} rules[] = {
+	{ "all", 0, 0, 0, 0, true, true, true, true },
+	{ "reserve", 1U << HostMemReserve, 0, 0, 0, true, false, false, false },
+	{ "commit", 1U << HostMemCommit, 0, 0, 0, false, true, true, true },
+	{ "heap", 1U << HostMemHeap, 0, 0, 0, false, false, false, false },
+	{ "task", 0, 1U << eTaskCritical, 0, 0, true, true, true, false },
+	{ "process", 0, 1U << eProcessCritical, 0, 0, false, false, false, true },
+	{ "domain", 0, 1U << eAppDomainCritical, 0, 0, false, false, false, false },
+	{ "two levels", 0, (1U << eTaskCritical) | (1U << eProcessCritical), 0, 0, true,
+	  true, true, true },
+	{ "8 pages and more", 1U << HostMemCommit, 0, 8, 0, false, false, true, false },
+	{ "9 pages and more", 1U << HostMemCommit, 0, 9, 0, false, false, false, false },
+	{ "at most 7 pages", 1U << HostMemCommit, 0, 0, 7, false, true, false, true },
+	{ "8 pages", 1U << HostMemCommit, 0, 8, 8, false, false, true, false },
+};
+
 static void rules_match_what_they_name(struct hm_trial *t)
 {
-	static const struct {
-		const char *name;
-		uint32_t operations, levels;
-		size_t least, most;                    /* pages */
-		bool reserve, commit, larger, process; /* what is refused */
-	} rows[] = {
-		{ "all", 0, 0, 0, 0, true, true, true, true },
-		{ "reserve", 1U << HostMemReserve, 0, 0, 0, true, false, false, false },
-		{ "commit", 1U << HostMemCommit, 0, 0, 0, false, true, true, true },
-		{ "heap", 1U << HostMemHeap, 0, 0, 0, false, false, false, false },
-		{ "task", 0, 1U << eTaskCritical, 0, 0, true, true, true, false },
-		{ "process", 0, 1U << eProcessCritical, 0, 0, false, false, false, true },
-		{ "domain", 0, 1U << eAppDomainCritical, 0, 0, false, false, false,
-		  false },
-		{ "two levels", 0, (1U << eTaskCritical) | (1U << eProcessCritical), 0, 0,
-		  true, true, true, true },
-		{ "8 pages and more", 1U << HostMemCommit, 0, 8, 0, false, false, true,
-		  false },
-		{ "9 pages and more", 1U << HostMemCommit, 0, 9, 0, false, false, false,
-		  false },
-		{ "at most 7 pages", 1U << HostMemCommit, 0, 0, 7, false, true, false,
-		  true },
-		{ "8 pages", 1U << HostMemCommit, 0, 8, 8, false, false, true, false },
-	};
 	IHostMemorySimulator *simulator = begin(t);
 
-	for (size_t i = 0; simulator != NULL && i < HM_ROWS(rows); i++) {
+	for (size_t i = 0; simulator != NULL && i < HM_ROWS(rules); i++) {
 		HostMemFault fault = always;
 		uint64_t cookie;
 
-		hm_row(t, "%s", rows[i].name);
-		fault.operations = rows[i].operations;
-		fault.levels = rows[i].levels;
-		fault.cbMin = rows[i].least * HM_PAGE;
-		fault.cbMax = rows[i].most * HM_PAGE;
+		hm_row(t, "%s", rules[i].name);
+		fault.operations = rules[i].operations;
+		fault.levels = rules[i].levels;
+		fault.cbMin = rules[i].least * HM_PAGE;
+		fault.cbMax = rules[i].most * HM_PAGE;
 		cookie = add(t, simulator, &fault);
 		CHECK(t, is_refused(t, 1, MEM_RESERVE, eTaskCritical, E_OUTOFMEMORY) ==
-				 rows[i].reserve);
+				 rules[i].reserve);
 		CHECK(t, is_refused(t, 1, HM_BOTH, eTaskCritical, E_OUTOFMEMORY) ==
-				 rows[i].commit);
+				 rules[i].commit);
 		CHECK(t, is_refused(t, 8, HM_BOTH, eTaskCritical, E_OUTOFMEMORY) ==
-				 rows[i].larger);
+				 rules[i].larger);
 		CHECK(t, is_refused(t, 1, HM_BOTH, eProcessCritical, E_OUTOFMEMORY) ==
-				 rows[i].process);
+				 rules[i].process);
 		take_away(t, simulator, cookie);
 	}
 }

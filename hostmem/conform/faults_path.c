@@ -262,39 +262,40 @@ static void spoil_probability_nan(HostMemFault *fault)
 	fault->probability = (double)NAN;
 }
 
+static const struct {
+	const char *name;
+	void (*spoil)(HostMemFault *fault);
+} bad_rules[] = {
+	{ "cbSize 0", spoil_size },
+	{ "cbSize within a field", spoil_size_within_a_field },
+	{ "cbSize too large", spoil_size_beyond },
+	{ "an operation that there is not", spoil_operations },
+	{ "operations that cannot be refused", spoil_operations_all_harmless },
+	{ "level 3", spoil_levels },
+	{ "place 2", spoil_place },
+	{ "cbMin above cbMax", spoil_range },
+	{ "S_OK", spoil_result },
+	{ "S_FALSE", spoil_result_false },
+	{ "nth beside probability", spoil_nth_and_probability },
+	{ "every beside probability", spoil_every_and_probability },
+	{ "probability above 1", spoil_probability_above },
+	{ "probability below 0", spoil_probability_below },
+	{ "probability not a number", spoil_probability_nan },
+};
+
 static void bad_rules_are_refused(struct hm_trial *t)
 {
-	static const struct {
-		const char *name;
-		void (*spoil)(HostMemFault *fault);
-	} rows[] = {
-		{ "cbSize 0", spoil_size },
-		{ "cbSize within a field", spoil_size_within_a_field },
-		{ "cbSize too large", spoil_size_beyond },
-		{ "an operation that there is not", spoil_operations },
-		{ "operations that cannot be refused", spoil_operations_all_harmless },
-		{ "level 3", spoil_levels },
-		{ "place 2", spoil_place },
-		{ "cbMin above cbMax", spoil_range },
-		{ "S_OK", spoil_result },
-		{ "S_FALSE", spoil_result_false },
-		{ "nth beside probability", spoil_nth_and_probability },
-		{ "every beside probability", spoil_every_and_probability },
-		{ "probability above 1", spoil_probability_above },
-		{ "probability below 0", spoil_probability_below },
-		{ "probability not a number", spoil_probability_nan },
-	};
 	IHostMemoryControl *control;
 	IHostMemorySimulator *simulator = begin(t, &control);
 	uint64_t cookie;
 
 	if (simulator == NULL)
 		return;
-	for (size_t i = 0; i < HM_ROWS(rows); i++) {
+	for (size_t i = 0; i < HM_ROWS(bad_rules); i++) {
 		HostMemFault fault = once;
 
-		hm_row(t, "%s", rows[i].name);
-		rows[i].spoil(&fault);
+		hm_row(t, "%s", bad_rules[i].name);
+		bad_rules[i].spoil(&fault);
 		cookie = 0x5A5A5A5A;
 		CHECK_REFUSED(t,
 			      IHostMemorySimulator_AddFault(simulator, &fault, &cookie),

@@ -227,48 +227,49 @@ static void check_gone(struct hm_trial *t, unsigned char *base, size_t first, si
 	}
 }
 
+static const struct {
+	const char *name;
+	size_t first, count, committed;
+} parts[] = {
+	{ "the first page", 0, 1, 1 },
+	{ "the first pages", 0, 3, 3 },
+	{ "one in the middle", 5, 1, 1 },
+	{ "pages in the middle", 1, 10, 10 },
+	{ "the last page", PAGES - 1, 1, 0 },
+	{ "the last pages", 9, 7, 3 },
+	{ "across the end of what is committed", 11, 2, 1 },
+};
+
 static void what_remains_are_reservations_of_their_own(struct hm_trial *t)
 {
-	static const struct {
-		const char *name;
-		size_t first, count, committed;
-	} rows[] = {
-		{ "the first page", 0, 1, 1 },
-		{ "the first pages", 0, 3, 3 },
-		{ "one in the middle", 5, 1, 1 },
-		{ "pages in the middle", 1, 10, 10 },
-		{ "the last page", PAGES - 1, 1, 0 },
-		{ "the last pages", 9, 7, 3 },
-		{ "across the end of what is committed", 11, 2, 1 },
-	};
 	IHostMemoryPages *pages = hm_pages(t);
 	IHostMemoryControl *control = pages != NULL ? hm_control(t) : NULL;
 
-	for (size_t i = 0; control != NULL && i < HM_ROWS(rows); i++) {
-		size_t end = rows[i].first + rows[i].count;
+	for (size_t i = 0; control != NULL && i < HM_ROWS(parts); i++) {
+		size_t end = parts[i].first + parts[i].count;
 		unsigned char *base = make_marked(t);
 		HostMemUsage before, after;
 
-		hm_row(t, "%s", rows[i].name);
+		hm_row(t, "%s", parts[i].name);
 		if (base == NULL)
 			return;
 		before = hm_usage(t, control);
 		CHECK_HR(t,
 			 IHostMemoryPages_ReleaseRange(pages,
-						       base + rows[i].first * HM_PAGE,
-						       rows[i].count * HM_PAGE),
+						       base + parts[i].first * HM_PAGE,
+						       parts[i].count * HM_PAGE),
 			 S_OK);
 		after = hm_usage(t, control);
 		CHECK_SIZE(t, before.cbReserved - after.cbReserved,
-			   rows[i].count * HM_PAGE);
+			   parts[i].count * HM_PAGE);
 		CHECK_SIZE(t, before.cbCharged - after.cbCharged,
-			   rows[i].committed * HM_PAGE);
+			   parts[i].committed * HM_PAGE);
 		CHECK_SIZE(t, after.cRegions,
-			   (rows[i].first != 0 ? 1U : 0U) + (end != PAGES ? 1U : 0U));
-		check_part(t, base, 0, rows[i].first);
-		check_gone(t, base, rows[i].first, end);
+			   (parts[i].first != 0 ? 1U : 0U) + (end != PAGES ? 1U : 0U));
+		check_part(t, base, 0, parts[i].first);
+		check_gone(t, base, parts[i].first, end);
 		check_part(t, base, end, PAGES);
-		if (rows[i].first != 0)
+		if (parts[i].first != 0)
 			(void)hm_give(t, base);
 		else
 			hm_forget(t, base);

@@ -8,82 +8,8 @@
 #include "areas.h"
 #include "control.h"
 
-#include <string.h>
-
 /* A mapping that the runtime might have made; nobody touches it. */
 #define MAPPING ((void *)(uintptr_t)0x2000000000)
-
-/* ---- Records ---- */
-
-static void records_are_filled_as_far_as_they_go(struct hm_trial *t)
-{
-	static const uint32_t sizes[] = {
-		16, 24, 32, 64, sizeof(HostMemUsage) - 8, sizeof(HostMemUsage)
-	};
-	IHostMemoryControl *control = hm_control(t);
-	HostMemUsage whole;
-
-	if (control == NULL || hm_take(t, NULL, HM_PAGE, HM_BOTH, PAGE_READWRITE) == NULL)
-		return;
-	whole = hm_usage(t, control);
-	for (size_t i = 0; i < HM_ROWS(sizes); i++) {
-		unsigned char bytes[sizeof(HostMemUsage) + 64];
-		HostMemUsage usage;
-
-		hm_row(t, "cbSize %u", (unsigned)sizes[i]);
-		memset(bytes, 0x5A, sizeof(bytes));
-		memcpy(bytes, &sizes[i], sizeof(sizes[i]));
-		CHECK_HR(t, IHostMemoryControl_GetUsage(control, (HostMemUsage *)bytes),
-			 S_OK);
-		memcpy(&usage, bytes, sizeof(usage));
-		CHECK_SIZE(t, usage.cbSize, sizes[i]);
-		CHECK(t,
-		      memcmp(bytes + 8, (unsigned char *)&whole + 8, sizes[i] - 8) == 0);
-		CHECK_FILLED(t, bytes + sizes[i], sizeof(bytes) - sizes[i], 0x5A);
-	}
-}
-
-static void a_longer_record_is_filled_as_far_as_the_host_knows(struct hm_trial *t)
-{
-	IHostMemoryControl *control = hm_control(t);
-	struct {
-		HostMemUsage usage;
-		unsigned char more[64];
-	} record;
-
-	if (control == NULL)
-		return;
-	memset(&record, 0x5A, sizeof(record));
-	record.usage.cbSize = sizeof(record);
-	CHECK_HR(t, IHostMemoryControl_GetUsage(control, &record.usage), S_OK);
-	CHECK(t, record.usage.cbSize >= sizeof(record.usage));
-	CHECK(t, record.usage.cbSize <= sizeof(record));
-	if (record.usage.cbSize <= sizeof(record))
-		CHECK_FILLED(t, (unsigned char *)&record + record.usage.cbSize,
-			     sizeof(record) - record.usage.cbSize, 0x5A);
-}
-
-static void other_sizes_are_refused(struct hm_trial *t)
-{
-	static const uint32_t sizes[] = { 0, 1, 4, 8, 15, 17, 20, 60, UINT32_MAX };
-	IHostMemoryControl *control = hm_control(t);
-
-	if (control == NULL)
-		return;
-	CHECK_REFUSED(t, IHostMemoryControl_GetUsage(control, NULL), E_POINTER);
-	for (size_t i = 0; i < HM_ROWS(sizes); i++) {
-		unsigned char bytes[sizeof(HostMemUsage)];
-
-		hm_row(t, "cbSize %u", (unsigned)sizes[i]);
-		memset(bytes, 0x5A, sizeof(bytes));
-		memcpy(bytes, &sizes[i], sizeof(sizes[i]));
-		CHECK_REFUSED(t,
-			      IHostMemoryControl_GetUsage(control, (HostMemUsage *)bytes),
-			      E_INVALIDARG);
-		CHECK(t, memcmp(bytes, &sizes[i], sizeof(sizes[i])) == 0);
-		CHECK_FILLED(t, bytes + 4, sizeof(bytes) - 4, 0x5A);
-	}
-}
 
 /* ---- Pages ---- */
 
@@ -245,34 +171,35 @@ static void the_peak_is_the_most_that_was_charged(struct hm_trial *t)
 
 /* ---- Mappings, heaps, refusals ---- */
 
+static const struct {
+	const char *name;
+	size_t page, pages, external;
+} mappings[] = {
+	{ "a mapping", 0, 4, 4 },
+	{ "the same start, larger", 0, 6, 6 },
+	{ "the same start, smaller", 0, 3, 3 },
+	{ "another", 8, 2, 5 },
+	{ "one that covers a part", 2, 4, 8 },
+	{ "of no size", 32, 0, 8 },
+};
+
 static void mappings_are_counted_by_their_bytes(struct hm_trial *t)
 {
 	/* Pages from MAPPING on; what is there of earlier ones is covered. */
-	static const struct {
-		const char *name;
-		size_t page, pages, external;
-	} rows[] = {
-		{ "a mapping", 0, 4, 4 },
-		{ "the same start, larger", 0, 6, 6 },
-		{ "the same start, smaller", 0, 3, 3 },
-		{ "another", 8, 2, 5 },
-		{ "one that covers a part", 2, 4, 8 },
-		{ "of no size", 32, 0, 8 },
-	};
 	IHostMemoryControl *control = hm_control(t);
 	HostMemUsage usage;
 
 	if (control == NULL)
 		return;
-	for (size_t i = 0; i < HM_ROWS(rows); i++) {
-		hm_row(t, "%s", rows[i].name);
+	for (size_t i = 0; i < HM_ROWS(mappings); i++) {
+		hm_row(t, "%s", mappings[i].name);
 		CHECK_HR(t,
 			 IHostMemoryManager_AcquiredVirtualAddressSpace(
-				 t->memory, hm_at(MAPPING, rows[i].page * HM_PAGE),
-				 rows[i].pages * HM_PAGE),
+				 t->memory, hm_at(MAPPING, mappings[i].page * HM_PAGE),
+				 mappings[i].pages * HM_PAGE),
 			 S_OK);
 		usage = hm_usage(t, control);
-		CHECK_SIZE(t, usage.cbExternal, rows[i].external * HM_PAGE);
+		CHECK_SIZE(t, usage.cbExternal, mappings[i].external * HM_PAGE);
 		CHECK_SIZE(t, usage.cbReserved, 0);
 		check_charge_is_the_sum(t, &usage);
 	}
@@ -381,6 +308,28 @@ static void refusals_are_counted_by_who_refused(struct hm_trial *t)
 	CHECK_SIZE(t, hm_usage(t, control).cRefusedCallback, 1);
 }
 
+static void callbacks_are_timed_for_who_asks(struct hm_trial *t)
+{
+	IHostMemoryControl *control = hm_control(t);
+	struct hm_recorder recorder = { .refuse = false };
+	HostMemUsage usage;
+
+	if (control == NULL || !hm_subscribe(&recorder, t, control, HM_ALL_EVENTS))
+		return;
+	(void)hm_grant(t, 1, eTaskCritical, S_OK);
+	CHECK_SIZE(t, hm_usage(t, control).cTimedCallbacks, 0);
+	hm_unsubscribe(&recorder);
+	hm_row(t, "HOSTMEM_TIME_CALLBACK");
+	if (!hm_subscribe(&recorder, t, control, HM_ALLOCATE | HOSTMEM_TIME_CALLBACK))
+		return;
+	(void)hm_grant(t, 1, eTaskCritical, S_OK);
+	(void)hm_grant(t, 1, eTaskCritical, S_OK);
+	usage = hm_usage(t, control);
+	CHECK_SIZE(t, usage.cTimedCallbacks, 2);
+	CHECK(t, usage.nsSlowestCallback <= usage.nsTimedCallbacks);
+	hm_unsubscribe(&recorder);
+}
+
 static void each_host_has_its_own_account(struct hm_trial *t)
 {
 	IHostMemoryControl *control = hm_control(t);
@@ -407,12 +356,6 @@ static void each_host_has_its_own_account(struct hm_trial *t)
 }
 
 static const struct hm_case cases[] = {
-	{ "records", HM_DOCUMENTED, "HM header: GetUsage, cbSize",
-	  records_are_filled_as_far_as_they_go, HM_NO_GROUP },
-	{ "longer-records", HM_DOCUMENTED, "HM header: GetUsage sets cbSize",
-	  a_longer_record_is_filled_as_far_as_the_host_knows, HM_NO_GROUP },
-	{ "bad-records", HM_DOCUMENTED, "HM header: GetUsage, Errors",
-	  other_sizes_are_refused, HM_DOCUMENTED },
 	{ "pages", HM_DOCUMENTED, "HM header: HostMemUsage, nothing is charged twice",
 	  pages_are_counted_once, HM_NO_GROUP },
 	{ "ways-to-reserve", HM_DOCUMENTED, "HM header: HostMemUsage",
@@ -428,6 +371,8 @@ static const struct hm_case cases[] = {
 	  blocks_are_counted_and_their_pages_charged, HM_NO_GROUP },
 	{ "refusals", HM_DOCUMENTED, "HM header: HostMemUsage.cRefused...",
 	  refusals_are_counted_by_who_refused, HM_NO_GROUP },
+	{ "timed-callbacks", HM_DOCUMENTED, "HM header: HOSTMEM_TIME_CALLBACK",
+	  callbacks_are_timed_for_who_asks, HM_NO_GROUP },
 	{ "own-account", HM_DOCUMENTED, "HM header: HostMemCreate, several hosts",
 	  each_host_has_its_own_account, HM_NO_GROUP },
 };
