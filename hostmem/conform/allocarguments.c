@@ -191,7 +191,6 @@ static void other_levels_are_refused(struct hm_trial *t)
 		EMemoryCriticalLevel level = (EMemoryCriticalLevel)levels[i];
 
 		hm_row(t, "level %d", levels[i]);
-		hm_wine(t, "HM: Win32 knows no levels");
 		hm_refused_alloc(t, NULL, HM_PAGE, R, RW, level, E_INVALIDARG);
 		hm_refused_alloc(t, NULL, HM_PAGE, RC, RW, level, E_INVALIDARG);
 		hm_refused_alloc(t, base, 8 * HM_PAGE, C, PAGE_READONLY, level,

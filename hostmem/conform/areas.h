@@ -43,6 +43,7 @@
 	X(low_memory) \
 	X(standing_low) \
 	X(usage) \
+	X(usage_records) \
 	X(budget) \
 	X(budget_inputs) \
 	X(events) \
@@ -53,7 +54,12 @@
 	X(waiting) \
 	X(gate) \
 	X(faults) \
-	X(faults_path)
+	X(faults_path) \
+	X(shutdown) \
+	X(pages) \
+	X(walk) \
+	X(bounds) \
+	X(monitor)
 
 #define HM_DECLARE_AREA(name) extern const struct hm_area hm_area_##name;
 HM_AREAS(HM_DECLARE_AREA)

@@ -86,7 +86,7 @@ static void a_watched_region_works_as_any_other(struct hm_trial *t)
 	CHECK_RUN(t, base + HM_PAGE, MEM_COMMIT, PAGE_READWRITE, HM_GRANULE - HM_PAGE,
 		  base);
 	hm_decommit(t, base, 2 * HM_PAGE);
-	hm_wine(t, "Wine 8 ends a run where pages were written, and others not");
+	hm_wine(t, "Wine 8 ends a reserved run where the protection was another before");
 	CHECK_RUN(t, base, MEM_RESERVE, 0, 2 * HM_PAGE, base);
 	hm_wine(t, NULL);
 	CHECK(t, !hm_can_read(base));
