@@ -19,15 +19,25 @@ struct visitor {
 	void (*act)(struct visitor *visitor);
 	void *base;
 	_Atomic HRESULT result;
-	_Atomic bool returned;
+	_Atomic bool begun, returned;
 };
 
 static void visit(void *state)
 {
 	struct visitor *visitor = (struct visitor *)state;
 
+	visitor->begun = true;
 	visitor->act(visitor);
 	visitor->returned = true;
+}
+
+/* Until it is in the call, as far as that can be known; it is not to come through. */
+static void let_it_wait(struct hm_trial *t, const struct visitor *visitor)
+{
+	for (unsigned ms = 0; !visitor->begun && ms < PATIENCE_MS; ms++)
+		hm_pause(1);
+	hm_pause(TOUCH_MS);
+	CHECK(t, visitor->begun && !visitor->returned);
 }
 
 /* In a thread of its own, to the end. */
@@ -269,8 +279,7 @@ static void a_free_waits_until_it_is_open(struct hm_trial *t)
 	    !CHECK_HR(t, IHostMemoryControl_EnterGate(control, 0), S_OK))
 		return;
 	helper = hm_start(t, visit, &visitor);
-	hm_pause(TOUCH_MS);
-	CHECK(t, !visitor.returned);
+	let_it_wait(t, &visitor);
 	CHECK_RUN(t, visitor.base, MEM_COMMIT, PAGE_READWRITE, HM_GRANULE, visitor.base);
 	CHECK(t, hm_can_write(visitor.base, 1));
 	CHECK_HR(t, IHostMemoryControl_LeaveGate(control), S_OK);
@@ -329,8 +338,7 @@ static void the_end_of_the_host_ends_the_wait(struct hm_trial *t)
 	visitor.control = control;
 	visitor.act = enter;
 	helper = hm_start(t, visit, &visitor);
-	hm_pause(TOUCH_MS);
-	CHECK(t, !visitor.returned);
+	let_it_wait(t, &visitor);
 	CHECK_HR(t, IHostMemoryControl_Shutdown(control), S_OK);
 	if (helper != NULL && CHECK(t, hm_helper_ends(helper, PATIENCE_MS)))
 		CHECK_HR(t, visitor.result, HOST_E_ABANDONED);

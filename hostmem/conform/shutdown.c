@@ -346,6 +346,14 @@ static void start_to_close(struct hm_recorder *recorder, const HostMemEvent *eve
 	if (event->type != HostMemEventAllocate)
 		return;
 	closing->helper = hm_start(recorder->t, shut_down_elsewhere, closing);
+	/* Until it has begun, which others see; then it is not to come to an end. */
+	for (unsigned ms = 0; ms < PATIENCE_MS; ms++) {
+		HostMemBudget budget = HOSTMEM_BUDGET_INIT;
+
+		if (FAILED(IHostMemoryControl_GetBudget(closing->control, &budget)))
+			break;
+		hm_pause(1);
+	}
 	hm_pause(TOUCH_MS);
 	CHECK(recorder->t, !closing->returned);
 }
