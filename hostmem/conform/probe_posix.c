@@ -247,10 +247,23 @@ static size_t count_entries(const char *path)
 	return count;
 }
 
+/* A sanitizer keeps what was freed, and has a shadow of it: that grows, and is no leak. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ADDRESS_SPACE_TELLS 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define ADDRESS_SPACE_TELLS 0
+#endif
+#endif
+#ifndef ADDRESS_SPACE_TELLS
+#define ADDRESS_SPACE_TELLS 1
+#endif
+
 static size_t address_space(void)
 {
 	char text[64];
-	int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	int file = ADDRESS_SPACE_TELLS ? open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
+				       : -1;
 	ssize_t length = file == -1 ? -1 : read(file, text, sizeof(text) - 1);
 
 	if (file != -1)
