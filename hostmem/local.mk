@@ -202,16 +202,16 @@ conform_case_sources = \
 	%D%/conform/badquery.c \
 	%D%/conform/bounds.c \
 	%D%/conform/budget.c \
-	%D%/conform/budget_inputs.c \
+	%D%/conform/budgetinputs.c \
 	%D%/conform/com.c \
 	%D%/conform/commit.c \
 	%D%/conform/commitrefused.c \
 	%D%/conform/events.c \
-	%D%/conform/events_failure.c \
-	%D%/conform/events_inside.c \
-	%D%/conform/events_sum.c \
+	%D%/conform/eventsfailure.c \
+	%D%/conform/eventsinside.c \
+	%D%/conform/eventssum.c \
 	%D%/conform/faults.c \
-	%D%/conform/faults_path.c \
+	%D%/conform/faultspath.c \
 	%D%/conform/free.c \
 	%D%/conform/gate.c \
 	%D%/conform/gcmanager.c \
@@ -222,12 +222,12 @@ conform_case_sources = \
 	%D%/conform/heapobjects.c \
 	%D%/conform/heaprealloc.c \
 	%D%/conform/hostcontrol.c \
-	%D%/conform/low_memory.c \
+	%D%/conform/lowmemory.c \
 	%D%/conform/memoryload.c \
 	%D%/conform/module.c \
 	%D%/conform/monitor.c \
 	%D%/conform/notices.c \
-	%D%/conform/notices_inside.c \
+	%D%/conform/noticesinside.c \
 	%D%/conform/notification.c \
 	%D%/conform/pages.c \
 	%D%/conform/places.c \
@@ -239,9 +239,9 @@ conform_case_sources = \
 	%D%/conform/reserve.c \
 	%D%/conform/reset.c \
 	%D%/conform/shutdown.c \
-	%D%/conform/standing_low.c \
+	%D%/conform/standinglow.c \
 	%D%/conform/usage.c \
-	%D%/conform/usage_records.c \
+	%D%/conform/usagerecords.c \
 	%D%/conform/waiting.c \
 	%D%/conform/walk.c \
 	%D%/conform/writewatch.c
