@@ -148,17 +148,21 @@ static uintptr_t end_in_arena(uintptr_t at)
 	return hm_regions_next(at, &view) ? hm_min(end, view.base) : end;
 }
 
-/* Where the free space from `page` on ends. */
+/*
+ * Where the free space from `page` on ends.  S_FALSE: at the page itself, because a region is
+ * there by now; it was arriving when we looked.
+ */
 static HRESULT end_of_free(uintptr_t page, uintptr_t *end)
 {
 	uintptr_t at = page;
+	enum owner owner = NOBODY;
 
 	while (at < HM_USER_END) {
 		struct hm_region_view view;
 		struct hm_mapping mapping;
-		enum owner owner = owner_of(at, &view);
 		HRESULT hr;
 
+		owner = owner_of(at, &view);
 		if (owner == LEAVING || owner == ARRIVING) {
 			at = view.end;
 			continue;
@@ -177,7 +181,7 @@ static HRESULT end_of_free(uintptr_t page, uintptr_t *end)
 		at = hr == S_OK ? mapping.start : HM_USER_END;
 	}
 	*end = hm_min(at, HM_USER_END);
-	return S_OK;
+	return owner == A_HOST && at == page ? S_FALSE : S_OK;
 }
 
 static HRESULT describe_free(uintptr_t page, MEMORY_BASIC_INFORMATION *out)
@@ -193,7 +197,7 @@ static HRESULT describe_free(uintptr_t page, MEMORY_BASIC_INFORMATION *out)
 	out->RegionSize = end > page ? end - page : HM_PAGE_SIZE;
 	out->State = MEM_FREE;
 	out->Protect = PAGE_NOACCESS;
-	return S_OK;
+	return hr;
 }
 
 /*

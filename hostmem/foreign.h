@@ -20,9 +20,9 @@ struct hm_host;
 
 /*
  * What the system has at a page.
- * S_FALSE: the page is in a region of `host`, which has come meanwhile; E_INVALIDARG:
- * beyond user space, and nothing is mapped there; E_OUTOFMEMORY: the system's list cannot
- * be read.
+ * S_FALSE: the page is in a region, of `host` as a rule, which has come meanwhile;
+ * E_INVALIDARG: beyond user space, and nothing is mapped there; E_OUTOFMEMORY: the system's
+ * list cannot be read.
  */
 HRESULT hm_foreign_query(const struct hm_host *host, uintptr_t page,
 			 MEMORY_BASIC_INFORMATION *out);

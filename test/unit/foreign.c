@@ -279,6 +279,45 @@ static void what_is_leaving_is_free_already(void)
 	}
 }
 
+static struct hm_region *arriving; /* until the system is asked */
+
+static void arrive(void)
+{
+	if (arriving != NULL)
+		hm_region_set_phase(arriving, HM_REGION_LIVE);
+	arriving = NULL;
+}
+
+static int arrive_and_control(int file, unsigned long request, void *argument)
+{
+	arrive();
+	return kept.control(file, request, argument);
+}
+
+static long arrive_and_read(int file, void *buffer, size_t size)
+{
+	arrive();
+	return kept.read(file, buffer, size);
+}
+
+/* It was free when it was looked at, and by the time its end is looked for it is not. */
+static void what_arrives_meanwhile_is_asked_about_again(void)
+{
+	uintptr_t base = map_pages(3, READ_WRITE, -1);
+	struct hm_region *region = enter(base, 3, HM_REGION_ARRIVING);
+	MEMORY_BASIC_INFORMATION info;
+
+	kept = hm_system;
+	hm_system.control = arrive_and_control;
+	hm_system.read = arrive_and_read;
+	arriving = region;
+	CHECK_HR(hm_foreign_query(NULL, base, &info), S_FALSE);
+	CHECK(arriving == NULL);
+	hm_system = kept;
+	leave(region);
+	unmap(base, 3);
+}
+
 static void the_protection_of_an_allocation_is_changed_for_real(void)
 {
 	uintptr_t base = map_pages(5, READ_WRITE, -1);
@@ -445,6 +484,7 @@ int main(void)
 	TAP_RUN(a_region_cuts_what_the_kernel_has_merged);
 	TAP_RUN(a_region_of_another_host_has_the_access_of_its_states);
 	TAP_RUN(what_is_leaving_is_free_already);
+	TAP_RUN(what_arrives_meanwhile_is_asked_about_again);
 	TAP_RUN(the_protection_of_an_allocation_is_changed_for_real);
 	TAP_RUN(what_may_not_be_changed_is_refused);
 	TAP_RUN(a_change_that_stops_half_way_is_undone);
