@@ -374,6 +374,33 @@ hostile_module_la_LDFLAGS = \
 	-rpath /nowhere \
 	-shared
 
+## One with a defect at a time: a wrapper around our own host.
+check_LTLIBRARIES += defective-module.la
+defective_module_la_SOURCES = \
+	%D%/defects/defects.c \
+	%D%/defects/defects.h \
+	%D%/defects/module.c \
+	%D%/defects/wrapper.c \
+	%D%/defects/wrapper.h \
+	%D%/defects/wrapper_account.c \
+	%D%/defects/wrapper_alloc.c \
+	%D%/defects/wrapper_callback.c \
+	%D%/defects/wrapper_control.c \
+	%D%/defects/wrapper_free.c \
+	%D%/defects/wrapper_heap.c \
+	%D%/defects/wrapper_manager.c \
+	%D%/defects/wrapper_pages.c \
+	%D%/defects/wrapper_query.c \
+	%D%/defects/wrapper_simulator.c
+defective_module_la_LIBADD = libhostmem.la
+defective_module_la_LDFLAGS = \
+	-avoid-version \
+	-export-symbols-regex '^DllGetClassObject$$' \
+	-module \
+	-rpath /nowhere \
+	-shared
+defects_tests = %D%/defects/defects.sh
+
 fault_tests = \
 	%D%/fault/half_done \
 	%D%/fault/monitor_sweep \
@@ -540,6 +567,7 @@ else
 TESTS = \
 	$(abi_tests) \
 	$(conformance_tests) \
+	$(defects_tests) \
 	$(e2e_tests) \
 	$(fault_tests) \
 	$(judge_tests) \
@@ -617,11 +645,13 @@ noinst_HEADERS += \
 	%D%/unit/watcher.h
 EXTRA_DIST += \
 	$(abi_scripts) \
+	$(defects_tests) \
 	$(e2e_tests) \
 	$(judge_tests) \
 	%D%/README.md \
 	%D%/abi/exports-jsrt.txt \
 	%D%/abi/exports.txt \
+	%D%/defects/defects.txt \
 	%D%/e2e/junit.xsd \
 	%D%/e2e/sample.sh \
 	%D%/judge/apart.c \
@@ -669,6 +699,9 @@ check-abi:
 	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(abi_tests)'
 check-conformance:
 	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(conformance_tests) $(monitor_tests)'
+## The whole suite for each defect, some minutes: which case finds what.
+check-defects: defective-module.la hostmem/cli/hostmem
+	$(AM_V_at)$(AM_TESTS_ENVIRONMENT) $(SHELL) $(top_srcdir)/%D%/defects/defects.sh --matrix
 check-e2e:
 	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(e2e_tests)'
 check-fault:
@@ -689,5 +722,5 @@ check-threaded:
 	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(stress_tests) $(threaded_tests)'
 check-unit:
 	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(unit_tests)'
-.PHONY: check-abi check-again check-conformance check-e2e check-fault check-judge \
-	check-pages check-protect check-stress check-threaded check-unit
+.PHONY: check-abi check-again check-conformance check-defects check-e2e check-fault \
+	check-judge check-pages check-protect check-stress check-threaded check-unit

@@ -1,0 +1,90 @@
+/*
+ * The wrapper's IHostMemorySimulator.
+ */
+#include "wrapper.h"
+
+WRAPPER_FACE(IHostMemorySimulator, simulator)
+
+static HRESULT HOSTMEM_CALL simulator_AddFault(IHostMemorySimulator *self,
+					       const HostMemFault *fault,
+					       uint64_t *cookie)
+{
+	HostMemFault spoilt;
+
+	if (fault == NULL || fault->cbSize != sizeof(spoilt))
+		return IHostMemorySimulator_AddFault(simulator_wrapper(self)->simulator,
+						     fault, cookie);
+	spoilt = *fault;
+	if (defect("fault-result-ignored"))
+		spoilt.result = E_OUTOFMEMORY;
+	if (defect("fault-count-ignored"))
+		spoilt.count = 0;
+	if (defect("fault-nth-one-too-late") && spoilt.nth != 0)
+		spoilt.nth++;
+	return IHostMemorySimulator_AddFault(simulator_wrapper(self)->simulator, &spoilt,
+					     cookie);
+}
+
+static HRESULT HOSTMEM_CALL simulator_RemoveFault(IHostMemorySimulator *self,
+						  uint64_t cookie)
+{
+	if (defect("remove-fault-does-nothing"))
+		return S_OK;
+	return IHostMemorySimulator_RemoveFault(simulator_wrapper(self)->simulator,
+						cookie);
+}
+
+static HRESULT HOSTMEM_CALL simulator_SetMemoryLoad(IHostMemorySimulator *self,
+						    DWORD percent, SIZE_T available)
+{
+	if (defect("load-101-accepted") && percent > 100)
+		percent = 100;
+	return IHostMemorySimulator_SetMemoryLoad(simulator_wrapper(self)->simulator,
+						  percent, available);
+}
+
+static HRESULT HOSTMEM_CALL simulator_ClearMemoryLoad(IHostMemorySimulator *self)
+{
+	return IHostMemorySimulator_ClearMemoryLoad(simulator_wrapper(self)->simulator);
+}
+
+static HRESULT HOSTMEM_CALL simulator_SetAvailability(IHostMemorySimulator *self,
+						      EMemoryAvailable available)
+{
+	if (defect("availability-0-accepted") && available == 0)
+		return S_OK;
+	return IHostMemorySimulator_SetAvailability(simulator_wrapper(self)->simulator,
+						    available);
+}
+
+static HRESULT HOSTMEM_CALL simulator_ClearAvailability(IHostMemorySimulator *self)
+{
+	return IHostMemorySimulator_ClearAvailability(simulator_wrapper(self)->simulator);
+}
+
+static HRESULT HOSTMEM_CALL simulator_SetVirtualTime(IHostMemorySimulator *self, BOOL on)
+{
+	return IHostMemorySimulator_SetVirtualTime(simulator_wrapper(self)->simulator,
+						   on);
+}
+
+static HRESULT HOSTMEM_CALL simulator_Advance(IHostMemorySimulator *self, DWORD ms)
+{
+	if (defect("time-stands-still"))
+		ms = 0;
+	return IHostMemorySimulator_Advance(simulator_wrapper(self)->simulator, ms);
+}
+
+const IHostMemorySimulatorVtbl wrapper_simulator_table = {
+	.QueryInterface = simulator_QueryInterface,
+	.AddRef = simulator_AddRef,
+	.Release = simulator_Release,
+	.AddFault = simulator_AddFault,
+	.RemoveFault = simulator_RemoveFault,
+	.SetMemoryLoad = simulator_SetMemoryLoad,
+	.ClearMemoryLoad = simulator_ClearMemoryLoad,
+	.SetAvailability = simulator_SetAvailability,
+	.ClearAvailability = simulator_ClearAvailability,
+	.SetVirtualTime = simulator_SetVirtualTime,
+	.Advance = simulator_Advance,
+};
