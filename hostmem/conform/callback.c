@@ -82,6 +82,8 @@ void hm_listener_init(struct hm_listener *listener)
 
 bool hm_register(struct hm_trial *t, struct hm_listener *listener)
 {
+	if (listener != NULL)
+		hm_warm_up_watching(t);
 	return CHECK_HR(t,
 			IHostMemoryManager_RegisterMemoryNotificationCallback(
 				t->memory,

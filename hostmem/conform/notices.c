@@ -211,6 +211,7 @@ static void the_last_release_answers_a_last_low(struct hm_trial *t)
 
 	if (hm_control(t) == NULL || hm_simulator(t) == NULL)
 		return;
+	hm_warm_up_watching(t);
 	other = hm_another_host(t);
 	hm_listener_init(&listener);
 	if (other == NULL ||

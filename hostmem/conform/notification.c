@@ -86,6 +86,7 @@ static void the_last_release_lets_the_callback_go(struct hm_trial *t)
 	IHostMemoryManager *memory = hm_another_host(t);
 
 	start(HM_PROPER);
+	hm_warm_up_watching(t);
 	if (memory == NULL)
 		return;
 	CHECK_HR(t, keep_in(memory, &first), S_OK);
@@ -210,6 +211,7 @@ static void register_often(void *state)
 static void threads_may_register_at_once(struct hm_trial *t)
 {
 	start(HM_PROPER);
+	hm_warm_up_watching(t);
 	hm_together(t, 4, register_often, t->memory);
 	(void)hm_register(t, NULL);
 	CHECK_SIZE(t, held(&first), 0);

@@ -236,11 +236,9 @@ IHostMemoryManager *hm_another_host(struct hm_trial *t)
 	return CHECK(t, memory != NULL) ? memory : NULL;
 }
 
-/* A page, a block and a callback, each come and gone, and a look at memory that is not the
- * host's. */
+/* A page and a block, each come and gone, and a look at memory that is not the host's. */
 static void warm_up_memory(IHostMemoryManager *memory)
 {
-	static struct hm_listener listener;
 	MEMORY_BASIC_INFORMATION run;
 	IHostMalloc *heap = NULL;
 	void *base = NULL, *block = NULL;
@@ -249,10 +247,6 @@ static void warm_up_memory(IHostMemoryManager *memory)
 
 	(void)IHostMemoryManager_VirtualQuery(memory, &run, &run, sizeof(run), &length);
 	(void)IHostMemoryManager_GetMemoryLoad(memory, &load, &length);
-	hm_listener_init(&listener);
-	(void)IHostMemoryManager_RegisterMemoryNotificationCallback(
-		memory, &listener.ICLRMemoryNotificationCallback_iface);
-
 	(void)IHostMemoryManager_VirtualAlloc(memory, NULL, HM_PAGE, HM_BOTH,
 					      PAGE_READWRITE, eTaskCritical, &base);
 	if (base != NULL)
@@ -279,6 +273,27 @@ static void warm_up(struct hm_trial *t)
 	warm_up_memory(memory);
 	t->references = references_of((IUnknown *)memory);
 	(void)IHostMemoryManager_Release(memory);
+}
+
+void hm_warm_up_watching(struct hm_trial *t)
+{
+	static struct hm_listener listener;
+	struct hm_footprint before = hm_footprint(), after;
+	IHostMemoryManager *memory;
+
+	if (t->watches)
+		return;
+	t->watches = true;
+	(void)make_manager(t, &memory);
+	if (memory == NULL)
+		return;
+	hm_listener_init(&listener);
+	(void)IHostMemoryManager_RegisterMemoryNotificationCallback(
+		memory, &listener.ICLRMemoryNotificationCallback_iface);
+	(void)IHostMemoryManager_Release(memory);
+	after = hm_footprint();
+	t->before.files += after.files - before.files;
+	t->before.address_space += after.address_space - before.address_space;
 }
 
 static bool get_host(struct hm_trial *t)

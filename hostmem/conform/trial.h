@@ -103,6 +103,7 @@ struct hm_trial {
 	_Atomic unsigned known;
 	bool skipped;
 	bool threads;         /* it has started some: their stacks stay */
+	bool watches;         /* see hm_warm_up_watching */
 	bool ended;           /* the host was thrown away by the case */
 	const char *wine;     /* why the checks that follow may fail there, or NULL */
 	unsigned wine_checks; /* the counters when that was said */
@@ -173,6 +174,10 @@ ULONG hm_drop(struct hm_trial *t, void *object);
 IHostMemoryManager *hm_another_host(struct hm_trial *t);
 /* The same without a check. */
 IHostMemoryManager *hm_new_host(struct hm_trial *t);
+/* Before the first callback of a trial, hm_register does it: a host that watches memory may open
+ * files for the process, once.  Another one does so here, and what stays is no leak.  Not for all
+ * trials, since it takes Linux some 100 ms to end the watch of a file about stalls. */
+void hm_warm_up_watching(struct hm_trial *t);
 /* hm_helper_start of a case, checked. */
 struct hm_helper *hm_start(struct hm_trial *t, void (*run)(void *state), void *state);
 /* Runs `run` on `count` threads, at most 16, which begin at once; returns when all have ended,
