@@ -4,21 +4,36 @@
  * ours, its own figures.
  *
  * Pages and contents are kept as hashes: which page it was is not told, the call is.
+ *
+ * How far a run goes is what the host says, and may be any number.  So a look has an end: a host
+ * that makes up sizes fails the cases about sizes, and does not keep all others waiting.
  */
 #include "memory.h"
 
 #include <string.h>
+
+/* Of one reservation, and more than any case has; a page that cannot be read takes longest. */
+enum { MOST_RUNS = 4096, MOST_PAGES = 65536, MOST_UNREADABLE = 256 };
 
 static uint64_t mix(uint64_t hash, uint64_t value)
 {
 	return (hash ^ value) * 0x100000001B3;
 }
 
+/* What may still be looked at. */
+struct rest {
+	size_t runs, pages, unreadable;
+};
+
 /* Every 64th byte, and the last of each page: what a host writes it writes in lines. */
-static uint64_t hash_contents(uint64_t hash, const unsigned char *base, size_t size)
+static uint64_t hash_contents(uint64_t hash, const unsigned char *base, size_t size,
+			      struct rest *rest)
 {
-	for (size_t page = 0; page < size; page += HM_PAGE) {
+	for (size_t page = 0; page < size && rest->pages != 0 && rest->unreadable != 0;
+	     page += HM_PAGE) {
+		rest->pages--;
 		if (!hm_can_read(base + page)) {
+			rest->unreadable--;
 			hash = mix(hash, 0x100);
 			continue;
 		}
@@ -33,10 +48,12 @@ static void look_at_reservation(struct hm_trial *t, void *base, struct hm_state 
 {
 	MEMORY_BASIC_INFORMATION run;
 	const unsigned char *at = (const unsigned char *)base;
+	struct rest rest = { MOST_RUNS, MOST_PAGES, MOST_UNREADABLE };
 	SIZE_T length = 0;
 
 	/* Asked directly: a host whose VirtualQuery is wrong fails the cases about that. */
-	while (SUCCEEDED(IHostMemoryManager_VirtualQuery(t->memory, (void *)(uintptr_t)at,
+	while (rest.runs-- != 0 &&
+	       SUCCEEDED(IHostMemoryManager_VirtualQuery(t->memory, (void *)(uintptr_t)at,
 							 &run, sizeof(run), &length)) &&
 	       length == sizeof(run) && run.AllocationBase == base &&
 	       run.RegionSize != 0) {
@@ -47,7 +64,7 @@ static void look_at_reservation(struct hm_trial *t, void *base, struct hm_state 
 		/* A look at a guard page would take the guard away. */
 		if (run.State == MEM_COMMIT && (run.Protect & PAGE_GUARD) == 0)
 			state->contents = hash_contents(state->contents, at,
-							run.RegionSize);
+							run.RegionSize, &rest);
 		at += run.RegionSize;
 	}
 }

@@ -296,6 +296,12 @@ for deed in garbage much fork stray writer; do
 	check "$deed: that is no failure" passes
 done
 
+# ---- A host that is odd ----
+
+hostile manager:huge-runs --filter bad-free/ --time-limit 10
+check 'a host that makes up sizes fails, and keeps nobody waiting' eval \
+	'[ "$status" = 1 ] && says "^FAILED" && ! says "did not end in time"'
+
 # ---- What others read ----
 
 # Things that no format may trip over: garbage in each process, and cases that fail.

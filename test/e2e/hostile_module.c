@@ -2,10 +2,11 @@
  * A host module that does what no host may: the plain forwarding host of
  * test/conformance/forwarding_module.c, which is a part of it, with a misdeed in one place.
  *
- * HOSTMEM_HOSTILE in the environment is "PLACE:DEED", or several with commas.  Places are a constructor, a destructor,
- * DllGetClassObject ("entry"), CreateInstance ("create"), and "query": QueryInterface for an
- * IID that is nearly that of IHostMemoryManager, which is asked by one case of the suite and
- * never while a module is loaded.
+ * HOSTMEM_HOSTILE in the environment is "PLACE:DEED", or several with commas.  Places are a
+ * constructor, a destructor, DllGetClassObject ("entry"), CreateInstance ("create"), and
+ * "query": QueryInterface for an IID that is nearly that of IHostMemoryManager, which is asked
+ * by one case of the suite and never while a module is loaded.  "manager:huge-runs" is no deed
+ * but an answer: VirtualQuery tells of runs without end.
  */
 #undef DllGetClassObject
 #include "abi/hostmem.h"
@@ -240,8 +241,28 @@ static HRESULT HOSTMEM_CALL query(IHostMemoryManager *self, REFIID riid, void **
 	return good->QueryInterface(self, riid, ppv);
 }
 
+static HRESULT HOSTMEM_CALL query_huge(IHostMemoryManager *self, void *address,
+				       void *buffer, SIZE_T length, SIZE_T *result)
+{
+	const MEMORY_BASIC_INFORMATION run = {
+		.BaseAddress = address,
+		.AllocationBase = address,
+		.RegionSize = (SIZE_T)1 << 62,
+		.State = MEM_COMMIT,
+		.Protect = PAGE_READWRITE,
+	};
+
+	(void)self;
+	if (buffer == NULL || result == NULL || length < sizeof(run))
+		return E_INVALIDARG;
+	memcpy(buffer, &run, sizeof(run));
+	*result = sizeof(run);
+	return S_OK;
+}
+
 static void come_between(IUnknown *host)
 {
+	const char *what = getenv("HOSTMEM_HOSTILE");
 	void *face = NULL;
 	IHostMemoryManager *manager;
 
@@ -252,6 +273,8 @@ static void come_between(IUnknown *host)
 		good = manager->lpVtbl;
 		hostile = *good;
 		hostile.QueryInterface = query;
+		if (what != NULL && strcmp(what, "manager:huge-runs") == 0)
+			hostile.VirtualQuery = query_huge;
 	}
 	manager->lpVtbl = &hostile;
 	(void)IHostMemoryManager_Release(manager);
