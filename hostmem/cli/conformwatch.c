@@ -210,18 +210,28 @@ static void take(int *descriptor, struct hm_text *text)
 	}
 }
 
+/* It stays a zombie. */
+static bool has_ended(int pid)
+{
+	siginfo_t ended;
+
+	ended.si_pid = 0;
+	if (waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOHANG | WNOWAIT) == -1)
+		return errno != EINTR;
+	return ended.si_pid != 0;
+}
+
 bool hm_child_over(struct hm_child *child, struct hm_text *report, struct hm_text *output,
 		   int *status)
 {
-	pid_t pid;
-
 	take(&child->report, report);
 	take(&child->output, output);
-	pid = waitpid(child->pid, status, WNOHANG);
-	if (pid == 0 || (pid == -1 && errno == EINTR))
+	if (!has_ended(child->pid))
 		return false;
-	/* What it has started is no part of the trial, and may hold the pipes open. */
+	/* What it has started is no part of the trial, and may hold the pipes open.  Until its
+	 * leader is waited for, the number of the group is nobody else's. */
 	(void)kill(-child->pid, SIGKILL);
+	(void)waitpid(child->pid, status, 0);
 	take(&child->report, report);
 	take(&child->output, output);
 	close_it(&child->report);
