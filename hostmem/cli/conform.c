@@ -99,6 +99,7 @@ int hm_conform_cannot(const char *module, const char *why)
 	return HM_COMMAND_MISUSED;
 }
 
+/* On a line of its own, which goes when all are over: what comes then begins there. */
 static void show_progress(size_t count, size_t all)
 {
 	(void)fprintf(stderr, "\r%zu of %zu", count, all);
@@ -155,7 +156,7 @@ static int run_here(const struct options *options)
 		struct hm_entry entry = hm_suite_entry(i);
 
 		if (strcmp(entry.name, options->only) == 0)
-			return hm_conform_here(options->module, &entry);
+			return hm_conform_here(options->module, &entry, options->strict);
 	}
 	return hm_command_misused("conform", "no such case", options->only);
 }
@@ -195,6 +196,9 @@ static int judge(const struct options *options, struct hm_outcome *outcomes, siz
 	(void)gethostname(computer, sizeof(computer) - 1);
 	error = hm_conform_run(&run, outcomes, count);
 	if (error != 0) {
+		/* Its line is wanted for what went wrong. */
+		if (run.over != NULL)
+			run.over(count, count);
 		(void)hm_command_failed("conform", "no process can be started",
 					strerror(error));
 		return HM_COMMAND_MISUSED;
@@ -343,9 +347,10 @@ static int run(int argc, char **argv)
 		if (strcmp(argv[i], "--help") == 0)
 			return help();
 	}
-	options.jobs = processors > 0 && processors < HM_MOST_JOBS
-			       ? (unsigned)processors + 1
-			       : 2;
+	if (processors >= HM_MOST_JOBS)
+		options.jobs = HM_MOST_JOBS;
+	else
+		options.jobs = processors > 0 ? (unsigned)processors + 1 : 2;
 	status = read_options(&options, argc, argv);
 	if (status != 0)
 		return status;

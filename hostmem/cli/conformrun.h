@@ -28,6 +28,6 @@ int hm_conform_run(const struct hm_run *run, struct hm_outcome *outcomes, size_t
 void hm_outcome_free(struct hm_outcome *outcome);
 
 /* One trial in this process, told on the standard output, for a debugger; exit status. */
-int hm_conform_here(const char *module, const struct hm_entry *entry);
+int hm_conform_here(const char *module, const struct hm_entry *entry, bool strict);
 
 #endif

@@ -143,6 +143,13 @@ check 'no number at all: one line, status 2' one_line '--jobs is no number'
 conform --module ''
 check 'a module without a name: one line, status 2' one_line 'No such file'
 
+# ---- One case ----
+
+conform --case module/class
+check 'one case, which is skipped without a module' eval '[ "$status" = 0 ] && says "^skipped: "'
+conform --case module/class --strict
+check 'that is a failure where it has to be asked' eval '[ "$status" = 1 ] && says "^skipped: "'
+
 # ---- What is no module ----
 
 : >"$folder/empty.so"
