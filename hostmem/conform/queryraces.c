@@ -17,8 +17,16 @@ static struct changes {
 	IHostMemoryManager *memory;
 	unsigned char *base;
 	HRESULT (*change)(IHostMemoryManager *memory, unsigned char *base, unsigned turn);
-	_Atomic bool begin, failed, over;
+	_Atomic bool begin, failed, enough, over;
+	_Atomic unsigned asked; /* meanwhile, by the thread of the case */
 } changes;
+
+/* Always an even number of turns: what the last one takes back is not there at the end. */
+static bool goes_on(unsigned turn)
+{
+	return turn % 2 != 0 ||
+	       (!changes.enough && (turn < TURNS || changes.asked < TURNS));
+}
 
 static void make_changes(void *state)
 {
@@ -26,7 +34,7 @@ static void make_changes(void *state)
 	while (!changes.begin)
 		hm_pause(0);
 	/* After a failure the next turn might take what is not the host's. */
-	for (unsigned turn = 0; turn < TURNS && !changes.failed; turn++)
+	for (unsigned turn = 0; !changes.failed && goes_on(turn); turn++)
 		changes.failed = changes.change(changes.memory, changes.base, turn) !=
 				 S_OK;
 	changes.over = true;
@@ -93,7 +101,9 @@ static void ask_meanwhile(struct hm_trial *t, const struct scene *scene, void *p
 						       &length) != S_OK ||
 		       length != sizeof(run) || run.BaseAddress != page ||
 		       !scene->is_whole(&run, changes.base);
+		changes.asked++;
 	}
+	changes.enough = true;
 	if (torn)
 		hm_row(t, "state 0x%x, protection 0x%x, size 0x%zx", (unsigned)run.State,
 		       (unsigned)run.Protect, run.RegionSize);
