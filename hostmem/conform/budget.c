@@ -334,16 +334,12 @@ static void ask_and_give_back(void *state)
 static void threads_never_overshoot_together(struct hm_trial *t)
 {
 	static struct crowd crowd;
-	struct hm_helper *helpers[THREADS];
 
 	crowd = (struct crowd){ .t = t, .control = hm_control(t) };
 	if (crowd.control == NULL)
 		return;
 	(void)hm_limit(t, crowd.control, LIMIT_PAGES * HM_PAGE);
-	for (size_t i = 0; i < THREADS; i++)
-		helpers[i] = hm_start(t, ask_and_give_back, &crowd);
-	for (size_t i = 0; i < THREADS; i++)
-		CHECK(t, helpers[i] != NULL && hm_helper_ends(helpers[i], 5000));
+	hm_together(t, THREADS, ask_and_give_back, &crowd);
 	CHECK_SIZE(t, crowd.overshot, 0);
 	CHECK_SIZE(t, crowd.other, 0);
 	CHECK_SIZE(t, crowd.granted + crowd.refused, THREADS * ROUNDS);

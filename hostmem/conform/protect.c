@@ -228,18 +228,20 @@ static void no_cache_belongs_to_the_allocating_call(struct hm_trial *t)
 
 /* ---- Threads ---- */
 
-enum { WORKERS = 4, TURNS = 100, PATIENCE_MS = 3000 };
+enum { WORKERS = 4, TURNS = 100 };
 
 static struct worker {
 	IHostMemoryManager *memory;
 	unsigned char *page; /* its own of one reservation */
 	_Atomic unsigned wrong;
 } workers[WORKERS];
+static _Atomic unsigned next_worker;
 
 static void turn_a_page_to_and_fro(void *state)
 {
-	struct worker *worker = (struct worker *)state;
+	struct worker *worker = &workers[next_worker++];
 
+	(void)state;
 	for (unsigned turn = 0; turn < TURNS; turn++) {
 		DWORD from = turn % 2 == 0 ? PAGE_READWRITE : PAGE_READONLY;
 		DWORD to = turn % 2 == 0 ? PAGE_READONLY : PAGE_READWRITE;
@@ -259,19 +261,16 @@ static void threads_have_pages_of_one_reservation(struct hm_trial *t)
 {
 	unsigned char *base = hm_take(t, NULL, WORKERS * HM_PAGE, HM_BOTH,
 				      PAGE_READWRITE);
-	struct hm_helper *helpers[WORKERS];
 
 	if (base == NULL)
 		return;
 	for (size_t i = 0; i < WORKERS; i++) {
 		workers[i].memory = t->memory;
 		workers[i].page = base + i * HM_PAGE;
-		helpers[i] = hm_start(t, turn_a_page_to_and_fro, &workers[i]);
 	}
+	hm_together(t, WORKERS, turn_a_page_to_and_fro, NULL);
 	for (size_t i = 0; i < WORKERS; i++) {
 		hm_row(t, "thread %zu", i);
-		if (helpers[i] != NULL)
-			CHECK(t, hm_helper_ends(helpers[i], PATIENCE_MS));
 		CHECK_SIZE(t, workers[i].wrong, 0);
 	}
 	hm_row(t, "the end");
