@@ -8,8 +8,6 @@
 #include "areas.h"
 #include "control.h"
 
-#define MAPPING ((void *)(uintptr_t)0x2000000000)
-
 static const char *const level_names[] = { "task", "domain", "process" };
 
 /* One request of so many pages in the state as it is; whether it was granted. */
@@ -258,20 +256,20 @@ static void mappings_are_charged_and_never_refused(struct hm_trial *t)
 		return;
 	(void)hm_limit(t, control, 8 * HM_PAGE);
 	CHECK_HR(t,
-		 IHostMemoryManager_AcquiredVirtualAddressSpace(t->memory, MAPPING,
+		 IHostMemoryManager_AcquiredVirtualAddressSpace(t->memory, HM_MAPPING,
 								6 * HM_PAGE),
 		 S_OK);
 	CHECK(t, !is_granted(t, 3, eProcessCritical));
 	CHECK(t, is_granted(t, 2, eTaskCritical));
 	hm_row(t, "beyond the limit");
 	CHECK_HR(t,
-		 IHostMemoryManager_AcquiredVirtualAddressSpace(t->memory, MAPPING,
+		 IHostMemoryManager_AcquiredVirtualAddressSpace(t->memory, HM_MAPPING,
 								20 * HM_PAGE),
 		 S_OK);
 	CHECK_SIZE(t, hm_usage(t, control).cbCharged, 20 * HM_PAGE);
 	CHECK(t, !is_granted(t, 1, eProcessCritical));
 	hm_row(t, "gone");
-	CHECK_HR(t, IHostMemoryManager_ReleasedVirtualAddressSpace(t->memory, MAPPING),
+	CHECK_HR(t, IHostMemoryManager_ReleasedVirtualAddressSpace(t->memory, HM_MAPPING),
 		 S_OK);
 	CHECK(t, is_granted(t, 8, eTaskCritical));
 }

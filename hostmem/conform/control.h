@@ -30,6 +30,9 @@ IHostMalloc *hm_heap(struct hm_trial *t);
 void *hm_grant(struct hm_trial *t, size_t pages, EMemoryCriticalLevel level,
 	       HRESULT want);
 
+/* Where a mapping of the runtime's is said to be: the host takes its word, and only counts. */
+#define HM_MAPPING ((void *)(uintptr_t)0x2000000000)
+
 /* A number of a sequence that is the same in every run. */
 uint64_t hm_next(uint64_t *seed);
 

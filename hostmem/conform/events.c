@@ -7,8 +7,6 @@
 #include "areas.h"
 #include "control.h"
 
-#define MAPPING ((void *)(uintptr_t)0x2000000000)
-
 /* ---- Subscribing ---- */
 
 static BOOL HOSTMEM_CALL agree(void *state, const HostMemEvent *event)
@@ -154,13 +152,13 @@ static void make_call(struct hm_trial *t, const struct row *row, void **base)
 	case ACQUIRE:
 		CHECK_HR(t,
 			 IHostMemoryManager_AcquiredVirtualAddressSpace(t->memory,
-									MAPPING, size),
+									HM_MAPPING, size),
 			 S_OK);
 		break;
 	case UNMAP:
 		CHECK_HR(t,
 			 IHostMemoryManager_ReleasedVirtualAddressSpace(t->memory,
-									MAPPING),
+									HM_MAPPING),
 			 S_OK);
 		break;
 	}

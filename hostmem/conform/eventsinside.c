@@ -10,7 +10,6 @@
 
 #include <string.h>
 
-#define MAPPING ((void *)(uintptr_t)0x2000000000)
 #define TOUCH_MS 30U /* long enough for a thread that does not wait to come through */
 
 /* ---- Asking ---- */
@@ -229,10 +228,10 @@ static void no_lock_is_held(struct hm_trial *t)
 	CHECK_HR(t, IHostMalloc_Free(bystander.heap, block), S_OK);
 	hm_row(t, "a mapping");
 	CHECK_HR(t,
-		 IHostMemoryManager_AcquiredVirtualAddressSpace(t->memory, MAPPING,
+		 IHostMemoryManager_AcquiredVirtualAddressSpace(t->memory, HM_MAPPING,
 								HM_PAGE),
 		 S_OK);
-	CHECK_HR(t, IHostMemoryManager_ReleasedVirtualAddressSpace(t->memory, MAPPING),
+	CHECK_HR(t, IHostMemoryManager_ReleasedVirtualAddressSpace(t->memory, HM_MAPPING),
 		 S_OK);
 	CHECK_HR(t, IHostMemoryControl_Unsubscribe(control, cookie), S_OK);
 	(void)IHostMalloc_Release(bystander.heap);

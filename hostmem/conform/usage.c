@@ -9,8 +9,6 @@
 #include "control.h"
 
 /* A mapping that the runtime might have made; nobody touches it. */
-#define MAPPING ((void *)(uintptr_t)0x2000000000)
-
 /* ---- Pages ---- */
 
 enum act { RESERVE, COMMIT, DECOMMIT, DECOMMIT_ALL, PROTECT, RESET, RELEASE };
@@ -185,7 +183,7 @@ static const struct {
 
 static void mappings_are_counted_by_their_bytes(struct hm_trial *t)
 {
-	/* Pages from MAPPING on; what is there of earlier ones is covered. */
+	/* Pages from HM_MAPPING on; what is there of earlier ones is covered. */
 	IHostMemoryControl *control = hm_control(t);
 	HostMemUsage usage;
 
@@ -195,7 +193,7 @@ static void mappings_are_counted_by_their_bytes(struct hm_trial *t)
 		hm_row(t, "%s", mappings[i].name);
 		CHECK_HR(t,
 			 IHostMemoryManager_AcquiredVirtualAddressSpace(
-				 t->memory, hm_at(MAPPING, mappings[i].page * HM_PAGE),
+				 t->memory, hm_at(HM_MAPPING, mappings[i].page * HM_PAGE),
 				 mappings[i].pages * HM_PAGE),
 			 S_OK);
 		usage = hm_usage(t, control);
@@ -207,11 +205,11 @@ static void mappings_are_counted_by_their_bytes(struct hm_trial *t)
 	for (size_t page = 0; page <= 8; page += 8)
 		CHECK_HR(t,
 			 IHostMemoryManager_ReleasedVirtualAddressSpace(
-				 t->memory, hm_at(MAPPING, page * HM_PAGE)),
+				 t->memory, hm_at(HM_MAPPING, page * HM_PAGE)),
 			 S_OK);
 	CHECK_HR(t,
 		 IHostMemoryManager_ReleasedVirtualAddressSpace(t->memory,
-								hm_at(MAPPING,
+								hm_at(HM_MAPPING,
 								      2 * HM_PAGE)),
 		 S_OK);
 	CHECK_SIZE(t, hm_usage(t, control).cbExternal, 0);
@@ -226,7 +224,7 @@ static void unknown_mappings_change_nothing(struct hm_trial *t)
 	if (control == NULL)
 		return;
 	CHECK_HR(t,
-		 IHostMemoryManager_AcquiredVirtualAddressSpace(t->memory, MAPPING,
+		 IHostMemoryManager_AcquiredVirtualAddressSpace(t->memory, HM_MAPPING,
 								4 * HM_PAGE),
 		 S_OK);
 	for (size_t page = 1; page <= 4; page += 3) {
@@ -234,15 +232,16 @@ static void unknown_mappings_change_nothing(struct hm_trial *t)
 		hm_look(t, &before);
 		CHECK_REFUSED(t,
 			      IHostMemoryManager_ReleasedVirtualAddressSpace(
-				      t->memory, hm_at(MAPPING, page * HM_PAGE)),
+				      t->memory, hm_at(HM_MAPPING, page * HM_PAGE)),
 			      HOST_E_INVALIDOPERATION);
 		CHECK_UNCHANGED(t, &before);
 	}
-	CHECK_HR(t, IHostMemoryManager_ReleasedVirtualAddressSpace(t->memory, MAPPING),
+	CHECK_HR(t, IHostMemoryManager_ReleasedVirtualAddressSpace(t->memory, HM_MAPPING),
 		 S_OK);
 	hm_row(t, "a second time");
 	CHECK_REFUSED(t,
-		      IHostMemoryManager_ReleasedVirtualAddressSpace(t->memory, MAPPING),
+		      IHostMemoryManager_ReleasedVirtualAddressSpace(t->memory,
+								     HM_MAPPING),
 		      HOST_E_INVALIDOPERATION);
 }
 

@@ -12,8 +12,6 @@
 
 enum { LIMIT_PAGES = 8, LONG_MS = 20000, PATIENCE_MS = 3000 };
 
-#define MAPPING ((void *)(uintptr_t)0x2000000000)
-
 static HostMemBudget waiting_budget(uint32_t task, uint32_t domain, uint32_t process)
 {
 	HostMemBudget budget = HOSTMEM_BUDGET_INIT;
@@ -187,7 +185,7 @@ static void *fill(struct hm_trial *t, IHostMemoryControl *control)
 	ended = 0;
 	CHECK_HR(t, IHostMemoryControl_SetReclaimer(control, count_requests, NULL), S_OK);
 	CHECK_HR(t,
-		 IHostMemoryManager_AcquiredVirtualAddressSpace(t->memory, MAPPING,
+		 IHostMemoryManager_AcquiredVirtualAddressSpace(t->memory, HM_MAPPING,
 								4 * HM_PAGE),
 		 S_OK);
 	(void)hm_set_budget(t, control, &budget);
@@ -210,7 +208,7 @@ static void by_unmapping(struct hm_trial *t, IHostMemoryControl *control, void *
 {
 	(void)control;
 	(void)base;
-	CHECK_HR(t, IHostMemoryManager_ReleasedVirtualAddressSpace(t->memory, MAPPING),
+	CHECK_HR(t, IHostMemoryManager_ReleasedVirtualAddressSpace(t->memory, HM_MAPPING),
 		 S_OK);
 }
 
