@@ -248,9 +248,13 @@ static void print_table(const struct hm_report *report, FILE *out)
 
 /* ---- The verdict ---- */
 
-static const char *quoted(const char *path)
+/* What no shell takes for anything else, and no terminal; of other paths only that there is one. */
+static const char *as_a_word(const char *path)
 {
-	return path[strcspn(path, " \t\n'\"\\$`&;|<>()*?[]#~")] == '\0' ? path : "FILE";
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789/._-+,:=@%";
+
+	return path[strspn(path, plain)] == '\0' ? path : "FILE";
 }
 
 static void print_hint(const struct hm_report *report, FILE *out)
@@ -263,7 +267,7 @@ static void print_hint(const struct hm_report *report, FILE *out)
 		    "  hostmem conform",
 		    out);
 	if (report->module != NULL)
-		(void)fprintf(out, " --module %s", quoted(report->module));
+		(void)fprintf(out, " --module %s", as_a_word(report->module));
 	(void)fprintf(out, " --case %s\n\n", report->outcomes[i].entry.name);
 }
 

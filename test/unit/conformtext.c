@@ -163,6 +163,10 @@ static void the_hint_can_be_pasted(void)
 	text = reported_by(hm_conform_print_text, &report);
 	reported_has(text, "\n  hostmem conform --module /lib/a.so --case com/bad\n");
 	free(text);
+	report.module = "/lib/a\rb.so"; /* which a terminal would act upon */
+	text = reported_by(hm_conform_print_text, &report);
+	reported_has(text, "\n  hostmem conform --module FILE --case com/bad\n");
+	free(text);
 }
 
 int main(void)
