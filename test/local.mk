@@ -360,7 +360,26 @@ forwarding_module_la_LDFLAGS = \
 	-rpath /nowhere \
 	-shared
 
-## One that misbehaves, around the one above.
+## A third, written from the public headers alone: by it the suite of `hostmem conform` is
+## judged itself.
+check_LTLIBRARIES += plain-module.la
+plain_module_la_SOURCES = \
+	%D%/conformance/plain_control.c \
+	%D%/conformance/plain_heap.c \
+	%D%/conformance/plain_module.c \
+	%D%/conformance/plain_module.h \
+	%D%/conformance/plain_pages.c \
+	%D%/conformance/plain_pages.h \
+	%D%/conformance/plain_query.c \
+	abi/iids.c
+plain_module_la_LDFLAGS = \
+	-avoid-version \
+	-export-symbols-regex '^DllGetClassObject$$' \
+	-module \
+	-rpath /nowhere \
+	-shared
+
+## One that misbehaves, around the first of them.
 check_LTLIBRARIES += hostile-module.la
 hostile_module_la_SOURCES = \
 	%D%/conformance/forwarding_module.c \
@@ -688,6 +707,8 @@ AM_TESTS_ENVIRONMENT = \
 	export HOSTMEM_FORWARDING_MODULE; \
 	HOSTMEM_HOSTILE_MODULE='$(abs_top_builddir)/.libs/hostile-module.so'; \
 	export HOSTMEM_HOSTILE_MODULE; \
+	HOSTMEM_PLAIN_MODULE='$(abs_top_builddir)/.libs/plain-module.so'; \
+	export HOSTMEM_PLAIN_MODULE; \
 	PKG_CONFIG='$(PKG_CONFIG)'; export PKG_CONFIG;
 
 ## Everything that may come out otherwise in a build of another kind.
