@@ -82,6 +82,16 @@ ULONG hm_count_of(void *object)
 	return IUnknown_Release((IUnknown *)object);
 }
 
+bool hm_tells_count(void *object)
+{
+	ULONG first = IUnknown_AddRef((IUnknown *)object);
+	ULONG second = IUnknown_AddRef((IUnknown *)object);
+
+	(void)IUnknown_Release((IUnknown *)object);
+	(void)IUnknown_Release((IUnknown *)object);
+	return second == first + 1;
+}
+
 bool hm_same_object(void *first, void *second)
 {
 	IUnknown *one = ask(first, &IID_IUnknown), *other = ask(second, &IID_IUnknown);
@@ -246,6 +256,10 @@ void hm_com_counts(struct hm_trial *t, void *object)
 {
 	ULONG before = hm_count_of(object);
 
+	if (!hm_tells_count(object)) {
+		hm_skip(t, "AddRef does not tell the count");
+		return;
+	}
 	for (size_t i = 0; i < hm_face_count; i++) {
 		IUnknown *face = ask(object, hm_faces[i].iid);
 
