@@ -169,8 +169,8 @@ void *hm_has(struct hm_trial *t, REFIID riid);
  * which tells what Release said. */
 void hm_own(struct hm_trial *t, void *object);
 ULONG hm_drop(struct hm_trial *t, void *object);
-/* A second host of the same kind, as its memory manager; NULL after a failed check.  The
- * case releases it. */
+/* A second host of the same kind, as its memory manager; NULL after a failed check, or if there
+ * is but one host, and the case is skipped.  The case releases it. */
 IHostMemoryManager *hm_another_host(struct hm_trial *t);
 /* The same without a check. */
 IHostMemoryManager *hm_new_host(struct hm_trial *t);
