@@ -273,7 +273,6 @@ static void code_and_data_of_the_image(struct hm_trial *t)
 	if (!CHECK_HR(t, hm_query(t, code, &run), S_OK))
 		return;
 	CHECK_SIZE(t, run.State, MEM_COMMIT);
-	CHECK_SIZE(t, run.Type, MEM_IMAGE);
 	CHECK(t, (run.Protect & (PAGE_EXECUTE | PAGE_EXECUTE_READ |
 				 PAGE_EXECUTE_READWRITE | PAGE_EXECUTE_WRITECOPY)) != 0);
 	CHECK(t, run.AllocationBase != NULL &&
@@ -284,6 +283,18 @@ static void code_and_data_of_the_image(struct hm_trial *t)
 		return;
 	CHECK_SIZE(t, run.State, MEM_COMMIT);
 	CHECK(t, run.Protect == PAGE_READWRITE || run.Protect == PAGE_WRITECOPY);
+}
+
+/* The CLR looks at the rest, and not at the type. */
+static void code_is_of_an_image(struct hm_trial *t)
+{
+	void (*function)(struct hm_trial *) = code_is_of_an_image;
+	MEMORY_BASIC_INFORMATION run;
+	void *code;
+
+	memcpy(&code, &function, sizeof(code));
+	if (CHECK_HR(t, hm_query(t, code, &run), S_OK))
+		CHECK_SIZE(t, run.Type, MEM_IMAGE);
 }
 
 static void pages_of_the_system_are_told(struct hm_trial *t)
@@ -333,6 +344,8 @@ static const struct hm_case cases[] = {
 	  HM_NO_GROUP },
 	{ "the-image", HM_REQUIRED, "CLR: image sections; MS VirtualQuery",
 	  code_and_data_of_the_image, HM_NO_GROUP },
+	{ "image-type", HM_DOCUMENTED, "MS MEMORY_BASIC_INFORMATION: MEM_IMAGE",
+	  code_is_of_an_image, HM_NO_GROUP },
 	{ "pages-of-the-system", HM_REQUIRED, "CLR asks about any address; MS",
 	  pages_of_the_system_are_told, HM_NO_GROUP },
 };
