@@ -184,6 +184,14 @@ void *hm_need(struct hm_trial *t, REFIID riid, const char *name)
 	return face;
 }
 
+bool hm_chooses(struct hm_trial *t, const char *otherwise)
+{
+	if (hm_has(t, &IID_IHostMemoryControl) != NULL)
+		return false;
+	hm_skip(t, "the documents are silent, and the host %s", otherwise);
+	return true;
+}
+
 /* The count after the one reference that is given back; it may be anything. */
 static ULONG references_of(IUnknown *object)
 {

@@ -165,6 +165,10 @@ HM_PRINTS(2, 3) void hm_skip(struct hm_trial *t, const char *format, ...);
  * has no such face.  hm_has only asks. */
 void *hm_need(struct hm_trial *t, REFIID riid, const char *name);
 void *hm_has(struct hm_trial *t, REFIID riid);
+/* For a rule that is hostmem's own, where the documents are silent, and a host that "takes any
+ * level" or the like: true, and the case is skipped, unless the host has hostmem's interfaces
+ * and is held to its words by that. */
+bool hm_chooses(struct hm_trial *t, const char *otherwise);
 /* A reference of the case's own that goes at the end of the trial, or before it by hm_drop,
  * which tells what Release said. */
 void hm_own(struct hm_trial *t, void *object);
