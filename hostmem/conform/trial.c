@@ -252,7 +252,8 @@ IHostMemoryManager *hm_another_host(struct hm_trial *t)
 	return memory;
 }
 
-/* A page and a block, each come and gone, and a look at memory that is not the host's. */
+/* A page and a block, each come and gone, a block that cannot be, and a look at memory that is
+ * not the host's. */
 static void warm_up_memory(IHostMemoryManager *memory)
 {
 	MEMORY_BASIC_INFORMATION run;
@@ -273,6 +274,8 @@ static void warm_up_memory(IHostMemoryManager *memory)
 	(void)IHostMalloc_Alloc(heap, 1, eTaskCritical, &block);
 	if (block != NULL)
 		(void)IHostMalloc_Free(heap, block);
+	/* libc tries what it cannot do in another arena, whose room it keeps. */
+	(void)IHostMalloc_Alloc(heap, (SIZE_T)1 << 62, eTaskCritical, &block);
 	(void)IHostMalloc_Release(heap);
 }
 
