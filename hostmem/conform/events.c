@@ -261,6 +261,7 @@ static void an_event_tells_of_its_request(struct hm_trial *t)
 
 static void bad_arguments_raise_none(struct hm_trial *t)
 {
+	static int not_the_hosts;
 	IHostMemoryControl *control = hm_control(t);
 	void *base = control != NULL ? hm_grant(t, 16, eTaskCritical, S_OK) : NULL;
 	struct hm_recorder recorder = { .refuse = false };
@@ -280,7 +281,7 @@ static void bad_arguments_raise_none(struct hm_trial *t)
 	(void)hm_refused_free(t, base, 17 * HM_PAGE, MEM_DECOMMIT, E_INVALIDARG);
 	(void)hm_refused_free(t, hm_at(base, HM_PAGE), 0, MEM_RELEASE,
 			      HM_INVALID_ADDRESS);
-	(void)hm_refused_free(t, &recorder, 0, MEM_RELEASE, HOST_E_INVALIDOPERATION);
+	(void)hm_refused_free(t, &not_the_hosts, 0, MEM_RELEASE, HOST_E_INVALIDOPERATION);
 	(void)hm_refused_protect(t, base, 17 * HM_PAGE, PAGE_READONLY,
 				 HM_INVALID_ADDRESS);
 	CHECK_SIZE(t, recorder.count, 0);

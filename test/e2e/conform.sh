@@ -150,6 +150,17 @@ check 'one case, which is skipped without a module' eval '[ "$status" = 0 ] && s
 conform --case module/class --strict
 check 'that is a failure where it has to be asked' eval '[ "$status" = 1 ] && says "^skipped: "'
 
+# A debugger switches it off, and then the stack begins beyond the addresses of a host.
+if setarch "$(uname -m)" -R true 2>/dev/null; then
+	setarch "$(uname -m)" -R "$program" conform --filter .codes >"$folder/out" \
+		2>"$folder/err" </dev/null
+	status=$?
+	check 'where addresses are not random the same is found' eval \
+		'[ "$status" = 0 ] && says "^places " && says "^The host conforms"'
+else
+	skip 'where addresses are not random the same is found' 'that cannot be had here'
+fi
+
 # ---- What is no module ----
 
 : >"$folder/empty.so"
