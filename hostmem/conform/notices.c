@@ -142,13 +142,11 @@ static void a_request_ends_before_anything_is_told(struct hm_trial *t)
 
 static void a_suspension_ends_before_anything_is_told(struct hm_trial *t)
 {
+	IHostGCManager *collector = (IHostGCManager *)hm_need(t, &IID_IHostGCManager,
+							      "IHostGCManager");
 	struct hm_told told;
-	IHostGCManager *collector;
 
-	if (!hm_told_begin(&told, t))
-		return;
-	collector = (IHostGCManager *)hm_need(t, &IID_IHostGCManager, "IHostGCManager");
-	if (collector == NULL)
+	if (collector == NULL || !hm_told_begin(&told, t))
 		return;
 	CHECK_HR(t, IHostGCManager_SuspensionStarting(collector), S_OK);
 	CHECK_HR(t, IHostGCManager_SuspensionStarting(collector), S_OK);

@@ -125,13 +125,11 @@ static void what_is_said_holds_until_it_is_cleared(struct hm_trial *t)
 
 static void figures_count_after_a_suspension(struct hm_trial *t)
 {
+	IHostGCManager *collector = (IHostGCManager *)hm_need(t, &IID_IHostGCManager,
+							      "IHostGCManager");
 	struct hm_told told;
-	IHostGCManager *collector;
 
-	if (!hm_told_begin(&told, t))
-		return;
-	collector = (IHostGCManager *)hm_need(t, &IID_IHostGCManager, "IHostGCManager");
-	if (collector == NULL)
+	if (collector == NULL || !hm_told_begin(&told, t))
 		return;
 	CHECK_HR(t, IHostGCManager_SuspensionStarting(collector), S_OK);
 	hm_load(&told, 95, 4096 * MIB);

@@ -24,8 +24,10 @@ struct hm_told {
 	unsigned calls; /* for the case */
 };
 
-/* false: the case is skipped, or has failed.  What is registered when the host is shut down
- * is held until its end, after the case: such cases have their record in static memory. */
+/* false: the case is skipped, or has failed.  From here on the host has a pointer into the
+ * record: a case that needs more of the host asks for it before.  What is registered when the
+ * host is shut down is held until its end, after the case: such cases have their record in
+ * static memory. */
 bool hm_told_begin(struct hm_told *told, struct hm_trial *t);
 /* Nobody is registered any more, nothing is left to be told, and no reference is left. */
 void hm_told_end(struct hm_told *told);
