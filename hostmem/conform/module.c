@@ -188,7 +188,7 @@ static void a_factory_makes_hosts(struct hm_trial *t)
 		(void)IUnknown_Release((IUnknown *)host);
 	}
 	hm_row(t, "the last");
-	if (count == 1)
+	if (count == 1 && hm_tells_count(first))
 		CHECK_SIZE(t, IUnknown_Release((IUnknown *)first), 0);
 	else
 		(void)IUnknown_Release((IUnknown *)first);
