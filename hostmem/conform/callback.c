@@ -82,15 +82,19 @@ void hm_listener_init(struct hm_listener *listener)
 
 bool hm_register(struct hm_trial *t, struct hm_listener *listener)
 {
+	HRESULT hr;
+
 	if (listener != NULL)
 		hm_warm_up_watching(t);
-	return CHECK_HR(t,
-			IHostMemoryManager_RegisterMemoryNotificationCallback(
-				t->memory,
-				listener != NULL
-					? &listener->ICLRMemoryNotificationCallback_iface
-					: NULL),
-			S_OK);
+	hr = IHostMemoryManager_RegisterMemoryNotificationCallback(
+		t->memory, listener != NULL
+				   ? &listener->ICLRMemoryNotificationCallback_iface
+				   : NULL);
+
+	return hm_check_hr(t, hr, S_OK,
+			   listener != NULL ? "RegisterMemoryNotificationCallback"
+					    : "RegisterMemoryNotificationCallback(NULL)",
+			   __FILE__, __LINE__);
 }
 
 bool hm_check_heard(struct hm_trial *t, struct hm_listener *listener, const char *want,
