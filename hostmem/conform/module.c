@@ -41,7 +41,7 @@ static IClassFactory *factory_of(struct hm_trial *t)
 static void refused(struct hm_trial *t, HRESULT hr, HRESULT want, void *out)
 {
 	if (t->codes)
-		CHECK_HR(t, hr, want);
+		hm_check_hr(t, hr, want, "the refusal", __FILE__, __LINE__);
 	else
 		CHECK(t, FAILED(hr) && out == NULL);
 	if (SUCCEEDED(hr) && out != NULL && out != HM_POISON)

@@ -56,7 +56,8 @@ static bool is_granted(struct hm_trial *t, unsigned char *page, const struct rig
 		CHECK_RUN(t, page, MEM_COMMIT, was, HM_PAGE, page);
 		return false;
 	}
-	return CHECK_HR(t, hr, S_OK) && CHECK_SIZE(t, old, was);
+	return hm_check_hr(t, hr, S_OK, "VirtualProtect", __FILE__, __LINE__) &&
+	       CHECK_SIZE(t, old, was);
 }
 
 static void each_protection_becomes_each(struct hm_trial *t)

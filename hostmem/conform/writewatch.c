@@ -22,7 +22,10 @@ static unsigned char *take_watched(struct hm_trial *t, size_t size, DWORD type)
 	hr = hm_alloc(t, NULL, size, type | MEM_WRITE_WATCH, PAGE_READWRITE,
 		      eTaskCritical, &base);
 	if (FAILED(hr)) {
-		CHECK_REFUSED(t, hr, HM_NOT_SUPPORTED);
+		if (!t->codes || hr != E_INVALIDARG ||
+		    !hm_chooses(t, "calls MEM_WRITE_WATCH invalid"))
+			hm_check_refused(t, hr, HM_NOT_SUPPORTED, "of MEM_WRITE_WATCH",
+					 __FILE__, __LINE__);
 		if (!t->codes)
 			CHECK_UNCHANGED(t, &before);
 		return NULL;
