@@ -260,6 +260,7 @@ conform_shared_sources = \
 	%D%/conform/control.c \
 	%D%/conform/control.h \
 	%D%/conform/crowd.c \
+	%D%/conform/findings.c \
 	%D%/conform/memory.c \
 	%D%/conform/memory.h \
 	%D%/conform/probe.h \
