@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <getopt.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,7 @@ struct options {
 	const char *module, *filter, *only;
 	char path[PATH_MAX]; /* of the module, with a slash */
 	void (*print)(const struct hm_report *report, FILE *out);
-	bool list, strict;
+	bool help, list, strict;
 	unsigned jobs, seconds;
 };
 
@@ -256,66 +257,91 @@ static bool read_format(const char *text, struct options *options)
 	return true;
 }
 
+enum {
+	OPTION_CASE = 1,
+	OPTION_FILTER,
+	OPTION_FORMAT,
+	OPTION_HELP,
+	OPTION_JOBS,
+	OPTION_LIST,
+	OPTION_MODULE,
+	OPTION_STRICT,
+	OPTION_TIME_LIMIT
+};
+
+static const struct option known[] = {
+	{ "case", required_argument, NULL, OPTION_CASE },
+	{ "filter", required_argument, NULL, OPTION_FILTER },
+	{ "format", required_argument, NULL, OPTION_FORMAT },
+	{ "help", no_argument, NULL, OPTION_HELP },
+	{ "jobs", required_argument, NULL, OPTION_JOBS },
+	{ "list", no_argument, NULL, OPTION_LIST },
+	{ "module", required_argument, NULL, OPTION_MODULE },
+	{ "strict", no_argument, NULL, OPTION_STRICT },
+	{ "time-limit", required_argument, NULL, OPTION_TIME_LIMIT },
+	{ NULL, 0, NULL, 0 },
+};
+
 /* 0, or the status after what is wrong was said. */
-static int read_value(struct options *options, const char *name, const char *value)
+static int read_option(struct options *options, int option, const char *value)
 {
-	if (strcmp(name, "--module") == 0)
-		options->module = value;
-	else if (strcmp(name, "--filter") == 0)
-		options->filter = value;
-	else if (strcmp(name, "--case") == 0)
+	switch (option) {
+	case OPTION_CASE:
 		options->only = value;
-	else if (strcmp(name, "--format") == 0 && !read_format(value, options))
+		return 0;
+	case OPTION_FILTER:
+		options->filter = value;
+		return 0;
+	case OPTION_FORMAT:
+		if (read_format(value, options))
+			return 0;
 		return hm_command_misused("conform", "unknown format", value);
-	else if (strcmp(name, "--jobs") == 0 &&
-		 !read_number(value, HM_MOST_JOBS, &options->jobs))
+	case OPTION_HELP:
+		options->help = true;
+		return 0;
+	case OPTION_JOBS:
+		if (read_number(value, HM_MOST_JOBS, &options->jobs))
+			return 0;
 		return hm_command_misused("conform", "--jobs is no number from 1 to 256",
 					  value);
-	else if (strcmp(name, "--time-limit") == 0 &&
-		 !read_number(value, 86400, &options->seconds))
+	case OPTION_LIST:
+		options->list = true;
+		return 0;
+	case OPTION_MODULE:
+		options->module = value;
+		return 0;
+	case OPTION_STRICT:
+		options->strict = true;
+		return 0;
+	default:
+		if (read_number(value, 86400, &options->seconds))
+			return 0;
 		return hm_command_misused(
 			"conform", "--time-limit is no number of seconds from 1 to 86400",
 			value);
-	return 0;
-}
-
-static bool takes_value(const char *name)
-{
-	static const char *const names[] = { "--case", "--filter", "--format",
-					     "--jobs", "--module", "--time-limit" };
-
-	for (size_t i = 0; i < HM_ROWS(names); i++) {
-		if (strcmp(name, names[i]) == 0)
-			return true;
 	}
-	return false;
 }
 
 static int read_options(struct options *options, int argc, char **argv)
 {
-	for (int i = 1; i < argc; i++) {
-		int status;
+	int option, status = 0;
 
-		if (strcmp(argv[i], "--list") == 0) {
-			options->list = true;
-		} else if (strcmp(argv[i], "--strict") == 0) {
-			options->strict = true;
-		} else if (takes_value(argv[i])) {
-			if (i + 1 == argc)
-				return hm_command_misused("conform", "no value for",
-							  argv[i]);
-			status = read_value(options, argv[i], argv[i + 1]);
-			if (status != 0)
-				return status;
-			i++;
-		} else if (argv[i][0] == '-') {
-			return hm_command_misused("conform", "unknown option", argv[i]);
-		} else {
-			return hm_command_misused("conform", "unexpected argument",
-						  argv[i]);
-		}
+	opterr = 0; /* what is wrong is said here, in one line */
+	while (status == 0 && !options->help &&
+	       (option = getopt_long(argc, argv, ":", known, NULL)) != -1) {
+		const char *word = argv[optind - 1];
+
+		if (option == ':')
+			status = hm_command_misused("conform", "no value for", word);
+		else if (option == '?')
+			status = hm_command_misused("conform", "unknown option", word);
+		else
+			status = read_option(options, option, optarg);
 	}
-	return 0;
+	if (status == 0 && !options->help && optind < argc)
+		status = hm_command_misused("conform", "unexpected argument",
+					    argv[optind]);
+	return status;
 }
 
 /* HostMemLoadModule wants a slash, lest the system searches; a user means a file.  What is no
@@ -343,10 +369,6 @@ static int run(int argc, char **argv)
 	struct options options = { .print = hm_conform_print_text, .seconds = LIMIT_S };
 	int status;
 
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--help") == 0)
-			return help();
-	}
 	if (processors >= HM_MOST_JOBS)
 		options.jobs = HM_MOST_JOBS;
 	else
@@ -354,6 +376,8 @@ static int run(int argc, char **argv)
 	status = read_options(&options, argc, argv);
 	if (status != 0)
 		return status;
+	if (options.help)
+		return help();
 	if (options.list)
 		return list(options.filter);
 	status = find_module(&options);

@@ -259,16 +259,24 @@ static const char *as_a_word(const char *path)
 
 static void print_hint(const struct hm_report *report, FILE *out)
 {
-	size_t i = 0;
+	const struct hm_outcome *worst = NULL;
 
-	while (hm_outcome_is_good(report, &report->outcomes[i]))
-		i++;
+	/* The first of the group that matters most. */
+	for (size_t i = 0; i < report->count; i++) {
+		const struct hm_outcome *outcome = &report->outcomes[i];
+
+		if (!hm_outcome_is_good(report, outcome) &&
+		    (worst == NULL || outcome->entry.group < worst->entry.group))
+			worst = outcome;
+	}
+	if (worst == NULL)
+		return;
 	(void)fputs("All that is found in one case, and for a debugger:\n"
 		    "  hostmem conform",
 		    out);
 	if (report->module != NULL)
 		(void)fprintf(out, " --module %s", as_a_word(report->module));
-	(void)fprintf(out, " --case %s\n\n", report->outcomes[i].entry.name);
+	(void)fprintf(out, " --case %s\n\n", worst->entry.name);
 }
 
 static void print_verdict(const struct hm_report *report, FILE *out)

@@ -102,6 +102,8 @@ check 'the list has cases, groups and sources' eval \
 check 'the manual has each option, group and source' manual_has_all
 conform --list --filter com/one
 check 'a filter is a part of a name' eval '[ "$(grep -c "  com/" "$folder/out")" = 1 ]'
+conform --list --filter='*/one-identity'
+check 'after an equals sign, too' eval '[ "$(grep -c "  com/" "$folder/out")" = 1 ]'
 conform --list --filter '*/one-identity'
 check 'or a pattern' eval '[ "$(grep -c "  com/" "$folder/out")" = 1 ]'
 
@@ -114,8 +116,10 @@ while IFS='|' read -r arguments want; do
 done <<'END'
 --bogus|unknown option '--bogus'
 -h|unknown option
---|unknown option
 here|unexpected argument 'here'
+-- --list|unexpected argument '--list'
+--list=all|unknown option '--list=all'
+--f|unknown option '--f'
 --module|no value for '--module'
 --filter|no value for
 --format|no value for
@@ -124,6 +128,7 @@ here|unexpected argument 'here'
 --case|no value for
 --format xml|unknown format 'xml'
 --format TAP|unknown format
+--format=xml|unknown format 'xml'
 --jobs 0|--jobs is no number
 --jobs 257|--jobs is no number
 --jobs -1|--jobs is no number
