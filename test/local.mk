@@ -420,6 +420,9 @@ defective_module_la_LDFLAGS = \
 	-shared
 defects_tests = %D%/defects/defects.sh
 
+## Our module before the suite; each case is a test.
+suite_tests = %D%/conformance/suite.sh
+
 fault_tests = \
 	%D%/fault/half_done \
 	%D%/fault/monitor_sweep \
@@ -562,7 +565,8 @@ threaded_tests = \
 pages_tests = \
 	$(conformance_tests) \
 	$(fault_tests) \
-	$(stress_tests)
+	$(stress_tests) \
+	$(suite_tests)
 
 ## The least of that, for builds in which everything is slow.
 protect_tests = \
@@ -592,6 +596,7 @@ TESTS = \
 	$(judge_tests) \
 	$(monitor_tests) \
 	$(stress_tests) \
+	$(suite_tests) \
 	$(unit_tests)
 check_PROGRAMS += \
 	$(abi_programs) \
@@ -667,6 +672,7 @@ EXTRA_DIST += \
 	$(defects_tests) \
 	$(e2e_tests) \
 	$(judge_tests) \
+	$(suite_tests) \
 	%D%/README.md \
 	%D%/abi/exports-jsrt.txt \
 	%D%/abi/exports.txt \
@@ -715,11 +721,12 @@ AM_TESTS_ENVIRONMENT = \
 check-again:
 	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(abi_built_tests) \
 		$(conformance_tests) $(e2e_tests) $(fault_tests) $(monitor_tests) \
-		$(stress_tests) $(unit_tests)'
+		$(stress_tests) $(suite_tests) $(unit_tests)'
 check-abi:
 	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(abi_tests)'
 check-conformance:
-	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(conformance_tests) $(monitor_tests)'
+	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(conformance_tests) $(monitor_tests) \
+		$(suite_tests)'
 ## The whole suite for each defect, some minutes: which case finds what.
 check-defects: defective-module.la hostmem/cli/hostmem
 	$(AM_V_at)$(AM_TESTS_ENVIRONMENT) $(SHELL) $(top_srcdir)/%D%/defects/defects.sh --matrix
@@ -740,7 +747,7 @@ check-protect:
 check-stress:
 	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(stress_tests)'
 check-threaded:
-	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(stress_tests) $(threaded_tests)'
+	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(stress_tests) $(suite_tests) $(threaded_tests)'
 check-unit:
 	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(unit_tests)'
 .PHONY: check-abi check-again check-conformance check-defects check-e2e check-fault \
