@@ -560,6 +560,17 @@ threaded_tests = \
 	%D%/unit/waiting \
 	%D%/unit/waiting_random
 
+## What may come out otherwise in a build of another kind.
+again_tests = \
+	$(abi_built_tests) \
+	$(conformance_tests) \
+	$(e2e_tests) \
+	$(fault_tests) \
+	$(monitor_tests) \
+	$(stress_tests) \
+	$(suite_tests) \
+	$(unit_tests)
+
 ## Run in each of the ways in which a host takes access away from pages, see abi/hostmem.h:
 ## `make check` takes what the kernel has, this the others.
 pages_tests = \
@@ -717,16 +728,12 @@ AM_TESTS_ENVIRONMENT = \
 	export HOSTMEM_PLAIN_MODULE; \
 	PKG_CONFIG='$(PKG_CONFIG)'; export PKG_CONFIG;
 
-## Everything that may come out otherwise in a build of another kind.
 check-again:
-	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(abi_built_tests) \
-		$(conformance_tests) $(e2e_tests) $(fault_tests) $(monitor_tests) \
-		$(stress_tests) $(suite_tests) $(unit_tests)'
+	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(again_tests)'
 check-abi:
 	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(abi_tests)'
 check-conformance:
-	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(conformance_tests) $(monitor_tests) \
-		$(suite_tests)'
+	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(conformance_tests) $(monitor_tests) $(suite_tests)'
 ## The whole suite for each defect, some minutes: which case finds what.
 check-defects: defective-module.la hostmem/cli/hostmem
 	$(AM_V_at)$(AM_TESTS_ENVIRONMENT) $(SHELL) $(top_srcdir)/%D%/defects/defects.sh --matrix
