@@ -14,7 +14,7 @@
 
 #include <stdatomic.h>
 
-enum { THREADS = 4, TURNS = 20000, HOSTS = 40 };
+enum { THREADS = 4, TURNS = 20000, HOSTS = 40, PATIENCE = 1000 };
 
 /* ---- QueryInterface ---- */
 
@@ -153,13 +153,18 @@ static void threads_do_not_lose_references(struct hm_trial *t)
 
 static struct {
 	IHostMemoryManager *hosts[HOSTS];
+	atomic_uint there[HOSTS]; /* how many have come to it */
 	atomic_uint zeros[HOSTS]; /* how many were told that they were the last */
 } last;
 
+/* Once apart, threads that do the same would stay apart: they meet at each host. */
 static void release_each(void *state)
 {
 	(void)state;
 	for (size_t i = 0; i < HOSTS; i++) {
+		atomic_fetch_add(&last.there[i], 1);
+		for (int n = 0; last.there[i] < THREADS && n < PATIENCE; n++)
+			hm_pause(0);
 		if (IHostMemoryManager_Release(last.hosts[i]) == 0)
 			atomic_fetch_add(&last.zeros[i], 1);
 	}
@@ -216,6 +221,9 @@ static void shutdown_leaves_com_as_it_was(struct hm_trial *t)
 	if (control == NULL)
 		return;
 	CHECK_HR(t, IHostMemoryControl_Shutdown(control), S_OK);
+	every_face_answers_to_its_own_name(t);
+	hm_row(t, "IHostMemoryControl");
+	CHECK(t, hm_has_face(t->memory, &IID_IHostMemoryControl));
 	hm_com_reaches(t, t->memory);
 	hm_com_counts(t, t->memory);
 }

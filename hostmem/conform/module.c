@@ -160,6 +160,18 @@ static HRESULT create(IClassFactory *factory, IUnknown *outer, REFIID riid, void
 	return IClassFactory_CreateInstance(factory, outer, riid, out);
 }
 
+/* That this is the face which was asked for, and not whichever was the first, is seen only
+ * when it is used. */
+static void gives_a_heap(struct hm_trial *t, IHostMemoryManager *memory)
+{
+	IHostMalloc *heap = NULL;
+
+	CHECK_HR(t, IHostMemoryManager_CreateMalloc(memory, MALLOC_THREADSAFE, &heap),
+		 S_OK);
+	if (heap != NULL)
+		(void)IHostMalloc_Release(heap);
+}
+
 static void a_factory_makes_hosts(struct hm_trial *t)
 {
 	IClassFactory *factory = factory_of(t);
@@ -181,6 +193,8 @@ static void a_factory_makes_hosts(struct hm_trial *t)
 		if (!CHECK(t, host != NULL && host != HM_POISON))
 			continue;
 		CHECK(t, hm_has_face(host, hm_faces[i].iid));
+		if (hm_faces[i].iid == &IID_IHostMemoryManager)
+			gives_a_heap(t, (IHostMemoryManager *)host);
 		/* One reference, whichever face was asked for. */
 		CHECK_SIZE(t, hm_count_of(host),
 			   hm_same_object(host, first) && hm_tells_count(host) ? count + 1
