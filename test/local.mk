@@ -408,6 +408,7 @@ defective_module_la_SOURCES = \
 	%D%/defects/wrapper_free.c \
 	%D%/defects/wrapper_heap.c \
 	%D%/defects/wrapper_manager.c \
+	%D%/defects/wrapper_monitor.c \
 	%D%/defects/wrapper_pages.c \
 	%D%/defects/wrapper_query.c \
 	%D%/defects/wrapper_simulator.c

@@ -12,6 +12,13 @@ enum { LEAK = 4 * 1024 * 1024 };
 
 static _Atomic(struct wrapper *) newest;
 
+struct wrapper *wrapper_newest(struct wrapper *self)
+{
+	struct wrapper *other = newest;
+
+	return other->references != 0 ? other : self;
+}
+
 /* ---- References ---- */
 
 static void *face_of(struct wrapper *self, REFIID riid)
@@ -57,6 +64,11 @@ static void *spoil_face(struct wrapper *self, REFIID riid, void *face)
 	if (defect("identity-changes") && IsEqualIID(riid, &IID_IUnknown) &&
 	    asked++ % 2 == 1)
 		return &self->IHostMemoryManager_iface;
+	if (defect("interface-known-at-times") && asked++ % 2 == 1 &&
+	    IsEqualIID(riid, &IID_IHostGCManager))
+		return NULL;
+	if (defect("interfaces-end-with-shutdown") && self->ended)
+		return NULL;
 	return face;
 }
 
@@ -66,10 +78,14 @@ HRESULT wrapper_query(struct wrapper *self, REFIID riid, void **ppv)
 
 	if (defect("interface-null-crashes"))
 		touch(ppv);
+	if (defect("interface-null-is-e-invalidarg") && ppv == NULL)
+		return E_INVALIDARG;
 	if (ppv == NULL)
 		return E_POINTER;
 	if (!defect("interface-out-left"))
 		*ppv = NULL;
+	if (defect("interface-null-name-crashes") && riid == NULL)
+		touch(NULL);
 	if (riid == NULL)
 		return E_POINTER;
 	face = spoil_face(self, riid, face_of(self, riid));
@@ -81,18 +97,28 @@ HRESULT wrapper_query(struct wrapper *self, REFIID riid, void **ppv)
 	return S_OK;
 }
 
+/* A count as a global, which is one for all hosts. */
+static _Atomic ULONG *count_of(struct wrapper *self)
+{
+	static _Atomic ULONG of_all;
+
+	return defect("one-count-for-all-hosts") ? &of_all : &self->references;
+}
+
 ULONG wrapper_add(struct wrapper *self)
 {
+	_Atomic ULONG *count = count_of(self);
+
 	if (defect("count-is-not-atomic")) {
-		ULONG before = self->references;
+		ULONG before = *count;
 
 		(void)sched_yield();
-		self->references = before + 1;
+		*count = before + 1;
 		return before + 1;
 	}
 	if (defect("addref-answers-before"))
-		return atomic_fetch_add(&self->references, 1);
-	return atomic_fetch_add(&self->references, 1) + 1;
+		return atomic_fetch_add(count, 1);
+	return atomic_fetch_add(count, 1) + 1;
 }
 
 /* ---- The end, and the beginning ---- */
@@ -116,12 +142,20 @@ static void let_go(struct wrapper *self)
 
 ULONG wrapper_release(struct wrapper *self)
 {
-	ULONG left = atomic_fetch_sub(&self->references, 1) - 1;
+	_Atomic ULONG *count = count_of(self);
+	ULONG left = atomic_fetch_sub(count, 1) - 1;
 
 	if (defect("release-answers-zero") && left != 0)
 		return 0;
 	if (left == 0 && !defect("last-release-frees-nothing"))
 		let_go(self);
+	if (defect("last-release-answers-one") && left == 0)
+		return 1;
+	/* Counts down, and then looks how many are left. */
+	if (defect("release-looks-again")) {
+		(void)usleep(100);
+		return *count;
+	}
 	return left;
 }
 
@@ -177,7 +211,7 @@ static void fill_in(struct wrapper *self)
 	self->IHostMemorySimulator_iface.lpVtbl = &wrapper_simulator_table;
 	self->IHostMemoryPages_iface.lpVtbl = &wrapper_pages_table;
 	self->IHostMemoryMonitor_iface.lpVtbl = &wrapper_monitor_table;
-	atomic_init(&self->references, 1);
+	++*count_of(self);
 	(void)pthread_mutex_init(&self->lock, NULL);
 	(void)pthread_mutexattr_init(&recursive);
 	(void)pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
@@ -230,9 +264,14 @@ void *wrapper_run_start(struct wrapper *self, const void *address)
 	return (void *)(uintptr_t)start;
 }
 
+bool wrapper_walks_under_lock(void)
+{
+	return defect("walk-under-lock");
+}
+
 static bool calls_one_by_one(void)
 {
-	return defect("one-lock-around-calls");
+	return defect("one-lock-around-calls") || wrapper_walks_under_lock();
 }
 
 void wrapper_enter(struct wrapper *self)

@@ -47,8 +47,11 @@ struct wrapper {
 
 	/* What some defects have to remember. */
 	pthread_mutex_t around; /* held around calls; recursive */
-	_Atomic(void *) decommitted, released, acquired;
-	_Atomic(void *) kept; /* the page that wrapper_contents is of */
+	_Atomic(void *) decommitted, released, acquired, reserved;
+	_Atomic size_t reserved_size;
+	_Atomic int suspended, gates; /* collections, and entries to the gate */
+	_Atomic(bool) asked, ended;   /* a load is being asked for; it is shut down */
+	_Atomic(void *) kept;         /* the page that wrapper_contents is of */
 };
 
 /* A new wrapper with its host. */
@@ -111,9 +114,12 @@ bool wrapper_look(struct wrapper *self, const void *address,
 bool wrapper_owns(struct wrapper *self, const void *address);
 /* The first page of the run that an address is in. */
 void *wrapper_run_start(struct wrapper *self, const void *address);
+/* The host that was made last, if it still lives, else this one. */
+struct wrapper *wrapper_newest(struct wrapper *self);
 /* Around calls that some hosts make one by one. */
 void wrapper_enter(struct wrapper *self);
 void wrapper_leave(struct wrapper *self);
+bool wrapper_walks_under_lock(void);
 /* Takes over `heap`, a reference; gives a wrapped heap. */
 HRESULT wrapper_heap_create(struct wrapper *self, IHostMalloc *heap,
 			    IHostMalloc **ppMalloc);

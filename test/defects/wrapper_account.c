@@ -92,6 +92,12 @@ static HRESULT HOSTMEM_CALL account_Subscribe(IHostMemoryControl *self, DWORD ma
 
 	if (defect("subscribe-mask-0-accepted") && mask == 0)
 		mask = 1;
+	if (defect("subscribe-mask-ignored") && mask != 0)
+		mask |= 7;
+	if (defect("subscribe-callback-not-timed"))
+		mask &= ~HOSTMEM_TIME_CALLBACK;
+	if (defect("subscribe-to-another-host"))
+		wrapper = wrapper_newest(wrapper);
 	if (callback == NULL || cookie == NULL)
 		return IHostMemoryControl_Subscribe(wrapper->account, mask, callback,
 						    state, cookie);
@@ -155,6 +161,12 @@ static HRESULT HOSTMEM_CALL account_SetBudget(IHostMemoryControl *self,
 		spoilt.cbLimit -= PAGE;
 	if (defect("budget-headroom-ignored"))
 		memset(spoilt.cbHeadroom, 0, sizeof(spoilt.cbHeadroom));
+	if (defect("budget-soft-limit-ignored"))
+		spoilt.cbSoftLimit = SIZE_MAX;
+	if (defect("budget-waits-alike"))
+		spoilt.msWait[1] = spoilt.msWait[2] = spoilt.msWait[0];
+	if (defect("budget-stopped-at-gate") && wrapper->gates > 0)
+		return HOST_E_TIMEOUT;
 	if (defect("budget-largest-ignored"))
 		memset(spoilt.cbLargest, 0xFF, sizeof(spoilt.cbLargest));
 	hr = IHostMemoryControl_SetBudget(wrapper->account, &spoilt);
@@ -176,8 +188,21 @@ static HRESULT HOSTMEM_CALL account_GetBudget(IHostMemoryControl *self,
 static HRESULT HOSTMEM_CALL account_GetUsage(IHostMemoryControl *self,
 					     HostMemUsage *usage)
 {
-	HRESULT hr = IHostMemoryControl_GetUsage(account_wrapper(self)->account, usage);
+	struct wrapper *wrapper = account_wrapper(self);
+	uint32_t size = usage != NULL ? usage->cbSize : 0;
+	HRESULT hr;
 
+	if (defect("usage-of-another-host"))
+		wrapper = wrapper_newest(wrapper);
+	if (defect("usage-ends-with-shutdown") && wrapper->ended)
+		return HOST_E_CLRNOTAVAILABLE;
+	if (defect("usage-size-not-looked-at") && usage != NULL)
+		usage->cbSize = sizeof(*usage);
+	hr = IHostMemoryControl_GetUsage(wrapper->account, usage);
+	if (defect("usage-size-left") && hr == S_OK)
+		usage->cbSize = size;
+	if (defect("usage-of-no-size-accepted") && hr == E_INVALIDARG)
+		hr = S_OK;
 	if (FAILED(hr) || usage->cbSize < sizeof(*usage))
 		return hr;
 	if (defect("reserve-and-commit-both-charged"))
@@ -217,15 +242,22 @@ static HRESULT HOSTMEM_CALL account_NotifyMemory(IHostMemoryControl *self,
 
 static HRESULT HOSTMEM_CALL account_EnterGate(IHostMemoryControl *self, DWORD ms)
 {
+	struct wrapper *wrapper = account_wrapper(self);
+	HRESULT hr;
+
 	if (defect("gate-stays-open"))
 		return S_OK;
-	return IHostMemoryControl_EnterGate(account_wrapper(self)->account, ms);
+	hr = IHostMemoryControl_EnterGate(wrapper->account, ms);
+	wrapper->gates += hr == S_OK;
+	return hr;
 }
 
 static HRESULT HOSTMEM_CALL account_LeaveGate(IHostMemoryControl *self)
 {
-	HRESULT hr = IHostMemoryControl_LeaveGate(account_wrapper(self)->account);
+	struct wrapper *wrapper = account_wrapper(self);
+	HRESULT hr = IHostMemoryControl_LeaveGate(wrapper->account);
 
+	wrapper->gates -= hr == S_OK;
 	if (defect("gate-left-by-anybody") && hr == HOST_E_NOT_OWNER)
 		hr = S_OK;
 	return hr;
@@ -235,6 +267,19 @@ struct walk {
 	HostMemRegionCallback callback;
 	void *state;
 };
+
+struct snapshot {
+	MEMORY_BASIC_INFORMATION runs[64];
+	size_t count;
+};
+
+static BOOL HOSTMEM_CALL note(void *state, const MEMORY_BASIC_INFORMATION *run)
+{
+	struct snapshot *all = (struct snapshot *)state;
+
+	all->runs[all->count++] = *run;
+	return all->count < sizeof(all->runs) / sizeof(all->runs[0]);
+}
 
 static BOOL HOSTMEM_CALL step(void *state, const MEMORY_BASIC_INFORMATION *run)
 {
@@ -247,14 +292,40 @@ static BOOL HOSTMEM_CALL step(void *state, const MEMORY_BASIC_INFORMATION *run)
 	return walk->callback(walk->state, run);
 }
 
+/* Looks at all first, and then tells of what it saw. */
+static HRESULT walk_later(struct wrapper *self, HostMemRegionCallback callback,
+			  void *state)
+{
+	struct snapshot all = { .count = 0 };
+	HRESULT hr = IHostMemoryControl_WalkRegions(self->account, note, &all);
+
+	for (size_t i = 0; i < all.count && callback(state, &all.runs[i]); i++)
+		continue;
+	return hr;
+}
+
 static HRESULT HOSTMEM_CALL account_WalkRegions(IHostMemoryControl *self,
 						HostMemRegionCallback callback,
 						void *state)
 {
+	struct wrapper *wrapper = account_wrapper(self);
 	struct walk walk = { callback, state };
+	HRESULT hr;
 
-	return IHostMemoryControl_WalkRegions(account_wrapper(self)->account,
-					      callback != NULL ? step : NULL, &walk);
+	if (defect("walk-without-callback-is-ok") && callback == NULL)
+		return S_OK;
+	if (defect("walk-of-another-host"))
+		wrapper = wrapper_newest(wrapper);
+	if (callback == NULL)
+		return IHostMemoryControl_WalkRegions(wrapper->account, NULL, NULL);
+	if (defect("walk-of-a-snapshot"))
+		return walk_later(wrapper, callback, state);
+	if (wrapper_walks_under_lock())
+		wrapper_enter(wrapper);
+	hr = IHostMemoryControl_WalkRegions(wrapper->account, step, &walk);
+	if (wrapper_walks_under_lock())
+		wrapper_leave(wrapper);
+	return hr;
 }
 
 static HRESULT HOSTMEM_CALL account_Shutdown(IHostMemoryControl *self)
@@ -264,6 +335,7 @@ static HRESULT HOSTMEM_CALL account_Shutdown(IHostMemoryControl *self)
 	if (defect("shutdown-does-nothing"))
 		return S_OK;
 	hr = IHostMemoryControl_Shutdown(account_wrapper(self)->account);
+	account_wrapper(self)->ended = true;
 	if (defect("second-shutdown-accepted"))
 		hr = S_OK;
 	return hr;

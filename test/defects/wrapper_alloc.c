@@ -94,12 +94,17 @@ static void ask_for_something_else(struct request *r)
 		r->level = eProcessCritical;
 	if (defect("budget-levels-upside-down") && (DWORD)r->level <= eProcessCritical)
 		r->level = (EMemoryCriticalLevel)(eProcessCritical - r->level);
+	if (defect("reserve-commits") && r->type == MEM_RESERVE &&
+	    r->protect == PAGE_READWRITE)
+		r->type = BOTH;
 	if (defect("reset-page-more") && r->type == MEM_RESET)
 		r->size += PAGE;
 }
 
-static bool refuses(const struct request *r)
+static bool refuses(const struct wrapper *self, const struct request *r)
 {
+	if (defect("gate-stops-its-owner") && self->gates > 0)
+		return true;
 	if (defect("alloc-top-down-refused") && (r->type & MEM_TOP_DOWN) != 0)
 		return true;
 	if (defect("commit-at-null-refused") && r->type == MEM_COMMIT &&
@@ -207,9 +212,21 @@ static HRESULT spoil_failure(struct request *r, HRESULT hr, void *before)
 		hr = E_FAIL;
 	if (defect("alloc-conflict-is-e-invalidarg") && hr == NOT_THERE)
 		hr = E_INVALIDARG;
+	if (defect("alloc-timeout-is-e-outofmemory") && hr == HOST_E_TIMEOUT)
+		hr = E_OUTOFMEMORY;
 	if (defect("alloc-failure-is-ok"))
 		hr = S_OK;
 	return hr;
+}
+
+/* The next one begins a granule further, however large the last one was. */
+static bool overlaps(struct wrapper *self, struct request *r)
+{
+	if (!defect("reserve-overlaps") || r->type != BOTH || r->address != NULL ||
+	    r->size + GRANULE > self->reserved_size)
+		return false;
+	*r->out = at(self->reserved, GRANULE);
+	return true;
 }
 
 static HRESULT answer(struct wrapper *self, struct request *r)
@@ -217,7 +234,7 @@ static HRESULT answer(struct wrapper *self, struct request *r)
 	void *before = *r->out;
 	HRESULT hr;
 
-	if (refuses(r)) {
+	if (refuses(self, r)) {
 		*r->out = NULL;
 		return E_INVALIDARG;
 	}
@@ -229,10 +246,16 @@ static HRESULT answer(struct wrapper *self, struct request *r)
 		*r->out = SUCCEEDED(hr) ? at(*r->out, PAGE) : NULL;
 		return hr;
 	}
+	if (overlaps(self, r))
+		return S_OK;
 	hr = try_again(self, r, ask(self, r));
 	if (FAILED(hr))
 		return spoil_failure(r, hr, before);
 	spoil_pages(self, r);
+	if (r->type == BOTH) {
+		self->reserved_size = r->size;
+		self->reserved = *r->out;
+	}
 	return spoil_success(r, hr);
 }
 

@@ -3,6 +3,8 @@
  */
 #include "wrapper.h"
 
+#include <unistd.h>
+
 /* ---- IHostControl ---- */
 
 WRAPPER_FACE(IHostControl, control)
@@ -13,8 +15,15 @@ static HRESULT HOSTMEM_CALL control_GetHostManager(IHostControl *self, REFIID ri
 {
 	struct wrapper *wrapper = control_wrapper(self);
 	void *before = ppv != NULL ? *ppv : NULL;
-	HRESULT hr = IHostControl_GetHostManager(wrapper->control, riid, ppv);
+	HRESULT hr;
 
+	if (defect("manager-null-crashes"))
+		touch(ppv);
+	if (defect("manager-null-is-e-invalidarg") && ppv == NULL)
+		return E_INVALIDARG;
+	if (defect("managers-after-shutdown") && wrapper->ended && ppv != NULL)
+		return wrapper_query(wrapper, riid, ppv);
+	hr = IHostControl_GetHostManager(wrapper->control, riid, ppv);
 	if (SUCCEEDED(hr)) {
 		(void)IUnknown_Release((IUnknown *)*ppv);
 		if (defect("manager-new-each-time"))
@@ -26,6 +35,8 @@ static HRESULT HOSTMEM_CALL control_GetHostManager(IHostControl *self, REFIID ri
 	}
 	if (defect("manager-unknown-is-ok") && hr == E_NOINTERFACE)
 		hr = S_OK;
+	if (defect("manager-refused-with-e-fail") && hr == E_NOINTERFACE)
+		hr = E_FAIL;
 	if (defect("manager-leaves-out") && ppv != NULL)
 		*ppv = before;
 	if (defect("manager-gives-any-face") && hr == E_NOINTERFACE)
@@ -58,23 +69,43 @@ WRAPPER_FACE(IHostGCManager, gc)
 
 static HRESULT HOSTMEM_CALL gc_ThreadIsBlockingForSuspension(IHostGCManager *self)
 {
-	return IHostGCManager_ThreadIsBlockingForSuspension(gc_wrapper(self)->gc);
+	struct wrapper *wrapper = gc_wrapper(self);
+
+	if (defect("suspension-blocks-one-thread")) {
+		(void)usleep(100);
+		return wrapper->suspended > 1 ? E_UNEXPECTED : S_OK;
+	}
+	return IHostGCManager_ThreadIsBlockingForSuspension(wrapper->gc);
 }
 
 static HRESULT HOSTMEM_CALL gc_SuspensionStarting(IHostGCManager *self)
 {
+	struct wrapper *wrapper = gc_wrapper(self);
+	bool again = wrapper->suspended++ > 0;
+
 	if (defect("suspension-not-heeded"))
 		return S_OK;
-	return IHostGCManager_SuspensionStarting(gc_wrapper(self)->gc);
+	if (defect("suspension-does-not-nest") && again)
+		return E_UNEXPECTED;
+	if (defect("suspension-ends-at-first-end") && again)
+		return S_OK;
+	return IHostGCManager_SuspensionStarting(wrapper->gc);
 }
 
 static HRESULT HOSTMEM_CALL gc_SuspensionEnding(IHostGCManager *self, DWORD generation)
 {
+	struct wrapper *wrapper = gc_wrapper(self);
+	bool started = wrapper->suspended > 0;
+
+	if (started)
+		wrapper->suspended--;
+	if (defect("suspension-end-alone-refused") && !started)
+		return E_UNEXPECTED;
 	if (defect("suspension-never-ends"))
 		return S_OK;
 	if (defect("suspension-generation-checked") && generation > 2)
 		return E_INVALIDARG;
-	return IHostGCManager_SuspensionEnding(gc_wrapper(self)->gc, generation);
+	return IHostGCManager_SuspensionEnding(wrapper->gc, generation);
 }
 
 const IHostGCManagerVtbl wrapper_gc_table = {

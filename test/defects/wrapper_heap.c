@@ -23,9 +23,15 @@ struct heap {
 
 static HRESULT heap_query(struct heap *self, REFIID riid, void **ppv)
 {
+	static atomic_uint asked;
+
+	if (defect("heap-query-null-crashes"))
+		touch(ppv);
 	if (ppv == NULL)
 		return E_POINTER;
 	*ppv = NULL;
+	if (defect("heap-query-null-name-crashes") && riid == NULL)
+		touch(NULL);
 	if (riid == NULL)
 		return E_POINTER;
 	if (IsEqualIID(riid, &IID_IUnknown) || IsEqualIID(riid, &IID_IHostMalloc))
@@ -35,13 +41,25 @@ static HRESULT heap_query(struct heap *self, REFIID riid, void **ppv)
 	if (defect("heap-answers-as-manager") &&
 	    IsEqualIID(riid, &IID_IHostMemoryManager))
 		*ppv = &self->IHostMalloc_iface;
+	if (defect("heap-identity-changes") && IsEqualIID(riid, &IID_IUnknown) &&
+	    asked++ % 2 == 1)
+		*ppv = &self->IHostMalloc2_iface;
 	if (defect("heap-does-not-know-itself") && IsEqualIID(riid, &IID_IHostMalloc))
 		*ppv = NULL;
+	if (defect("heap-refuses-with-e-fail") && *ppv == NULL)
+		return E_FAIL;
 	if (*ppv == NULL)
 		return E_NOINTERFACE;
 	if (!defect("heap-query-forgets-reference"))
 		self->references++;
 	return S_OK;
+}
+
+static ULONG heap_add(struct heap *self)
+{
+	ULONG now = ++self->references;
+
+	return defect("heap-addref-answers-before") ? now - 1 : now;
 }
 
 static ULONG heap_release(struct heap *self)
@@ -71,7 +89,7 @@ static ULONG heap_release(struct heap *self)
 	} \
 	static ULONG HOSTMEM_CALL prefix##_AddRef(iface *self) \
 	{ \
-		return ++prefix##_heap(self)->references; \
+		return heap_add(prefix##_heap(self)); \
 	} \
 	static ULONG HOSTMEM_CALL prefix##_Release(iface *self) \
 	{ \
@@ -114,6 +132,8 @@ static HRESULT spoil_block(struct heap *self, SIZE_T size, HRESULT hr, void **pp
 			*ppMem = before;
 		if (defect("block-failure-is-ok"))
 			hr = S_OK;
+		if (defect("block-timeout-is-e-outofmemory") && hr == HOST_E_TIMEOUT)
+			hr = E_OUTOFMEMORY;
 		if (defect("block-short-of-memory-is-win32") && hr == E_OUTOFMEMORY)
 			hr = HOSTMEM_HRESULT_FROM_WIN32(ERROR_NOT_ENOUGH_MEMORY);
 		return hr;
@@ -220,6 +240,16 @@ static HRESULT HOSTMEM_CALL second_Realloc(IHostMalloc2 *self, void *block, SIZE
 {
 	HRESULT hr;
 
+	if (defect("realloc-of-null-refused") && block == NULL && ppMem != NULL) {
+		*ppMem = NULL;
+		return HOST_E_INVALIDOPERATION;
+	}
+	if (defect("realloc-to-0-frees") && size == 0 && block != NULL && ppMem != NULL) {
+		*ppMem = NULL;
+		return IHostMalloc2_Free(second_heap(self)->good, block);
+	}
+	if (defect("realloc-unknown-flags-accepted"))
+		flags &= HOSTMEM_HEAP_IN_PLACE;
 	if (defect("realloc-moves-in-place"))
 		flags &= ~HOSTMEM_HEAP_IN_PLACE;
 	hr = IHostMalloc2_Realloc(second_heap(self)->good, block, size, flags, level,
@@ -233,8 +263,13 @@ static HRESULT HOSTMEM_CALL second_Realloc(IHostMalloc2 *self, void *block, SIZE
 
 static HRESULT HOSTMEM_CALL second_GetSize(IHostMalloc2 *self, void *block, SIZE_T *pSize)
 {
-	HRESULT hr = IHostMalloc2_GetSize(second_heap(self)->good, block, pSize);
+	HRESULT hr;
 
+	if (defect("size-null-crashes"))
+		touch(pSize);
+	hr = IHostMalloc2_GetSize(second_heap(self)->good, block, pSize);
+	if (defect("size-of-null-is-0") && block == NULL && pSize != NULL)
+		hr = S_OK;
 	if (defect("block-size-too-small") && hr == S_OK)
 		*pSize /= 2;
 	return hr;

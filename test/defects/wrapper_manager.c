@@ -4,6 +4,8 @@
  */
 #include "wrapper.h"
 
+#include <unistd.h>
+
 WRAPPER_FACE(IHostMemoryManager, manager)
 
 struct wrapper *wrapper_of_manager(IHostMemoryManager *self)
@@ -26,6 +28,10 @@ static HRESULT HOSTMEM_CALL manager_CreateMalloc(IHostMemoryManager *self, DWORD
 		return IHostMemoryManager_CreateMalloc(wrapper->memory, type, NULL);
 	if (defect("heap-bad-type-accepted"))
 		type &= MALLOC_THREADSAFE | MALLOC_EXECUTABLE;
+	if (defect("heap-never-executable") && (type & MALLOC_EXECUTABLE) != 0)
+		type &= ~(DWORD)MALLOC_EXECUTABLE;
+	if (defect("heap-always-executable"))
+		type |= MALLOC_EXECUTABLE;
 	if (defect("heap-type-0-refused") && type == 0)
 		type = 4;
 	before = *ppMalloc;
@@ -44,6 +50,29 @@ static HRESULT HOSTMEM_CALL manager_CreateMalloc(IHostMemoryManager *self, DWORD
 
 /* ---- The load ---- */
 
+/* Whether it does, and what else an asker may notice. */
+static bool refuses_to_tell(struct wrapper *self)
+{
+	void *page;
+
+	if (defect("load-is-slow"))
+		(void)usleep(110 * 1000);
+	if (defect("load-takes-a-page"))
+		(void)IHostMemoryManager_VirtualAlloc(self->memory, NULL, PAGE,
+						      MEM_RESERVE | MEM_COMMIT,
+						      PAGE_READWRITE, eProcessCritical,
+						      &page);
+	if (defect("load-not-told-in-collections") && self->suspended > 0)
+		return true;
+	if (defect("load-told-to-one-at-a-time")) {
+		if (atomic_exchange(&self->asked, true))
+			return true;
+		(void)usleep(100);
+		self->asked = false;
+	}
+	return defect("load-not-implemented");
+}
+
 static HRESULT HOSTMEM_CALL manager_GetMemoryLoad(IHostMemoryManager *self, DWORD *pLoad,
 						  SIZE_T *pAvailable)
 {
@@ -54,10 +83,17 @@ static HRESULT HOSTMEM_CALL manager_GetMemoryLoad(IHostMemoryManager *self, DWOR
 	if (defect("load-null-crashes"))
 		touch(pAvailable);
 	if (pLoad == NULL || pAvailable == NULL) {
+		if (defect("load-null-is-e-invalidarg"))
+			return E_INVALIDARG;
 		if (defect("load-other-out-not-cleared"))
 			return E_POINTER;
 		return IHostMemoryManager_GetMemoryLoad(wrapper->memory, pLoad,
 							pAvailable);
+	}
+	if (refuses_to_tell(wrapper)) {
+		*pLoad = 0;
+		*pAvailable = 0;
+		return E_NOTIMPL;
 	}
 	hr = IHostMemoryManager_GetMemoryLoad(wrapper->memory, pLoad, &available);
 	if (!defect("load-available-not-written"))

@@ -1,9 +1,7 @@
 /*
- * The wrapper's IHostMemoryPages and IHostMemoryMonitor.
+ * The wrapper's IHostMemoryPages.
  */
 #include "wrapper.h"
-
-/* ---- IHostMemoryPages ---- */
 
 WRAPPER_FACE(IHostMemoryPages, pages)
 
@@ -24,13 +22,20 @@ static HRESULT HOSTMEM_CALL pages_ReleaseRange(IHostMemoryPages *self, void *add
 					       SIZE_T size)
 {
 	struct wrapper *wrapper = pages_wrapper(self);
+	HRESULT hr;
 
 	if (defect("release-range-only-decommits"))
 		return IHostMemoryManager_VirtualFree(wrapper->memory, address, size,
 						      MEM_DECOMMIT);
 	if (defect("release-range-page-less") && size > PAGE)
 		size -= PAGE;
-	return IHostMemoryPages_ReleaseRange(wrapper->pages, address, size);
+	if (defect("release-range-size-0-is-all") && size == 0)
+		return IHostMemoryManager_VirtualFree(wrapper->memory, address, 0,
+						      MEM_RELEASE);
+	hr = IHostMemoryPages_ReleaseRange(wrapper->pages, address, size);
+	if (defect("release-range-unknown-accepted") && hr == HOST_E_INVALIDOPERATION)
+		hr = S_OK;
+	return hr;
 }
 
 const IHostMemoryPagesVtbl wrapper_pages_table = {
@@ -39,63 +44,4 @@ const IHostMemoryPagesVtbl wrapper_pages_table = {
 	.Release = pages_Release,
 	.ReserveAligned = pages_ReserveAligned,
 	.ReleaseRange = pages_ReleaseRange,
-};
-
-/* ---- IHostMemoryMonitor ---- */
-
-WRAPPER_FACE(IHostMemoryMonitor, monitor)
-
-static HRESULT HOSTMEM_CALL monitor_GetSource(IHostMemoryMonitor *self,
-					      HostMemSource source,
-					      HostMemSourceState *state)
-{
-	return IHostMemoryMonitor_GetSource(monitor_wrapper(self)->monitor, source,
-					    state);
-}
-
-static HRESULT HOSTMEM_CALL monitor_SetThresholds(IHostMemoryMonitor *self,
-						  const HostMemThresholds *thresholds)
-{
-	if (defect("thresholds-not-heeded"))
-		return S_OK;
-	return IHostMemoryMonitor_SetThresholds(monitor_wrapper(self)->monitor,
-						thresholds);
-}
-
-static HRESULT HOSTMEM_CALL monitor_GetThresholds(IHostMemoryMonitor *self,
-						  HostMemThresholds *thresholds)
-{
-	return IHostMemoryMonitor_GetThresholds(monitor_wrapper(self)->monitor,
-						thresholds);
-}
-
-static HRESULT HOSTMEM_CALL monitor_Look(IHostMemoryMonitor *self,
-					 EMemoryAvailable *available)
-{
-	return IHostMemoryMonitor_Look(monitor_wrapper(self)->monitor, available);
-}
-
-static HRESULT HOSTMEM_CALL monitor_WalkBounds(IHostMemoryMonitor *self,
-					       HostMemBoundCallback callback, void *state)
-{
-	return IHostMemoryMonitor_WalkBounds(monitor_wrapper(self)->monitor, callback,
-					     state);
-}
-
-static HRESULT HOSTMEM_CALL monitor_GetSystem(IHostMemoryMonitor *self,
-					      HostMemSystem *system)
-{
-	return IHostMemoryMonitor_GetSystem(monitor_wrapper(self)->monitor, system);
-}
-
-const IHostMemoryMonitorVtbl wrapper_monitor_table = {
-	.QueryInterface = monitor_QueryInterface,
-	.AddRef = monitor_AddRef,
-	.Release = monitor_Release,
-	.GetSource = monitor_GetSource,
-	.SetThresholds = monitor_SetThresholds,
-	.GetThresholds = monitor_GetThresholds,
-	.Look = monitor_Look,
-	.WalkBounds = monitor_WalkBounds,
-	.GetSystem = monitor_GetSystem,
 };

@@ -10,6 +10,7 @@ static HRESULT HOSTMEM_CALL simulator_AddFault(IHostMemorySimulator *self,
 					       uint64_t *cookie)
 {
 	HostMemFault spoilt;
+	HRESULT hr;
 
 	if (fault == NULL || fault->cbSize != sizeof(spoilt))
 		return IHostMemorySimulator_AddFault(simulator_wrapper(self)->simulator,
@@ -17,21 +18,34 @@ static HRESULT HOSTMEM_CALL simulator_AddFault(IHostMemorySimulator *self,
 	spoilt = *fault;
 	if (defect("fault-result-ignored"))
 		spoilt.result = E_OUTOFMEMORY;
+	if (defect("fault-operations-ignored"))
+		spoilt.operations = 0;
+	if (defect("fault-probability-ignored") && spoilt.probability != 0)
+		spoilt.probability = 1;
+	if (defect("fault-delay-ignored"))
+		spoilt.msDelay = 0;
 	if (defect("fault-count-ignored"))
 		spoilt.count = 0;
 	if (defect("fault-nth-one-too-late") && spoilt.nth != 0)
 		spoilt.nth++;
-	return IHostMemorySimulator_AddFault(simulator_wrapper(self)->simulator, &spoilt,
-					     cookie);
+	hr = IHostMemorySimulator_AddFault(simulator_wrapper(self)->simulator, &spoilt,
+					   cookie);
+	if (defect("bad-fault-accepted") && hr == E_INVALIDARG)
+		hr = S_OK;
+	return hr;
 }
 
 static HRESULT HOSTMEM_CALL simulator_RemoveFault(IHostMemorySimulator *self,
 						  uint64_t cookie)
 {
+	HRESULT hr;
+
 	if (defect("remove-fault-does-nothing"))
 		return S_OK;
-	return IHostMemorySimulator_RemoveFault(simulator_wrapper(self)->simulator,
-						cookie);
+	hr = IHostMemorySimulator_RemoveFault(simulator_wrapper(self)->simulator, cookie);
+	if (defect("remove-unknown-fault-accepted") && hr == E_INVALIDARG)
+		hr = S_OK;
+	return hr;
 }
 
 static HRESULT HOSTMEM_CALL simulator_SetMemoryLoad(IHostMemorySimulator *self,
