@@ -150,6 +150,7 @@ static void strict_skips_are_failures(void)
 	free(text);
 }
 
+/* Of the first case of the group that matters most. */
 static void the_hint_can_be_pasted(void)
 {
 	struct hm_outcome outcomes[REPORTED];
@@ -157,15 +158,15 @@ static void the_hint_can_be_pasted(void)
 	char *text;
 
 	text = reported_by(hm_conform_print_text, &report);
-	reported_has(text, "\n  hostmem conform --module FILE --case com/bad\n");
+	reported_has(text, "\n  hostmem conform --module FILE --case com/crash\n");
 	free(text);
 	report.module = "/lib/a.so";
 	text = reported_by(hm_conform_print_text, &report);
-	reported_has(text, "\n  hostmem conform --module /lib/a.so --case com/bad\n");
+	reported_has(text, "\n  hostmem conform --module /lib/a.so --case com/crash\n");
 	free(text);
 	report.module = "/lib/a\rb.so"; /* which a terminal would act upon */
 	text = reported_by(hm_conform_print_text, &report);
-	reported_has(text, "\n  hostmem conform --module FILE --case com/bad\n");
+	reported_has(text, "\n  hostmem conform --module FILE --case com/crash\n");
 	free(text);
 }
 
