@@ -39,6 +39,8 @@ static HRESULT HOSTMEM_CALL factory_CreateInstance(IClassFactory *self, IUnknown
 	HRESULT hr;
 
 	(void)self;
+	if (defect("instance-null-is-e-invalidarg") && ppv == NULL)
+		return E_INVALIDARG;
 	if (defect("instance-null-crashes"))
 		touch(ppv);
 	if (ppv == NULL)
@@ -53,8 +55,10 @@ static HRESULT HOSTMEM_CALL factory_CreateInstance(IClassFactory *self, IUnknown
 	if (only != NULL)
 		return IUnknown_QueryInterface((IUnknown *)only, riid, ppv);
 	hr = wrapper_create(riid, ppv);
-	if (defect("instance-is-always-the-same") && hr == S_OK)
-		(void)IUnknown_AddRef((IUnknown *)(only = *ppv));
+	if (defect("instance-is-always-the-same") && hr == S_OK) {
+		only = *ppv;
+		(void)IUnknown_AddRef((IUnknown *)*ppv);
+	}
 	if (defect("instance-is-first-face") && hr == S_OK) {
 		IUnknown *host = (IUnknown *)*ppv;
 

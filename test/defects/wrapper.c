@@ -84,6 +84,8 @@ HRESULT wrapper_query(struct wrapper *self, REFIID riid, void **ppv)
 		return E_POINTER;
 	if (!defect("interface-out-left"))
 		*ppv = NULL;
+	if (defect("interface-null-name-is-e-invalidarg") && riid == NULL)
+		return E_INVALIDARG;
 	if (defect("interface-null-name-crashes") && riid == NULL)
 		touch(NULL);
 	if (riid == NULL)

@@ -180,6 +180,10 @@ static HRESULT HOSTMEM_CALL account_GetBudget(IHostMemoryControl *self,
 {
 	HRESULT hr = IHostMemoryControl_GetBudget(account_wrapper(self)->account, budget);
 
+	if (defect("get-budget-of-no-size-accepted") && hr == E_INVALIDARG)
+		return S_OK;
+	if (defect("get-budget-of-no-size-is-bad-length") && hr == E_INVALIDARG)
+		return HOSTMEM_HRESULT_FROM_WIN32(ERROR_BAD_LENGTH);
 	if (defect("budget-not-told") && hr == S_OK)
 		budget->cbLimit = SIZE_MAX;
 	return hr;
@@ -201,6 +205,8 @@ static HRESULT HOSTMEM_CALL account_GetUsage(IHostMemoryControl *self,
 	hr = IHostMemoryControl_GetUsage(wrapper->account, usage);
 	if (defect("usage-size-left") && hr == S_OK)
 		usage->cbSize = size;
+	if (defect("usage-of-no-size-is-bad-length") && hr == E_INVALIDARG)
+		hr = HOSTMEM_HRESULT_FROM_WIN32(ERROR_BAD_LENGTH);
 	if (defect("usage-of-no-size-accepted") && hr == E_INVALIDARG)
 		hr = S_OK;
 	if (FAILED(hr) || usage->cbSize < sizeof(*usage))
@@ -312,6 +318,8 @@ static HRESULT HOSTMEM_CALL account_WalkRegions(IHostMemoryControl *self,
 	struct walk walk = { callback, state };
 	HRESULT hr;
 
+	if (defect("walk-without-callback-is-e-invalidarg") && callback == NULL)
+		return E_INVALIDARG;
 	if (defect("walk-without-callback-is-ok") && callback == NULL)
 		return S_OK;
 	if (defect("walk-of-another-host"))

@@ -105,6 +105,8 @@ static bool refuses(const struct wrapper *self, const struct request *r)
 {
 	if (defect("gate-stops-its-owner") && self->gates > 0)
 		return true;
+	if (defect("alloc-process-critical-refused") && r->level == eProcessCritical)
+		return true;
 	if (defect("alloc-top-down-refused") && (r->type & MEM_TOP_DOWN) != 0)
 		return true;
 	if (defect("commit-at-null-refused") && r->type == MEM_COMMIT &&
@@ -212,6 +214,9 @@ static HRESULT spoil_failure(struct request *r, HRESULT hr, void *before)
 		hr = E_FAIL;
 	if (defect("alloc-conflict-is-e-invalidarg") && hr == NOT_THERE)
 		hr = E_INVALIDARG;
+	if (defect("write-watch-refused-with-e-notimpl") &&
+	    (r->type & MEM_WRITE_WATCH) != 0)
+		hr = E_NOTIMPL;
 	if (defect("alloc-timeout-is-e-outofmemory") && hr == HOST_E_TIMEOUT)
 		hr = E_OUTOFMEMORY;
 	if (defect("alloc-failure-is-ok"))

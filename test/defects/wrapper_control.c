@@ -21,6 +21,10 @@ static HRESULT HOSTMEM_CALL control_GetHostManager(IHostControl *self, REFIID ri
 		touch(ppv);
 	if (defect("manager-null-is-e-invalidarg") && ppv == NULL)
 		return E_INVALIDARG;
+	if (defect("manager-null-name-is-e-invalidarg") && ppv != NULL && riid == NULL) {
+		*ppv = NULL;
+		return E_INVALIDARG;
+	}
 	if (defect("managers-after-shutdown") && wrapper->ended && ppv != NULL)
 		return wrapper_query(wrapper, riid, ppv);
 	hr = IHostControl_GetHostManager(wrapper->control, riid, ppv);

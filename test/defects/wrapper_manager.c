@@ -4,6 +4,7 @@
  */
 #include "wrapper.h"
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 WRAPPER_FACE(IHostMemoryManager, manager)
@@ -176,6 +177,8 @@ static HRESULT HOSTMEM_CALL manager_Released(IHostMemoryManager *self, void *sta
 {
 	HRESULT hr;
 
+	if (defect("released-unmaps"))
+		(void)munmap(start, PAGE);
 	if (defect("released-not-counted"))
 		return S_OK;
 	hr = IHostMemoryManager_ReleasedVirtualAddressSpace(manager_wrapper(self)->memory,

@@ -16,6 +16,8 @@ static HRESULT HOSTMEM_CALL monitor_GetSource(IHostMemoryMonitor *self,
 	if (defect("source-unknown-accepted") && (DWORD)source >= HOSTMEM_SOURCES)
 		source = HostMemSourceBudget;
 	hr = IHostMemoryMonitor_GetSource(monitor_wrapper(self)->monitor, source, state);
+	if (defect("source-unknown-is-e-fail") && (DWORD)source >= HOSTMEM_SOURCES)
+		hr = E_FAIL;
 	if (defect("source-always-active") && hr == S_OK)
 		state->result = S_OK;
 	return hr;
@@ -39,6 +41,8 @@ static HRESULT HOSTMEM_CALL monitor_SetThresholds(IHostMemoryMonitor *self,
 		thresholds = &whole;
 	}
 	hr = IHostMemoryMonitor_SetThresholds(wrapper->monitor, thresholds);
+	if (defect("bad-thresholds-are-e-fail") && hr == E_INVALIDARG)
+		hr = E_FAIL;
 	if (defect("bad-thresholds-accepted") && hr == E_INVALIDARG)
 		hr = S_OK;
 	return hr;
@@ -99,6 +103,8 @@ static HRESULT HOSTMEM_CALL monitor_GetSystem(IHostMemoryMonitor *self,
 	uint32_t size = system != NULL ? system->cbSize : 0;
 	HRESULT hr = IHostMemoryMonitor_GetSystem(monitor_wrapper(self)->monitor, system);
 
+	if (defect("system-bad-record-is-bad-length") && hr == E_INVALIDARG)
+		hr = HOSTMEM_HRESULT_FROM_WIN32(ERROR_BAD_LENGTH);
 	if (defect("system-size-left") && hr == S_OK)
 		system->cbSize = size;
 	if (defect("system-granularity-is-page") && hr == S_OK && system->cbSize > 16)

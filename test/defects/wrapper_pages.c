@@ -10,12 +10,25 @@ static HRESULT HOSTMEM_CALL pages_ReserveAligned(IHostMemoryPages *self, SIZE_T 
 						 DWORD protect,
 						 EMemoryCriticalLevel level, void **ppMem)
 {
+	struct wrapper *wrapper = pages_wrapper(self);
+	HRESULT hr;
+
 	if (defect("alignment-odd-accepted") && (alignment & (alignment - 1)) != 0)
 		alignment = 0;
 	if (defect("alignment-ignored") && (alignment & (alignment - 1)) == 0)
 		alignment = 0;
-	return IHostMemoryPages_ReserveAligned(pages_wrapper(self)->pages, size,
-					       alignment, type, protect, level, ppMem);
+	hr = IHostMemoryPages_ReserveAligned(wrapper->pages, size, alignment, type,
+					     protect, level, ppMem);
+	if (defect("aligned-refused-keeps-reservation") && hr == E_OUTOFMEMORY) {
+		(void)IHostMemoryPages_ReserveAligned(wrapper->pages, size, alignment,
+						      MEM_RESERVE, protect, level, ppMem);
+		*ppMem = NULL;
+	}
+	if (defect("aligned-short-of-memory-is-e-fail") && hr == E_OUTOFMEMORY)
+		hr = E_FAIL;
+	if (defect("alignment-odd-is-e-fail") && hr == E_INVALIDARG)
+		hr = E_FAIL;
+	return hr;
 }
 
 static HRESULT HOSTMEM_CALL pages_ReleaseRange(IHostMemoryPages *self, void *address,

@@ -12,6 +12,11 @@ static HRESULT HOSTMEM_CALL simulator_AddFault(IHostMemorySimulator *self,
 	HostMemFault spoilt;
 	HRESULT hr;
 
+	if (defect("fault-short-refused") && fault != NULL && cookie != NULL &&
+	    fault->cbSize < sizeof(spoilt)) {
+		*cookie = 0;
+		return E_INVALIDARG;
+	}
 	if (fault == NULL || fault->cbSize != sizeof(spoilt))
 		return IHostMemorySimulator_AddFault(simulator_wrapper(self)->simulator,
 						     fault, cookie);
@@ -22,6 +27,8 @@ static HRESULT HOSTMEM_CALL simulator_AddFault(IHostMemorySimulator *self,
 		spoilt.operations = 0;
 	if (defect("fault-probability-ignored") && spoilt.probability != 0)
 		spoilt.probability = 1;
+	if (defect("fault-every-ignored"))
+		spoilt.every = 0;
 	if (defect("fault-delay-ignored"))
 		spoilt.msDelay = 0;
 	if (defect("fault-count-ignored"))
@@ -30,6 +37,8 @@ static HRESULT HOSTMEM_CALL simulator_AddFault(IHostMemorySimulator *self,
 		spoilt.nth++;
 	hr = IHostMemorySimulator_AddFault(simulator_wrapper(self)->simulator, &spoilt,
 					   cookie);
+	if (defect("bad-fault-is-e-fail") && hr == E_INVALIDARG)
+		hr = E_FAIL;
 	if (defect("bad-fault-accepted") && hr == E_INVALIDARG)
 		hr = S_OK;
 	return hr;
@@ -43,6 +52,8 @@ static HRESULT HOSTMEM_CALL simulator_RemoveFault(IHostMemorySimulator *self,
 	if (defect("remove-fault-does-nothing"))
 		return S_OK;
 	hr = IHostMemorySimulator_RemoveFault(simulator_wrapper(self)->simulator, cookie);
+	if (defect("remove-unknown-fault-is-e-fail") && hr == E_INVALIDARG)
+		hr = E_FAIL;
 	if (defect("remove-unknown-fault-accepted") && hr == E_INVALIDARG)
 		hr = S_OK;
 	return hr;
