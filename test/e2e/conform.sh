@@ -295,10 +295,12 @@ cat >"$folder/others" <<'END'
 END
 
 while IFS='|' read -r deed want; do
-	if [ -n "$sanitized" ] && [ "$deed" = jump ]; then
+	case ${sanitized:+$deed} in
+	jump | leak-space) # it tells of a jump itself, and takes addresses as it likes
 		skip "$deed: that case fails, by name, and no other" 'the sanitizer of this build'
 		continue
-	fi
+		;;
+	esac
 	hostile "query:$deed" --filter com/ --format tap
 	check "$deed: that case fails, by name, and no other" fails_alone "$want"
 done <<'END'
@@ -469,8 +471,14 @@ fails_only()
 while IFS='|' read -r kind want; do
 	HOSTMEM_PLAIN=$kind
 	export HOSTMEM_PLAIN
+	text="a plain host${kind:+ of the kind $kind}: ${want:-nothing} fails"
+	# It ends the process where libc has no block that large.
+	if [ -n "$sanitized" ]; then
+		skip "$text" 'the sanitizer of this build has a malloc of its own'
+		continue
+	fi
 	conform --module "$plain" --format tap
-	check "a plain host${kind:+ of the kind $kind}: ${want:-nothing} fails" fails_only "$want"
+	check "$text" fails_only "$want"
 done <<'END'
 |
 control|
