@@ -175,6 +175,22 @@ static void warm_up(struct hm_trial *t)
 	(void)IHostMemoryManager_Release(memory);
 }
 
+/* A thread that has returned is listed for a little while. */
+static bool threads_are_gone(size_t before)
+{
+	for (unsigned ms = 0; ms < PATIENCE_MS; ms += PATIENCE_STEP_MS) {
+		if (hm_footprint().threads <= before)
+			return true;
+		hm_pause(PATIENCE_STEP_MS);
+	}
+	return false;
+}
+
+static size_t growth(size_t before, size_t after)
+{
+	return after > before ? after - before : 0;
+}
+
 void hm_warm_up_watching(struct hm_trial *t)
 {
 	static struct hm_listener listener;
@@ -191,9 +207,12 @@ void hm_warm_up_watching(struct hm_trial *t)
 	(void)IHostMemoryManager_RegisterMemoryNotificationCallback(
 		memory, &listener.ICLRMemoryNotificationCallback_iface);
 	(void)IHostMemoryManager_Release(memory);
+	/* A thread sanitizer has one of its own from the first thread on. */
+	(void)threads_are_gone(before.threads);
 	after = hm_footprint();
-	t->before.files += after.files - before.files;
-	t->before.address_space += after.address_space - before.address_space;
+	t->before.files += growth(before.files, after.files);
+	t->before.threads += growth(before.threads, after.threads);
+	t->before.address_space += growth(before.address_space, after.address_space);
 }
 
 static bool get_host(struct hm_trial *t)
@@ -219,17 +238,6 @@ static void drop_faces(struct hm_trial *t)
 	/* The memory manager stays until the control is gone: it is the last to be asked. */
 	if (t->control != NULL)
 		(void)IHostControl_Release(t->control);
-}
-
-/* A thread that has returned is listed for a little while. */
-static bool threads_are_gone(size_t before)
-{
-	for (unsigned ms = 0; ms < PATIENCE_MS; ms += PATIENCE_STEP_MS) {
-		if (hm_footprint().threads <= before)
-			return true;
-		hm_pause(PATIENCE_STEP_MS);
-	}
-	return false;
 }
 
 /* A check whose finding says how many there are, and how many there should be. */
