@@ -52,11 +52,12 @@ static void add_finding(struct hm_outcome *outcome, const char *text)
 
 struct end {
 	bool numbers, told; /* the last line; how it ended */
+	bool lost;          /* there was no memory for why it was skipped */
 };
 
 static struct end read_report(struct hm_outcome *outcome, char *report)
 {
-	struct end end = { false, false };
+	struct end end = { false, false, false };
 	char *rest = report, *line;
 
 	while ((line = strsep(&rest, "\n")) != NULL) {
@@ -67,8 +68,7 @@ static struct end read_report(struct hm_outcome *outcome, char *report)
 			add_finding(outcome, line + 2);
 		} else if (line[0] == 'S' && line[1] == ' ' && outcome->skip == NULL) {
 			outcome->skip = strdup(line + 2);
-			/* Without memory for the reason it must not pass. */
-			outcome->failures += outcome->skip == NULL;
+			end.lost = outcome->skip == NULL;
 		} else if (sscanf(line, "E %u %u", &outcome->checks,
 				  &outcome->failures) == 2) {
 			end.numbers = true;
@@ -101,10 +101,14 @@ static void add_end(struct hm_outcome *outcome, int status, bool killed)
 static void judge(struct running *self, int status)
 {
 	struct hm_outcome *outcome = self->outcome;
-	struct end end = { false, false };
+	struct end end = { false, false, false };
 
 	if (self->report.bytes != NULL)
 		end = read_report(outcome, self->report.bytes);
+	if (end.lost) { /* it must not pass; the last line has its own count of failures */
+		outcome->failures++;
+		add_finding(outcome, "was skipped, and there was no memory for why");
+	}
 	outcome->broke = !end.numbers || end.told || !WIFEXITED(status) ||
 			 WEXITSTATUS(status) != 0;
 	if (outcome->broke && !end.told)
