@@ -141,7 +141,6 @@ com_sources = \
 	%D%/com/hostmonitor.c \
 	%D%/com/hostpages.c \
 	%D%/com/manager.c \
-	%D%/com/module.c \
 	%D%/com/object.c \
 	%D%/com/object.h \
 	%D%/com/record.c \
@@ -161,14 +160,13 @@ os_sources = \
 	%D%/os/fence_linux.c \
 	%D%/os/largepages.h \
 	%D%/os/largepages_linux.c \
-	%D%/os/library.h \
-	%D%/os/library_uv.c \
 	%D%/os/lines.h \
 	%D%/os/lines_posix.c \
 	%D%/os/lock.h \
 	%D%/os/lock_linux.c \
 	%D%/os/loop.h \
-	%D%/os/loop_uv.c \
+	%D%/os/loop_thread.c \
+	%D%/os/loop_thread.h \
 	%D%/os/mappings.h \
 	%D%/os/mappings_linux.c \
 	%D%/os/meminfo.h \
@@ -275,15 +273,31 @@ conform_sources = \
 	$(conform_shared_sources) \
 	%D%/conform/probe_posix.c
 
-## Everything with its symbols in sight, for the tests that reach inside.
-noinst_LTLIBRARIES += libhostmem-internal.la
-libhostmem_internal_la_SOURCES = \
+## What every host is made of, but for the loop.
+noinst_LTLIBRARIES += libhostmem-common.la
+libhostmem_common_la_SOURCES = \
 	$(abi_sources) \
 	$(com_sources) \
 	$(os_sources) \
 	$(rules_sources)
-libhostmem_internal_la_LIBADD = $(UV_LIBS)
+libhostmem_common_la_LDFLAGS =
+
+## Everything with its symbols in sight, for the tests that reach inside.
+noinst_LTLIBRARIES += libhostmem-internal.la
+libhostmem_internal_la_SOURCES = \
+	%D%/com/module.c \
+	%D%/os/library.h \
+	%D%/os/library_uv.c \
+	%D%/os/loop_uv.c
+libhostmem_internal_la_LIBADD = libhostmem-common.la $(UV_LIBS)
 libhostmem_internal_la_LDFLAGS =
+
+## The same without libuv, which asks for nothing but the C library: for what is linked into a
+## program that does not know of it.
+noinst_LTLIBRARIES += libhostmem-core.la
+libhostmem_core_la_SOURCES = %D%/os/loop_plain.c
+libhostmem_core_la_LIBADD = libhostmem-common.la
+libhostmem_core_la_LDFLAGS =
 
 lib_LTLIBRARIES += libhostmem.la
 libhostmem_la_SOURCES =

@@ -27,10 +27,11 @@ struct hm_loop_client {
 /*
  * Begins one, on a thread of its own, or on the program's loop (on whose thread this is
  * called then).  Without file descriptors a thread of its own still has time and can be
- * woken, but watches no files.
+ * woken, but watches no files; and so it is always in a build without libuv (loop_plain.c),
+ * which has none on the program's loop.
  *
- * E_OUTOFMEMORY; on the program's loop also ERROR_TOO_MANY_OPEN_FILES, as
- * HRESULT_FROM_WIN32.
+ * E_OUTOFMEMORY; on the program's loop also, as HRESULT_FROM_WIN32,
+ * ERROR_TOO_MANY_OPEN_FILES, and ERROR_NOT_SUPPORTED without libuv.
  */
 HRESULT hm_loop_start(const struct hm_loop_client *client, struct uv_loop_s *program,
 		      struct hm_loop **out);
@@ -59,7 +60,8 @@ enum hm_loop_news {
 #define HM_LOOP_FILES 16U
 
 /* Calls `ready` with that slot, which is free, until unwatched.  The file stays the caller's.
- * E_OUTOFMEMORY; ERROR_NOT_SUPPORTED as HRESULT_FROM_WIN32: it cannot be waited for. */
+ * E_OUTOFMEMORY; as HRESULT_FROM_WIN32 ERROR_TOO_MANY_OPEN_FILES: the loop is a thread that
+ * could open none; ERROR_NOT_SUPPORTED: it cannot be waited for, or there is no libuv. */
 HRESULT hm_loop_watch(struct hm_loop *loop, unsigned slot, int file,
 		      enum hm_loop_news news);
 void hm_loop_unwatch(struct hm_loop *loop, unsigned slot);

@@ -6,8 +6,8 @@
  * loop takes are opened and closed again, and so is a block of its size.  What another thread
  * takes in that moment is beyond that.
  *
- * Where there are none, a thread of our own can do without libuv: it sleeps on a word.  So
- * time and budgets are watched even where nothing can be opened.
+ * Where there are none, a thread of our own can do without libuv: it sleeps on a word
+ * (loop_thread.c).  So time and budgets are watched even where nothing can be opened.
  *
  * Waking is a write to an event file.  libuv's own way of it aborts when the handle has been
  * closed meanwhile, and a request that is about to wake must not wait for whoever stops the
@@ -26,12 +26,10 @@
  * Locks: none.  All fields but those that hm_loop_wake and hm_loop_stop use belong to the
  * loop's thread.
  */
-#include "loop.h"
 #include "check.h"
 #include "container.h"
-#include "lock.h"
+#include "loop_thread.h"
 #include "system.h"
-#include "thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -58,29 +56,22 @@ struct watch {
 };
 
 struct hm_loop {
-	struct hm_loop_client client;
-	uv_loop_t *uv; /* our own, the program's, or NULL: a thread without one */
+	struct hm_loop_thread thread;
+	uv_loop_t
+		*uv; /* our own, the program's, or NULL: a thread that sleeps on a word */
 	uv_loop_t own_uv;
 	uv_timer_t timer;
 	uv_poll_t wake_watch;
 	struct watch watches[HM_LOOP_FILES];
 	_Atomic uint32_t users; /* handles that libuv has not let go, and the owner */
 	bool closed;            /* all handles have been told to */
-	bool freed;             /* by its owner, on its own thread, which does the rest */
 	bool lost;      /* in a fork child: libuv must not touch what it has open */
-	uint64_t sleep; /* ms, of a thread without libuv */
-
-	bool has_thread;
-	struct hm_thread thread;
-	jmp_buf before;          /* it went into libuv */
-	int wake;                /* the event file, or -1 */
-	_Atomic uint32_t turns;  /* moves with each wake, where there is none */
-	_Atomic uint32_t ending; /* it has been stopped */
+	jmp_buf before; /* it went into libuv */
+	int wake;       /* the event file, or -1: its thread sleeps on a word */
 	struct hm_loop *next_lost;
 };
 
-static HM_THREAD_LOCAL struct hm_loop *own; /* of this thread */
-static struct hm_loop *lost;                /* in a fork child */
+static struct hm_loop *lost; /* in a fork child */
 
 /* ---- Beginning ---- */
 
@@ -117,6 +108,11 @@ static void free_record(struct hm_loop *loop)
 	if (loop->wake >= 0)
 		(void)hm_system.close(loop->wake);
 	free(loop);
+}
+
+static void give_back(struct hm_loop_thread *thread)
+{
+	free_record(hm_container_of(thread, struct hm_loop, thread));
 }
 
 static void drop_record(struct hm_loop *loop)
@@ -158,14 +154,13 @@ static void see_to_the_end(struct hm_loop *loop)
 {
 	if (loop->lost)
 		longjmp(loop->before, 1);
-	if (atomic_load(&loop->ending) != 0 && loop->has_thread)
+	if (hm_loop_thread_is_stopped(&loop->thread) && loop->thread.has_thread)
 		close_all(loop);
 }
 
 static void take_turn(struct hm_loop *loop, bool woken)
 {
-	if (atomic_load(&loop->ending) == 0)
-		loop->client.turn(loop->client.state, woken);
+	hm_loop_thread_turn(&loop->thread, woken);
 	see_to_the_end(loop);
 }
 
@@ -189,11 +184,12 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 {
 	struct hm_loop *loop = poll->data;
 	struct watch *watch = hm_container_of(poll, struct watch, poll);
+	const struct hm_loop_client *client = &loop->thread.client;
 
 	(void)status;
 	(void)events;
-	if (atomic_load(&loop->ending) == 0)
-		loop->client.ready(loop->client.state, (unsigned)(watch - loop->watches));
+	if (!hm_loop_thread_is_stopped(&loop->thread))
+		client->ready(client->state, (unsigned)(watch - loop->watches));
 	see_to_the_end(loop);
 }
 
@@ -242,47 +238,22 @@ static bool begin_own(struct hm_loop *loop)
 	return false;
 }
 
-static void sleep_and_turn(struct hm_loop *loop)
+static void run(struct hm_loop_thread *thread)
 {
-	uint32_t turns = 0;
-	bool woken;
+	struct hm_loop *loop = hm_container_of(thread, struct hm_loop, thread);
 
-	while (atomic_load(&loop->ending) == 0) {
-		if (loop->sleep == UINT64_MAX)
-			hm_word_wait(&loop->turns, turns);
-		else if (loop->sleep != 0)
-			hm_word_wait_for(&loop->turns, turns, loop->sleep);
-		woken = atomic_load(&loop->turns) != turns;
-		turns = atomic_load(&loop->turns);
-		loop->sleep = UINT64_MAX;
-		if (atomic_load(&loop->ending) == 0)
-			loop->client.turn(loop->client.state, woken);
-	}
-}
-
-static void *run(void *argument)
-{
-	struct hm_loop *loop = argument;
-
-	own = loop;
-	if (loop->uv == NULL) {
-		sleep_and_turn(loop);
-	} else if (setjmp(loop->before) == 0) {
+	if (setjmp(loop->before) == 0) {
 		(void)uv_run(loop->uv, UV_RUN_DEFAULT);
 		(void)uv_loop_close(loop->uv);
 	}
-	if (loop->freed)
-		free_record(loop);
-	return NULL;
 }
 
 static HRESULT start_own(struct hm_loop *loop)
 {
 	HRESULT hr;
 
-	(void)begin_own(loop);
-	loop->has_thread = true;
-	hr = hm_thread_start(&loop->thread, "hostmem", run, loop);
+	hr = hm_loop_thread_start(&loop->thread,
+				  begin_own(loop) ? run : hm_loop_thread_sleep);
 	if (SUCCEEDED(hr))
 		return hr;
 	if (loop->uv != NULL) {
@@ -327,9 +298,8 @@ HRESULT hm_loop_start(const struct hm_loop_client *client, struct uv_loop_s *pro
 
 	*out = NULL;
 	if (loop != NULL) {
-		loop->client = *client;
+		hm_loop_thread_init(&loop->thread, client, give_back);
 		loop->wake = -1;
-		loop->sleep = UINT64_MAX;
 		atomic_store(&loop->users, 1);
 		hr = program != NULL ? start_on(loop, program) : start_own(loop);
 		if (SUCCEEDED(hr))
@@ -346,29 +316,23 @@ void hm_loop_wake(struct hm_loop *loop)
 	const uint64_t one = 1;
 	int kept = errno;
 
-	if (loop->wake >= 0) {
-		/* A count that is full has woken already. */
-		(void)hm_system.write(loop->wake, &one, sizeof(one));
-	} else {
-		atomic_fetch_add(&loop->turns, 1);
-		hm_word_wake_all(&loop->turns);
+	if (loop->wake < 0) {
+		hm_loop_thread_wake(&loop->thread);
+		return;
 	}
+	/* A count that is full has woken already. */
+	(void)hm_system.write(loop->wake, &one, sizeof(one));
 	errno = kept;
 }
 
 bool hm_loop_is_own_thread(const struct hm_loop *loop)
 {
-	return !loop->has_thread || own == loop;
-}
-
-bool hm_loop_is_on_thread(void)
-{
-	return own != NULL;
+	return hm_loop_thread_is_own(&loop->thread);
 }
 
 void hm_loop_set_timer(struct hm_loop *loop, uint64_t ms)
 {
-	loop->sleep = ms;
+	loop->thread.sleep = ms;
 	if (loop->uv == NULL || loop->closed)
 		return;
 	if (ms == UINT64_MAX) {
@@ -426,21 +390,18 @@ void hm_loop_unwatch(struct hm_loop *loop, unsigned slot)
 
 void hm_loop_await_end(struct hm_loop *loop)
 {
-	if (!loop->has_thread)
-		return;
-	hm_thread_join(&loop->thread);
-	loop->has_thread = false;
+	hm_loop_thread_await_end(&loop->thread);
 }
 
 void hm_loop_stop(struct hm_loop *loop)
 {
-	if (atomic_exchange(&loop->ending, 1) != 0)
+	if (!hm_loop_thread_stop(&loop->thread))
 		return;
-	if (!loop->has_thread) {
+	if (!loop->thread.has_thread) {
 		close_all(loop);
 		return;
 	}
-	if (own == loop)
+	if (hm_loop_is_own_thread(loop))
 		return;
 	hm_loop_wake(loop);
 	hm_loop_await_end(loop);
@@ -448,15 +409,8 @@ void hm_loop_stop(struct hm_loop *loop)
 
 void hm_loop_free(struct hm_loop *loop)
 {
-	hm_assert(atomic_load(&loop->ending) != 0);
-	if (loop->has_thread && own == loop) {
-		hm_thread_detach_self();
-		loop->freed = true;
-		return;
-	}
-	/* It has stopped itself. */
-	hm_loop_await_end(loop);
-	drop_record(loop);
+	if (!hm_loop_thread_free(&loop->thread))
+		drop_record(loop);
 }
 
 /* What is written to the parent's event file wakes the parent, and what is read from it is
@@ -476,29 +430,30 @@ static void renew_wake(struct hm_loop *loop)
 		(void)hm_system.close(fresh);
 }
 
-void hm_loop_after_fork(struct hm_loop *loop, struct hm_loop **out)
+static void lose(struct hm_loop *loop)
 {
-	*out = loop;
-	if (atomic_load(&loop->ending) != 0) {
-		/* Its thread was about to end, and is gone. */
-		if (loop->has_thread && own != loop) {
-			loop->has_thread = false;
-			atomic_store(&loop->users, 1);
-		}
-		return;
-	}
-	if (!loop->has_thread) {
-		renew_wake(loop);
-		return;
-	}
 	if (loop->uv != NULL) {
 		(void)hm_system.close(uv_backend_fd(loop->uv));
 		(void)hm_system.close(loop->wake);
 	}
-	/* If this is its thread, it comes back from what has forked, and ends. */
-	atomic_store(&loop->ending, 1);
 	loop->closed = loop->lost = true;
 	loop->next_lost = lost;
 	lost = loop;
-	*out = NULL;
+}
+
+void hm_loop_after_fork(struct hm_loop *loop, struct hm_loop **out)
+{
+	*out = loop;
+	if (!loop->thread.has_thread) {
+		if (!hm_loop_thread_is_stopped(&loop->thread))
+			renew_wake(loop);
+		return;
+	}
+	if (hm_loop_thread_after_fork(&loop->thread)) {
+		lose(loop);
+		*out = NULL;
+	} else if (!loop->thread.has_thread) {
+		/* What libuv has not let go it never will. */
+		atomic_store(&loop->users, 1);
+	}
 }
