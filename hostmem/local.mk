@@ -158,10 +158,14 @@ os_sources = \
 	%D%/os/container.h \
 	%D%/os/fence.h \
 	%D%/os/fence_linux.c \
+	%D%/os/images.h \
+	%D%/os/images_elf.c \
 	%D%/os/largepages.h \
 	%D%/os/largepages_linux.c \
 	%D%/os/lines.h \
 	%D%/os/lines_posix.c \
+	%D%/os/loaded.h \
+	%D%/os/loaded_elf.c \
 	%D%/os/lock.h \
 	%D%/os/lock_linux.c \
 	%D%/os/loop.h \

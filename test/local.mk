@@ -53,6 +53,8 @@ unit_tests = \
 	%D%/unit/heaplarge \
 	%D%/unit/heappages \
 	%D%/unit/host \
+	%D%/unit/images \
+	%D%/unit/images_refused \
 	%D%/unit/infojson \
 	%D%/unit/infotext \
 	%D%/unit/infowords \
@@ -379,6 +381,25 @@ plain_module_la_LDFLAGS = \
 	-rpath /nowhere \
 	-shared
 
+## Libraries whose imports are replaced: bound at the first call, and bound when loaded.
+check_LTLIBRARIES += images-lazy.la images-now.la
+images_lazy_la_SOURCES = %D%/unit/images_library.c
+images_lazy_la_LDFLAGS = \
+	-Wl,-z,lazy \
+	-Wl,-z,relro \
+	-avoid-version \
+	-module \
+	-rpath /nowhere \
+	-shared
+images_now_la_SOURCES = %D%/unit/images_library.c
+images_now_la_LDFLAGS = \
+	-Wl,-z,now \
+	-Wl,-z,relro \
+	-avoid-version \
+	-module \
+	-rpath /nowhere \
+	-shared
+
 ## One that misbehaves, around the first of them.
 check_LTLIBRARIES += hostile-module.la
 hostile_module_la_SOURCES = \
@@ -666,6 +687,7 @@ noinst_HEADERS += \
 	%D%/unit/files.h \
 	%D%/unit/groups.h \
 	%D%/unit/heaps.h \
+	%D%/unit/images.h \
 	%D%/unit/kernel.h \
 	%D%/unit/loops.h \
 	%D%/unit/map.h \
