@@ -2,6 +2,7 @@
 
 hostmemincludedir = $(includedir)/hostmem
 hostmeminclude_HEADERS = \
+	%D%/attach.h \
 	%D%/guid.h \
 	%D%/hostcontrol.h \
 	%D%/hostgc.h \

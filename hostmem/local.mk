@@ -148,10 +148,31 @@ com_sources = \
 	%D%/com/result.c \
 	%D%/com/simulator.c
 
+## The translator: brings a runtime without an allocator hook under a host.
+attach_sources = \
+	%D%/attach/attached.c \
+	%D%/attach/attached.h \
+	%D%/attach/blocks.c \
+	%D%/attach/library.c \
+	%D%/attach/map.c \
+	%D%/attach/overlays.c \
+	%D%/attach/overlays.h \
+	%D%/attach/pieces.c \
+	%D%/attach/pieces.h \
+	%D%/attach/profiles.c \
+	%D%/attach/profiles.h \
+	%D%/attach/remap.c \
+	%D%/attach/requests.c \
+	%D%/attach/requests.h \
+	%D%/attach/translator.h \
+	%D%/attach/unmap.c
+
 os_sources = \
 	%D%/os/cgroups.h \
 	%D%/os/cgroups_linux.c \
 	%D%/os/check.h \
+	%D%/os/clibrary.h \
+	%D%/os/clibrary_glibc.c \
 	%D%/os/compiler.h \
 	%D%/os/console.h \
 	%D%/os/console_posix.c \
@@ -281,6 +302,7 @@ conform_sources = \
 noinst_LTLIBRARIES += libhostmem-common.la
 libhostmem_common_la_SOURCES = \
 	$(abi_sources) \
+	$(attach_sources) \
 	$(com_sources) \
 	$(os_sources) \
 	$(rules_sources)

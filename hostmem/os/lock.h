@@ -40,6 +40,7 @@ enum hm_rank {
 	HM_RANK_RETAINED,  /* released memory that one host keeps */
 	HM_RANK_MAPPINGS,  /* the open file of the process's mappings */
 	HM_RANK_LEFTOVERS, /* address space that could not be given up, process-wide */
+	HM_RANK_OVERLAYS,  /* files mapped over reservations, process-wide */
 	HM_RANK_LEAVES,    /* the table of spans, while a leaf is made */
 	HM_RANK_METADATA,  /* free metadata blocks, process-wide */
 	HM_RANKS

@@ -14,6 +14,7 @@
 struct hm_system_calls {
 	void *(*map)(void *address, size_t size, int protection, int flags, int file,
 		     long offset);
+	void *(*remap)(void *address, size_t size, size_t wanted, int flags, void *place);
 	int (*unmap)(void *address, size_t size);
 	int (*protect)(void *address, size_t size, int protection);
 	int (*advise)(void *address, size_t size, int advice);

@@ -18,6 +18,12 @@
 #define PR_SET_VMA_ANON_NAME 0
 #endif
 
+static void *system_remap(void *address, size_t size, size_t wanted, int flags,
+			  void *place)
+{
+	return mremap(address, size, wanted, flags, place);
+}
+
 static int system_name(void *address, size_t size, const char *name)
 {
 	return prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, address, size, name);
@@ -60,6 +66,7 @@ static int system_barrier(int command)
 
 struct hm_system_calls hm_system = {
 	.map = mmap,
+	.remap = system_remap,
 	.unmap = munmap,
 	.protect = mprotect,
 	.advise = madvise,

@@ -45,6 +45,17 @@ void hm_thread_join(struct hm_thread *thread);
 void hm_thread_detach_self(void);
 
 /*
+ * Holds back the signals that others send to this thread, and lets them come again; those
+ * that a fault of its own raises are not held back.  A few hundred ns each.
+ */
+struct hm_signal_mask {
+	uint64_t words[16]; /* the system's */
+};
+
+void hm_thread_hold_signals(struct hm_signal_mask *before);
+void hm_thread_release_signals(const struct hm_signal_mask *before);
+
+/*
  * Runs `prepare` before, `parent` and `child` after every fork of this process.
  * E_OUTOFMEMORY if the system has no room for the three pointers.
  */

@@ -35,8 +35,10 @@ uint64_t hm_thread_now(void)
 
 _Static_assert(sizeof(pthread_t) <= sizeof(uint64_t), "a thread's name fits");
 
+_Static_assert(sizeof(sigset_t) <= sizeof(struct hm_signal_mask), "a set fits");
+
 /* What a signal handler of the program has to see, since it may be about our memory. */
-static void block_signals(sigset_t *before)
+static void hold_signals(sigset_t *before)
 {
 	static const int own[] = { SIGSEGV, SIGBUS,  SIGFPE, SIGILL,
 				   SIGTRAP, SIGABRT, SIGSYS };
@@ -48,6 +50,22 @@ static void block_signals(sigset_t *before)
 	(void)pthread_sigmask(SIG_SETMASK, &all, before);
 }
 
+void hm_thread_hold_signals(struct hm_signal_mask *before)
+{
+	sigset_t set;
+
+	hold_signals(&set);
+	memcpy(before, &set, sizeof(set));
+}
+
+void hm_thread_release_signals(const struct hm_signal_mask *before)
+{
+	sigset_t set;
+
+	memcpy(&set, before, sizeof(set));
+	(void)pthread_sigmask(SIG_SETMASK, &set, NULL);
+}
+
 HRESULT hm_thread_start(struct hm_thread *thread, const char *name,
 			void *(*function)(void *argument), void *argument)
 {
@@ -55,7 +73,7 @@ HRESULT hm_thread_start(struct hm_thread *thread, const char *name,
 	sigset_t before;
 	int error;
 
-	block_signals(&before);
+	hold_signals(&before);
 	error = pthread_create(&handle, NULL, function, argument);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error != 0)

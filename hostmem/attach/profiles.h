@@ -1,0 +1,38 @@
+#ifndef HOSTMEM_ATTACH_PROFILES_H
+#define HOSTMEM_ATTACH_PROFILES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Profiles: what of a runtime's requests may be refused.
+ *
+ * Each figure is the size in bytes from which on a request of that shape costs the runtime a
+ * task and not the process; HM_NEVER where it always costs the process.
+ */
+#define HM_NEVER SIZE_MAX
+
+struct hm_profile {
+	const char *name;
+	size_t map;    /* committed by the mapping itself */
+	size_t over;   /* committed by a mapping over reserved pages */
+	size_t commit; /* by a change of access, in what hm_profile_is_task_space says */
+	size_t block;  /* of the malloc family */
+	int refused_over; /* errno of a refused mapping over reserved pages */
+	/* What task-critical requests leave of a limit for the others if nobody says: a part
+	 * of the limit (4 = a fourth; 0 = nothing), and so many bytes at the most. */
+	size_t slack_part, slack_most;
+	/* What a person should know who sets a limit; NULL = nothing. */
+	const char *warning;
+};
+
+/* NULL = there is none of that name. */
+const struct hm_profile *hm_profile_find(const char *name);
+
+/* From so many bytes on, a reservation anywhere is taken for that of a collected heap. */
+#define HM_TASK_SPACE ((size_t)16 << 20)
+
+/* What task-critical requests leave of a limit. */
+size_t hm_profile_slack(const struct hm_profile *profile, size_t limit);
+
+#endif

@@ -1,0 +1,207 @@
+/*
+ * mremap for the runtime: new pages, the contents moved, the old pages given back.
+ *
+ * The kernel's own mremap would carry memory out of the host's reservations.  It is used for
+ * one thing: to move pages without copying them, between two places that are both the host's,
+ * with the old mapping left where it is (MREMAP_DONTUNMAP), since otherwise somebody else
+ * could be given the hole before the host gives it back.  Kernels before 5.7 cannot do that;
+ * there the contents are copied.
+ *
+ * While it moves, both places are charged.  A block that can grow where it is does not move.
+ *
+ * Locks: none here.
+ */
+#include "attached.h"
+#include "requests.h"
+#include "translator.h"
+#include "hostmem/protection.h"
+#include "hostmem/os/memory.h"
+#include "hostmem/os/size.h"
+#include "hostmem/os/system.h"
+#include "hostmem/os/thread.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+
+struct move {
+	uintptr_t start, end; /* as it is */
+	size_t wanted;        /* whole pages */
+	int flags;
+	uintptr_t place; /* of MREMAP_FIXED */
+	int protection;  /* PROT_* of all of it */
+};
+
+static int words_for(unsigned access)
+{
+	return (access & HM_ACCESS_READ ? PROT_READ : 0) |
+	       (access & HM_ACCESS_WRITE ? PROT_WRITE : 0) |
+	       (access & HM_ACCESS_EXECUTE ? PROT_EXEC : 0);
+}
+
+/* All of it is one run of committed pages, or several that touch and have one protection;
+ * the system, too, moves no more than one mapping at a time. */
+static int read_protection(struct move *move)
+{
+	uintptr_t at = move->start;
+	DWORD protect = 0;
+
+	while (at < move->end) {
+		MEMORY_BASIC_INFORMATION run;
+		SIZE_T length;
+
+		if (FAILED(IHostMemoryManager_VirtualQuery(hm_attached.memory, (void *)at,
+							   &run, sizeof(run), &length)) ||
+		    run.State != MEM_COMMIT || (protect != 0 && run.Protect != protect))
+			return EFAULT;
+		protect = run.Protect;
+		at = (uintptr_t)run.BaseAddress + run.RegionSize;
+	}
+	move->protection =
+		words_for(hm_access_from_code(hm_code_from_protection(protect)));
+	return 0;
+}
+
+/* Where it is, if the addresses behind it are free and the host may have them. */
+static bool grow_in_place(const struct move *move)
+{
+	size_t more = move->wanted - (size_t)(move->end - move->start);
+	void *base;
+
+	return move->end % HM_GRANULE_SIZE == 0 &&
+	       SUCCEEDED(hm_request_at(move->end, more,
+				       hm_protection_for(move->protection), &base));
+}
+
+/* The kernel's way, or by hand. */
+static int move_contents(const struct move *move, uintptr_t to, size_t size)
+{
+	if (hm_system.remap((void *)move->start, size, size,
+			    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
+			    (void *)to) != MAP_FAILED)
+		return 0;
+	if (hm_system.protect((void *)move->start, size, PROT_READ | PROT_WRITE) != 0 ||
+	    hm_system.protect((void *)to, size, PROT_READ | PROT_WRITE) != 0)
+		return errno;
+	memcpy((void *)to, (const void *)move->start, size);
+	(void)hm_system.advise((void *)move->start, size, MADV_DONTNEED);
+	if (hm_system.protect((void *)move->start, size, move->protection) != 0 ||
+	    hm_system.protect((void *)to, size, move->protection) != 0)
+		return errno;
+	return 0;
+}
+
+static int find_place(const struct move *move, uintptr_t *to)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+	void *base;
+	HRESULT hr;
+
+	*to = move->place;
+	if (move->flags & MREMAP_FIXED)
+		return hm_map_over(move->place, move->place + move->wanted,
+				   move->protection, flags);
+	hr = hm_request_anywhere(move->wanted, hm_protection_for(move->protection),
+				 &base);
+	*to = (uintptr_t)base;
+	return SUCCEEDED(hr) ? 0 : hm_errno_for(hr);
+}
+
+static int move_away(const struct move *move, uintptr_t *to)
+{
+	size_t size = hm_min((size_t)(move->end - move->start), move->wanted);
+	int error = find_place(move, to);
+
+	if (error != 0)
+		return error;
+	error = move_contents(move, *to, size);
+	if (error != 0 && !(move->flags & MREMAP_FIXED))
+		(void)hm_unmap_pieces(*to, *to + move->wanted);
+	if (error == 0 && !(move->flags & MREMAP_DONTUNMAP))
+		error = hm_unmap_pieces(move->start, move->end);
+	return error;
+}
+
+/* What the kernel would refuse, it is asked for. */
+static bool is_sensible(const struct move *move)
+{
+	const int known = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+	const int moving = MREMAP_FIXED | MREMAP_DONTUNMAP;
+
+	if ((move->flags & ~known) ||
+	    ((move->flags & moving) && !(move->flags & MREMAP_MAYMOVE)))
+		return false;
+	if (move->flags & MREMAP_FIXED)
+		return move->place % HM_PAGE_SIZE == 0 &&
+		       move->place < HM_USER_END - move->wanted &&
+		       (move->place >= move->end ||
+			move->place + move->wanted <= move->start);
+	return true;
+}
+
+static int translate(struct move *move, uintptr_t *to)
+{
+	size_t size = (size_t)(move->end - move->start);
+	int error;
+
+	*to = move->start;
+	if (!is_sensible(move))
+		return EINVAL;
+	error = read_protection(move);
+	if (error != 0)
+		return error;
+	if (move->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))
+		return move_away(move, to);
+	if (move->wanted <= size)
+		return hm_unmap_pieces(move->start + move->wanted, move->end);
+	if (grow_in_place(move))
+		return 0;
+	return move->flags & MREMAP_MAYMOVE ? move_away(move, to) : ENOMEM;
+}
+
+/* What is not the host's, but may go where its pages are. */
+static void *remap_other(const struct move *move, size_t size, size_t wanted)
+{
+	struct hm_signal_mask before;
+	uintptr_t end;
+	void *base = MAP_FAILED;
+	int error = 0;
+
+	if (!(move->flags & MREMAP_FIXED) ||
+	    !hm_range_is_plain((void *)move->place, wanted, &end))
+		return hm_system.remap((void *)move->start, size, wanted, move->flags,
+				       (void *)move->place);
+	hm_translation_begin(&before);
+	error = hm_cover_pieces(move->place, end);
+	if (error == 0)
+		base = hm_system.remap((void *)move->start, size, wanted, move->flags,
+				       (void *)move->place);
+	if (error == 0 && base == MAP_FAILED)
+		error = errno;
+	return hm_translation_end(&before, error) == 0 ? base : MAP_FAILED;
+}
+
+void *HostMemMremap(void *address, size_t size, size_t wanted, int flags, void *place)
+{
+	struct move move = { .start = (uintptr_t)address,
+			     .flags = flags,
+			     .place = (uintptr_t)place };
+	struct hm_signal_mask before;
+	uintptr_t to, unused;
+	int error;
+
+	if (!hm_is_attached())
+		return hm_system.remap(address, size, wanted, flags, place);
+	if (!hm_range_is_plain(address, size, &move.end) ||
+	    !hm_range_is_plain(NULL, wanted, &unused) ||
+	    !hm_pieces_any_ours(move.start, move.end))
+		return remap_other(&move, size, wanted);
+	move.wanted = hm_round_up(wanted, HM_PAGE_SIZE);
+	hm_translation_begin(&before);
+	error = translate(&move, &to);
+	return hm_translation_end(&before, error) == 0 ? (void *)to : MAP_FAILED;
+}

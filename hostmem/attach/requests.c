@@ -1,0 +1,194 @@
+/*
+ * The host's part of the translation: who may be refused, and which call says what.
+ *
+ * Every reservation asks for MEM_TOP_DOWN, which gives it a mapping of its own: the runtime
+ * may map files over parts of it, and the host's arenas are no place for that.
+ *
+ * What a reservation is for is told by the protection that it is made with, which the host
+ * keeps for each part of it: PAGE_READWRITE where the profile may take commits in it for
+ * task-critical, else PAGE_NOACCESS.  A list of our own was rejected; it would have to
+ * follow each cut of a reservation.
+ *
+ * Locks: none here.
+ */
+#include "requests.h"
+#include "attached.h"
+#include "hostmem/os/size.h"
+#include "hostmem/os/system.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+DWORD hm_protection_for(int protection)
+{
+	static const DWORD words[] = {
+		[PROT_NONE] = PAGE_NOACCESS,
+		[PROT_READ] = PAGE_READONLY,
+		[PROT_WRITE] = PAGE_READWRITE,
+		[PROT_READ | PROT_WRITE] = PAGE_READWRITE,
+		[PROT_EXEC] = PAGE_EXECUTE,
+		[PROT_EXEC | PROT_READ] = PAGE_EXECUTE_READ,
+		[PROT_EXEC | PROT_WRITE] = PAGE_EXECUTE_READWRITE,
+		[PROT_EXEC | PROT_READ | PROT_WRITE] = PAGE_EXECUTE_READWRITE,
+	};
+
+	return words[protection & (PROT_READ | PROT_WRITE | PROT_EXEC)];
+}
+
+int hm_errno_for(HRESULT hr)
+{
+	switch (hr) {
+	case E_ACCESSDENIED:
+		return EACCES;
+	case E_INVALIDARG:
+	case HOST_E_INVALIDOPERATION:
+		return EINVAL;
+	default:
+		return ENOMEM;
+	}
+}
+
+static bool is_code(DWORD protect)
+{
+	return (protect & (PAGE_EXECUTE | PAGE_EXECUTE_READ | PAGE_EXECUTE_READWRITE)) !=
+	       0;
+}
+
+/* ---- New reservations ---- */
+
+HRESULT hm_request_anywhere(size_t size, DWORD protect, void **out)
+{
+	bool refusable = size >= hm_attached.profile->map && !is_code(protect);
+	DWORD type = MEM_RESERVE | MEM_TOP_DOWN;
+
+	if (protect != PAGE_NOACCESS)
+		type |= MEM_COMMIT;
+	else if (size >= HM_TASK_SPACE)
+		protect = PAGE_READWRITE;
+	return IHostMemoryPages_ReserveAligned(hm_attached.pages, size, 0, type, protect,
+					       hm_attached_level(refusable), out);
+}
+
+HRESULT hm_request_at(uintptr_t address, size_t size, DWORD protect, void **out)
+{
+	bool refusable = size >= hm_attached.profile->map && !is_code(protect);
+	DWORD type = MEM_RESERVE | MEM_TOP_DOWN;
+
+	if (protect != PAGE_NOACCESS)
+		type |= MEM_COMMIT;
+	return IHostMemoryManager_VirtualAlloc(hm_attached.memory, (void *)address, size,
+					       type, protect,
+					       hm_attached_level(refusable), out);
+}
+
+/* ---- Parts of them ---- */
+
+static bool is_refusable(const struct hm_piece *piece, DWORD protect, bool over)
+{
+	const struct hm_profile *profile = hm_attached.profile;
+	size_t size = hm_piece_size(piece);
+
+	if (is_code(protect))
+		return false;
+	if (over)
+		return size >= profile->over;
+	return piece->region.protection == PAGE_READWRITE &&
+	       piece->region.end - piece->region.base >= HM_TASK_SPACE &&
+	       size >= profile->commit;
+}
+
+/* The run of pages of one state at an address, as far as the piece reaches. */
+static HRESULT look(const struct hm_piece *piece, uintptr_t at, struct hm_piece *run,
+		    bool *committed)
+{
+	MEMORY_BASIC_INFORMATION seen;
+	SIZE_T length;
+	HRESULT hr = IHostMemoryManager_VirtualQuery(hm_attached.memory, (void *)at,
+						     &seen, sizeof(seen), &length);
+
+	*run = *piece;
+	run->start = at;
+	if (FAILED(hr))
+		return hr;
+	run->end = hm_min(piece->end, (uintptr_t)seen.BaseAddress + seen.RegionSize);
+	*committed = seen.State == MEM_COMMIT;
+	return S_OK;
+}
+
+static HRESULT commit(const struct hm_piece *piece, DWORD protect, bool over)
+{
+	bool refusable = is_refusable(piece, protect, over);
+	void *base;
+
+	return IHostMemoryManager_VirtualAlloc(hm_attached.memory, (void *)piece->start,
+					       hm_piece_size(piece), MEM_COMMIT, protect,
+					       hm_attached_level(refusable), &base);
+}
+
+static HRESULT change_access(const struct hm_piece *piece, DWORD protect)
+{
+	DWORD old;
+
+	return IHostMemoryManager_VirtualProtect(hm_attached.memory, (void *)piece->start,
+						 hm_piece_size(piece), protect, &old);
+}
+
+/* Pages that were never committed have none. */
+static HRESULT take_access(const struct hm_piece *piece)
+{
+	struct hm_piece run = *piece;
+	bool committed;
+	HRESULT hr = S_OK;
+
+	for (uintptr_t at = piece->start; SUCCEEDED(hr) && at < piece->end;
+	     at = run.end) {
+		hr = look(piece, at, &run, &committed);
+		if (SUCCEEDED(hr) && committed)
+			hr = change_access(&run, PAGE_NOACCESS);
+	}
+	return hr;
+}
+
+HRESULT hm_request_access(const struct hm_piece *piece, DWORD protect)
+{
+	struct hm_piece run;
+	bool committed;
+	HRESULT hr;
+
+	if (protect == PAGE_NOACCESS)
+		return take_access(piece);
+	hr = look(piece, piece->start, &run, &committed);
+	if (FAILED(hr))
+		return hr;
+	if (committed && run.end == piece->end)
+		return change_access(piece, protect);
+	return commit(piece, protect, false);
+}
+
+/* Contents that were there go last: then nothing can fail any more. */
+HRESULT hm_request_fresh(const struct hm_piece *piece, DWORD protect)
+{
+	struct hm_piece run;
+	bool committed;
+	HRESULT hr = look(piece, piece->start, &run, &committed);
+	bool blank = SUCCEEDED(hr) && !committed && run.end == piece->end;
+
+	if (SUCCEEDED(hr))
+		hr = commit(piece, protect, true);
+	if (SUCCEEDED(hr) && !blank)
+		(void)hm_system.advise((void *)piece->start, hm_piece_size(piece),
+				       MADV_DONTNEED);
+	return hr;
+}
+
+HRESULT hm_request_decommit(const struct hm_piece *piece)
+{
+	return IHostMemoryManager_VirtualFree(hm_attached.memory, (void *)piece->start,
+					      hm_piece_size(piece), MEM_DECOMMIT);
+}
+
+HRESULT hm_request_release(const struct hm_piece *piece)
+{
+	return IHostMemoryPages_ReleaseRange(hm_attached.pages, (void *)piece->start,
+					     hm_piece_size(piece));
+}

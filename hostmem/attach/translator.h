@@ -1,0 +1,35 @@
+#ifndef HOSTMEM_ATTACH_TRANSLATOR_H
+#define HOSTMEM_ATTACH_TRANSLATOR_H
+
+#include "pieces.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The pieces of the translation that more than one of the system's functions needs.
+ *
+ * Between hm_translation_begin and hm_translation_end signals are held back: a runtime that
+ * stops its threads by signals must not stop one inside the host, whose locks the others are
+ * about to need.
+ */
+struct hm_signal_mask;
+void hm_translation_begin(struct hm_signal_mask *before);
+/* The result for the runtime: 0, or -1 and errno if `error` is not 0. */
+int hm_translation_end(const struct hm_signal_mask *before, int error);
+
+/* Whether the range is what the system takes: at a page, not empty, not beyond the address
+ * space; *end is rounded up.  If not, the system knows the error. */
+bool hm_range_is_plain(const void *address, size_t size, uintptr_t *end);
+
+/* Gives back a range of any owners; errno, 0 on success. */
+int hm_unmap_pieces(uintptr_t start, uintptr_t end);
+
+/* Maps fresh memory over a range of any owners; errno, 0 on success. */
+int hm_map_over(uintptr_t start, uintptr_t end, int protection, int flags);
+
+/* The system is about to map something of its own over a range: what is the host's there
+ * becomes an overlay.  errno, 0 on success. */
+int hm_cover_pieces(uintptr_t start, uintptr_t end);
+
+#endif
