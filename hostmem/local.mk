@@ -149,7 +149,7 @@ com_sources = \
 	%D%/com/simulator.c
 
 ## The translator: brings a runtime without an allocator hook under a host.
-attach_sources = \
+translator_sources = \
 	%D%/attach/attached.c \
 	%D%/attach/attached.h \
 	%D%/attach/blocks.c \
@@ -213,6 +213,17 @@ os_sources = \
 	%D%/os/thread_posix.c \
 	%D%/os/tools.h \
 	%D%/os/tools_memory.c
+
+## What an attached program has of its own.
+attach_sources = \
+	%D%/attach/settings.c \
+	$(settings_sources)
+
+## The checked form of settings: what the command and the attached program share.
+settings_sources = \
+	%D%/attach/settings.h \
+	%D%/attach/settingswords.c \
+	%D%/attach/settingswords.h
 
 ## The conformance suite, which knows a host by abi/ only.  Those of the first list are
 ## built for Windows as well, see test/judge/.
@@ -302,7 +313,7 @@ conform_sources = \
 noinst_LTLIBRARIES += libhostmem-common.la
 libhostmem_common_la_SOURCES = \
 	$(abi_sources) \
-	$(attach_sources) \
+	$(translator_sources) \
 	$(com_sources) \
 	$(os_sources) \
 	$(rules_sources)
@@ -324,6 +335,11 @@ noinst_LTLIBRARIES += libhostmem-core.la
 libhostmem_core_la_SOURCES = %D%/os/loop_plain.c
 libhostmem_core_la_LIBADD = libhostmem-common.la
 libhostmem_core_la_LDFLAGS =
+
+## What an attached program has beside the translator.
+noinst_LTLIBRARIES += libhostmem-attach.la
+libhostmem_attach_la_SOURCES = $(attach_sources)
+libhostmem_attach_la_LDFLAGS =
 
 lib_LTLIBRARIES += libhostmem.la
 libhostmem_la_SOURCES =
@@ -369,6 +385,7 @@ hostmem_module_la_LDFLAGS = \
 noinst_LTLIBRARIES += libhostmem-cli.la
 libhostmem_cli_la_SOURCES = \
 	$(conform_sources) \
+	$(settings_sources) \
 	%D%/cli/command.c \
 	%D%/cli/command.h \
 	%D%/cli/conform.c \
@@ -396,6 +413,8 @@ libhostmem_cli_la_SOURCES = \
 	%D%/cli/infowords.c \
 	%D%/cli/json.c \
 	%D%/cli/json.h \
+	%D%/cli/settingstext.c \
+	%D%/cli/settingstext.h \
 	%D%/cli/utf8.c \
 	%D%/cli/utf8.h
 libhostmem_cli_la_LDFLAGS =

@@ -116,6 +116,7 @@ unit_tests = \
 	%D%/unit/residents_file \
 	%D%/unit/retained \
 	%D%/unit/retained_random \
+	%D%/unit/settings \
 	%D%/unit/shelf \
 	%D%/unit/slot \
 	%D%/unit/sources \
@@ -141,6 +142,7 @@ test_unit_infojson_LDADD = $(cli_libraries)
 test_unit_infotext_LDADD = $(cli_libraries)
 test_unit_infowords_LDADD = $(cli_libraries)
 test_unit_json_LDADD = $(cli_libraries)
+test_unit_settings_LDADD = libhostmem-attach.la $(cli_libraries)
 test_unit_slot_LDADD = libhostmem-jsrt-internal.la
 test_unit_utf8_LDADD = $(cli_libraries)
 

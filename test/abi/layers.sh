@@ -1,7 +1,8 @@
 #!/bin/sh
 # Includes point down only: com -> rules -> os -> abi; conform/, the conformance suite, knows
-# a host by abi/ alone; cli/, the command, is a program and has abi/ and the suite.  System
-# headers stand in hostmem/os/ alone, in the probes of the suite, and in the command;
+# a host by abi/ alone; cli/, the command, is a program and has abi/, the suite, and the
+# settings that it hands to attached programs (attach/settings*, which have abi/ alone).
+# System headers stand in hostmem/os/ alone, in the probes of the suite, and in the command;
 # conditions on system macros in the first two (abi/ may ask for _WIN32).  And no file of the
 # project points at a place outside it.
 #
@@ -66,7 +67,7 @@ quoted_includes()
 		case $from:$to in
 		"$from:$from" | *:abi) ;;
 		rules:os | com:os | com:rules | attach:os | attach:rules | attach:com) ;;
-		cli:conform) ;;
+		attach:settings | cli:settings | cli:conform) ;;
 		*) echo "$file: \"$header\" points up, from $from to $to" ;;
 		esac
 	done
@@ -77,6 +78,7 @@ layer()
 {
 	case $1 in
 	abi/*) echo abi ;;
+	hostmem/attach/settings*) echo settings ;;
 	hostmem/*/*)
 		rest=${1#hostmem/}
 		echo "${rest%%/*}"
@@ -162,7 +164,7 @@ ways_out()
 sample()
 {
 	tree=$work/$1
-	mkdir -p "$tree/abi" "$tree/hostmem/cli" "$tree/hostmem/com" \
+	mkdir -p "$tree/abi" "$tree/hostmem/attach" "$tree/hostmem/cli" "$tree/hostmem/com" \
 		"$tree/hostmem/conform" "$tree/hostmem/os"
 	echo '#ifdef _WIN32' >"$tree/abi/hostmem.h"
 	echo '#include <windows.h>' >>"$tree/abi/hostmem.h"
@@ -175,7 +177,10 @@ sample()
 		>"$tree/hostmem/regions.h"
 	printf '#include "../regions.h"\n#include "hostmem/os/pages.h"\n' \
 		>"$tree/hostmem/com/manager.c"
-	: >"$tree/hostmem/cli/info.h"
+	echo '#include "abi/hostmem.h"' >"$tree/hostmem/attach/settings.h"
+	printf '#include "settings.h"\n#include "hostmem/os/pages.h"\n' \
+		>"$tree/hostmem/attach/player.h"
+	echo '#include "hostmem/attach/settings.h"' >"$tree/hostmem/cli/info.h"
 	printf '#include "abi/hostmem.h"\n' >"$tree/hostmem/conform/trial.h"
 	printf '#include "trial.h"\n#include <sys/mman.h>\n' \
 		>"$tree/hostmem/conform/probe_posix.c"
@@ -212,6 +217,10 @@ bad quoted_includes hostmem/regions.h '#include "nowhere.h"'
 bad quoted_includes hostmem/cli/main.c '#include "hostmem/com/manager.c"'
 bad quoted_includes hostmem/cli/main.c '#include "../regions.h"'
 bad quoted_includes hostmem/cli/main.c '#include "hostmem/os/pages.h"'
+bad quoted_includes hostmem/cli/main.c '#include "../attach/player.h"'
+bad quoted_includes hostmem/attach/settings.h '#include "player.h"'
+bad quoted_includes hostmem/attach/settings.h '#include "hostmem/os/pages.h"'
+bad quoted_includes hostmem/com/manager.c '#include "../attach/settings.h"'
 bad quoted_includes hostmem/com/manager.c '#include "../cli/info.h"'
 bad quoted_includes hostmem/com/manager.c '#include "hostmem/conform/trial.h"'
 bad quoted_includes hostmem/conform/trial.h '#include "hostmem/cli/info.h"'
