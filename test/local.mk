@@ -69,6 +69,9 @@ unit_tests = \
 	%D%/unit/loop_apart \
 	%D%/unit/loop_end \
 	%D%/unit/loop_fork \
+	%D%/unit/loop_plain \
+	%D%/unit/loop_plain_fork \
+	%D%/unit/loop_plain_host \
 	%D%/unit/mapping \
 	%D%/unit/mappings \
 	%D%/unit/mappings_parse \
@@ -142,6 +145,9 @@ test_unit_infojson_LDADD = $(cli_libraries)
 test_unit_infotext_LDADD = $(cli_libraries)
 test_unit_infowords_LDADD = $(cli_libraries)
 test_unit_json_LDADD = $(cli_libraries)
+test_unit_loop_plain_LDADD = libhostmem-core.la
+test_unit_loop_plain_fork_LDADD = libhostmem-core.la
+test_unit_loop_plain_host_LDADD = libhostmem-core.la
 test_unit_settings_LDADD = libhostmem-attach.la $(cli_libraries)
 test_unit_slot_LDADD = libhostmem-jsrt-internal.la
 test_unit_utf8_LDADD = $(cli_libraries)
@@ -159,12 +165,14 @@ abi_programs += %D%/abi/client
 endif
 abi_scripts = \
 	%D%/abi/compile.sh \
+	%D%/abi/core.sh \
 	%D%/abi/exports.sh \
 	%D%/abi/layers.sh
 abi_tests = $(abi_programs) $(abi_scripts)
 ## Those to which it matters how the library is built; the others look at sources only.
 abi_built_tests = \
 	$(abi_programs) \
+	%D%/abi/core.sh \
 	%D%/abi/exports.sh
 test_abi_client_SOURCES = %D%/abi/client.cc
 test_abi_client_LDADD = libhostmem.la
@@ -565,6 +573,8 @@ threaded_tests = \
 	%D%/unit/loop \
 	%D%/unit/loop_apart \
 	%D%/unit/loop_end \
+	%D%/unit/loop_plain \
+	%D%/unit/loop_plain_host \
 	%D%/unit/mappings \
 	%D%/unit/metadata \
 	%D%/unit/monitor_threads \
