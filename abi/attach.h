@@ -46,8 +46,9 @@
  *
  *   coreclr   commits in reservations of 16 MiB and more that were made anywhere: the
  *             collected heap
- *   hotspot   commits of 256 KiB and more by a mapping over reserved pages, which are refused
- *             with EINVAL, since the virtual machine ends at ENOMEM; blocks of 1 MiB and more
+ *   hotspot   commits by a mapping over reserved pages, of 128 KiB and more, and in the
+ *             collected heap of single pages, too; they are refused with EINVAL, since the
+ *             virtual machine ends at ENOMEM; blocks of 1 MiB and more
  *   v8        blocks of 1 MiB and more: array buffers
  *   mono      mappings of 1 MiB and more
  *   cpython   everything

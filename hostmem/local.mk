@@ -198,8 +198,12 @@ os_sources = \
 	%D%/os/meminfo_linux.c \
 	%D%/os/memory.h \
 	%D%/os/memory_posix.c \
+	%D%/os/next.h \
+	%D%/os/next_posix.c \
 	%D%/os/pages.h \
 	%D%/os/pages_posix.c \
+	%D%/os/process.h \
+	%D%/os/process_posix.c \
 	%D%/os/residents.h \
 	%D%/os/residents_linux.c \
 	%D%/os/size.h \
@@ -216,6 +220,8 @@ os_sources = \
 
 ## What an attached program has of its own.
 attach_sources = \
+	%D%/attach/account.c \
+	%D%/attach/account.h \
 	%D%/attach/settings.c \
 	$(settings_sources)
 
@@ -371,6 +377,32 @@ libhostmem_jsrt_la_LDFLAGS = \
 	-version-info 0:0:0
 EXTRA_libhostmem_jsrt_la_DEPENDENCIES = %D%/libhostmem-jsrt.map
 
+## Definitions of the system's functions over the translator: for programs, and for what is
+## loaded into programs that do not know of it.
+interpose_sources = \
+	%D%/attach/interposeblocks.c \
+	%D%/attach/interposepages.c
+
+lib_LIBRARIES += libhostmem-interpose.a
+libhostmem_interpose_a_SOURCES = $(interpose_sources)
+libhostmem_interpose_a_CFLAGS = $(AM_CFLAGS) -fno-builtin
+
+pkglib_LTLIBRARIES += libhostmem-preload.la
+libhostmem_preload_la_SOURCES = \
+	$(interpose_sources) \
+	%D%/attach/preload.c
+libhostmem_preload_la_CFLAGS = $(AM_CFLAGS) -fno-builtin
+libhostmem_preload_la_LIBADD = \
+	libhostmem-attach.la \
+	libhostmem-core.la
+libhostmem_preload_la_LDFLAGS = \
+	$(hardening) \
+	-Wl,--version-script=$(top_srcdir)/%D%/libhostmem-preload.map \
+	-avoid-version \
+	-module \
+	-shared
+EXTRA_libhostmem_preload_la_DEPENDENCIES = %D%/libhostmem-preload.map
+
 pkglib_LTLIBRARIES += hostmem-module.la
 hostmem_module_la_SOURCES = %D%/com/server.c
 hostmem_module_la_LIBADD = libhostmem-internal.la
@@ -434,5 +466,6 @@ EXTRA_DIST += \
 	%D%/README.md \
 	%D%/conform/probe_windows.c \
 	%D%/libhostmem-jsrt.map \
+	%D%/libhostmem-preload.map \
 	%D%/libhostmem.map \
 	%D%/os/README.md

@@ -19,21 +19,80 @@
 static const struct hm_profile profiles[] = {
 	/* Its collected heap is committed by mprotect in reservations of 256 MiB and more; what
 	 * else it reserves as large, the code, it wants at an address near the library. */
-	{ "coreclr", HM_NEVER, HM_NEVER, 1, HM_NEVER, ENOMEM, 4, 32 * MIB, NULL },
-	/* ENOMEM ends the virtual machine at once; after EINVAL it lives on.  Metaspace and code
-	 * come in smaller steps.  Large blocks are direct buffers. */
-	{ "hotspot", HM_NEVER, 256 * KIB, HM_NEVER, MIB, EINVAL, 4, 64 * MIB,
-	  "only the Serial and Parallel collectors survive a refusal; others end the "
-	  "process" },
-	{ "v8", HM_NEVER, HM_NEVER, HM_NEVER, MIB, ENOMEM, 4, 64 * MIB,
-	  "V8 survives a refused ArrayBuffer and no other refusal; --max-old-space-size "
-	  "bounds its objects" },
-	{ "mono", MIB, HM_NEVER, HM_NEVER, HM_NEVER, ENOMEM, 4, 32 * MIB,
-	  "Mono survives a refused large object and no other refusal" },
+	{ .name = "coreclr",
+	  .map = HM_NEVER,
+	  .over = HM_NEVER,
+	  .odd_over = HM_NEVER,
+	  .commit = 1,
+	  .block = HM_NEVER,
+	  .refused_over = ENOMEM,
+	  .slack_part = 4,
+	  .slack_most = 32 * MIB },
+	/*
+	 * ENOMEM ends the virtual machine at once; after EINVAL it lives on.  It wants the
+	 * collected heap at low addresses, and where that cannot grow by much any more, it
+	 * grows by single pages; so many of them that nothing would be left for the others.
+	 * Metaspace grows by units of 64 KiB, seldom by two at a time, and the tables of the
+	 * collectors may lie anywhere.  Large blocks are direct buffers.
+	 */
+	{ .name = "hotspot",
+	  .map = HM_NEVER,
+	  .over = 128 * KIB,
+	  .odd_over = 1,
+	  .commit = HM_NEVER,
+	  .block = MIB,
+	  .refused_over = EINVAL,
+	  .slack_part = 4,
+	  .slack_most = 64 * MIB,
+	  .warning = "only the Serial and Parallel collectors survive a refusal, and the "
+		     "Parallel one tries for long if -Xmx is above the limit" },
+	/* Large blocks are array buffers. */
+	{ .name = "v8",
+	  .map = HM_NEVER,
+	  .over = HM_NEVER,
+	  .odd_over = HM_NEVER,
+	  .commit = HM_NEVER,
+	  .block = MIB,
+	  .refused_over = ENOMEM,
+	  .slack_part = 4,
+	  .slack_most = 64 * MIB,
+	  .warning = "V8 survives a refused ArrayBuffer and no other refusal; "
+		     "--max-old-space-size bounds its objects" },
+	/* Large mappings are sections of large objects. */
+	{ .name = "mono",
+	  .map = MIB,
+	  .over = HM_NEVER,
+	  .odd_over = HM_NEVER,
+	  .commit = HM_NEVER,
+	  .block = HM_NEVER,
+	  .refused_over = ENOMEM,
+	  .slack_part = 4,
+	  .slack_most = 32 * MIB,
+	  .warning = "Mono survives a refused large object and no other refusal" },
 	/* A refused arena is asked for again, block by block: all or nothing. */
-	{ "cpython", 1, 1, 1, 1, ENOMEM, 0, 0, NULL },
-	{ "lua", 1, 1, 1, 1, ENOMEM, 0, 0, NULL },
-	{ "generic", MIB, HM_NEVER, HM_NEVER, 64 * KIB, ENOMEM, 4, 32 * MIB, NULL },
+	{ .name = "cpython",
+	  .map = 1,
+	  .over = 1,
+	  .odd_over = 1,
+	  .commit = 1,
+	  .block = 0,
+	  .refused_over = ENOMEM },
+	{ .name = "lua",
+	  .map = 1,
+	  .over = 1,
+	  .odd_over = 1,
+	  .commit = 1,
+	  .block = 0,
+	  .refused_over = ENOMEM },
+	{ .name = "generic",
+	  .map = MIB,
+	  .over = HM_NEVER,
+	  .odd_over = HM_NEVER,
+	  .commit = HM_NEVER,
+	  .block = 64 * KIB,
+	  .refused_over = ENOMEM,
+	  .slack_part = 4,
+	  .slack_most = 32 * MIB },
 };
 
 const struct hm_profile *hm_profile_find(const char *name)

@@ -14,10 +14,13 @@
 
 struct hm_profile {
 	const char *name;
-	size_t map;    /* committed by the mapping itself */
-	size_t over;   /* committed by a mapping over reserved pages */
-	size_t commit; /* by a change of access, in what hm_profile_is_task_space says */
-	size_t block;  /* of the malloc family */
+	size_t map;  /* committed by the mapping itself */
+	size_t over; /* committed by a mapping over reserved pages */
+	/* The same of what is no whole number of 64 KiB, in a space that the runtime wanted
+	 * where it is. */
+	size_t odd_over;
+	size_t commit;    /* by a change of access, in a space that may lie anywhere */
+	size_t block;     /* of the malloc family */
 	int refused_over; /* errno of a refused mapping over reserved pages */
 	/* What task-critical requests leave of a limit for the others if nobody says: a part
 	 * of the limit (4 = a fourth; 0 = nothing), and so many bytes at the most. */
@@ -29,7 +32,7 @@ struct hm_profile {
 /* NULL = there is none of that name. */
 const struct hm_profile *hm_profile_find(const char *name);
 
-/* From so many bytes on, a reservation anywhere is taken for that of a collected heap. */
+/* A reservation of so many bytes is a space: it may be that of a collected heap. */
 #define HM_TASK_SPACE ((size_t)16 << 20)
 
 /* What task-critical requests leave of a limit. */

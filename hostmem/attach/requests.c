@@ -5,9 +5,10 @@
  * may map files over parts of it, and the host's arenas are no place for that.
  *
  * What a reservation is for is told by the protection that it is made with, which the host
- * keeps for each part of it: PAGE_READWRITE where the profile may take commits in it for
- * task-critical, else PAGE_NOACCESS.  A list of our own was rejected; it would have to
- * follow each cut of a reservation.
+ * keeps for each part of it.  One of HM_TASK_SPACE and more, in which a profile may take
+ * commits for task-critical, is made with PAGE_READWRITE if it may lie anywhere, and with
+ * PAGE_READONLY if the runtime wanted it where it is; others with PAGE_NOACCESS.  A list of
+ * our own was rejected; it would have to follow each cut of a reservation.
  *
  * Locks: none here.
  */
@@ -18,6 +19,9 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+
+#define SPACE_ANYWHERE PAGE_READWRITE
+#define SPACE_WANTED PAGE_READONLY
 
 DWORD hm_protection_for(int protection)
 {
@@ -64,7 +68,7 @@ HRESULT hm_request_anywhere(size_t size, DWORD protect, void **out)
 	if (protect != PAGE_NOACCESS)
 		type |= MEM_COMMIT;
 	else if (size >= HM_TASK_SPACE)
-		protect = PAGE_READWRITE;
+		protect = SPACE_ANYWHERE;
 	return IHostMemoryPages_ReserveAligned(hm_attached.pages, size, 0, type, protect,
 					       hm_attached_level(refusable), out);
 }
@@ -76,12 +80,20 @@ HRESULT hm_request_at(uintptr_t address, size_t size, DWORD protect, void **out)
 
 	if (protect != PAGE_NOACCESS)
 		type |= MEM_COMMIT;
+	else if (size >= HM_TASK_SPACE)
+		protect = SPACE_WANTED;
 	return IHostMemoryManager_VirtualAlloc(hm_attached.memory, (void *)address, size,
 					       type, protect,
 					       hm_attached_level(refusable), out);
 }
 
 /* ---- Parts of them ---- */
+
+static bool is_space(const struct hm_piece *piece, DWORD kind)
+{
+	return piece->region.protection == kind &&
+	       piece->region.end - piece->region.base >= HM_TASK_SPACE;
+}
 
 static bool is_refusable(const struct hm_piece *piece, DWORD protect, bool over)
 {
@@ -91,10 +103,10 @@ static bool is_refusable(const struct hm_piece *piece, DWORD protect, bool over)
 	if (is_code(protect))
 		return false;
 	if (over)
-		return size >= profile->over;
-	return piece->region.protection == PAGE_READWRITE &&
-	       piece->region.end - piece->region.base >= HM_TASK_SPACE &&
-	       size >= profile->commit;
+		return size >= profile->over ||
+		       (is_space(piece, SPACE_WANTED) && size >= profile->odd_over &&
+			size % HM_GRANULE_SIZE != 0);
+	return is_space(piece, SPACE_ANYWHERE) && size >= profile->commit;
 }
 
 /* The run of pages of one state at an address, as far as the piece reaches. */

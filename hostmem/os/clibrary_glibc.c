@@ -11,8 +11,8 @@
  * Locks: none.
  */
 #include "clibrary.h"
+#include "next.h"
 
-#include <dlfcn.h>
 #include <malloc.h>
 #include <stdlib.h>
 
@@ -91,11 +91,7 @@ size_t hm_clibrary_usable_size(void *block)
 {
 	static size_t (*usable_size)(void *block);
 
-	if (usable_size == NULL) {
-		void *symbol = dlsym(RTLD_NEXT, "malloc_usable_size");
-
-		/* A function's address in an object's, which POSIX promises to work. */
-		*(void **)&usable_size = symbol;
-	}
+	if (usable_size == NULL)
+		(void)hm_next_function("malloc_usable_size", &usable_size);
 	return usable_size != NULL ? usable_size(block) : 0;
 }
