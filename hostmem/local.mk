@@ -227,6 +227,7 @@ attach_sources = \
 
 ## The checked form of settings: what the command and the attached program share.
 settings_sources = \
+	%D%/attach/settings.c \
 	%D%/attach/settings.h \
 	%D%/attach/settingswords.c \
 	%D%/attach/settingswords.h
@@ -418,6 +419,8 @@ noinst_LTLIBRARIES += libhostmem-cli.la
 libhostmem_cli_la_SOURCES = \
 	$(conform_sources) \
 	$(settings_sources) \
+	%D%/cli/check.c \
+	%D%/cli/check.h \
 	%D%/cli/command.c \
 	%D%/cli/command.h \
 	%D%/cli/conform.c \
@@ -445,10 +448,25 @@ libhostmem_cli_la_SOURCES = \
 	%D%/cli/infowords.c \
 	%D%/cli/json.c \
 	%D%/cli/json.h \
+	%D%/cli/mistakes.c \
+	%D%/cli/mistakes.h \
+	%D%/cli/scenario.c \
+	%D%/cli/scenario.h \
+	%D%/cli/scenariofaults.c \
+	%D%/cli/scenarioreading.c \
+	%D%/cli/scenarioreading.h \
+	%D%/cli/scenariosteps.c \
+	%D%/cli/scenariovalues.c \
 	%D%/cli/settingstext.c \
 	%D%/cli/settingstext.h \
+	%D%/cli/units.c \
+	%D%/cli/units.h \
 	%D%/cli/utf8.c \
-	%D%/cli/utf8.h
+	%D%/cli/utf8.h \
+	%D%/cli/yamltree.c \
+	%D%/cli/yamltree.h
+libhostmem_cli_la_CPPFLAGS = $(AM_CPPFLAGS) $(YAML_CFLAGS)
+libhostmem_cli_la_LIBADD = $(YAML_LIBS)
 libhostmem_cli_la_LDFLAGS =
 
 ## Installed, so the run path is libtool's business.

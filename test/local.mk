@@ -119,6 +119,7 @@ unit_tests = \
 	%D%/unit/residents_file \
 	%D%/unit/retained \
 	%D%/unit/retained_random \
+	%D%/unit/scenario \
 	%D%/unit/settings \
 	%D%/unit/shelf \
 	%D%/unit/slot \
@@ -130,6 +131,7 @@ unit_tests = \
 	%D%/unit/threadcaches \
 	%D%/unit/tidy \
 	%D%/unit/tidy_threads \
+	%D%/unit/units \
 	%D%/unit/utf8 \
 	%D%/unit/waiting \
 	%D%/unit/waiting_blocks \
@@ -149,7 +151,10 @@ test_unit_loop_plain_LDADD = libhostmem-core.la
 test_unit_loop_plain_fork_LDADD = libhostmem-core.la
 test_unit_loop_plain_host_LDADD = libhostmem-core.la
 test_unit_settings_LDADD = libhostmem-attach.la $(cli_libraries)
+test_unit_scenario_LDADD = $(cli_libraries)
+test_unit_settings_LDADD = $(cli_libraries)
 test_unit_slot_LDADD = libhostmem-jsrt-internal.la
+test_unit_units_LDADD = $(cli_libraries)
 test_unit_utf8_LDADD = $(cli_libraries)
 
 ## The command's own parts, on the library as a program has it.

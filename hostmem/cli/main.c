@@ -8,6 +8,7 @@
  * could be written is asked here, once and for all: a report that a full disk has cut short
  * is a failure, and no script may take it for a short report.
  */
+#include "check.h"
 #include "command.h"
 #include "conform.h"
 #include "info.h"
@@ -22,6 +23,7 @@
 #include <string.h>
 
 static const struct hm_command *const commands[] = {
+	&hm_check_command,
 	&hm_conform_command,
 	&hm_info_command,
 };
