@@ -220,10 +220,14 @@ os_sources = \
 
 ## What an attached program has of its own.
 attach_sources = \
+	$(settings_sources) \
 	%D%/attach/account.c \
 	%D%/attach/account.h \
-	%D%/attach/settings.c \
-	$(settings_sources)
+	%D%/attach/player.c \
+	%D%/attach/player.h \
+	%D%/attach/playeractions.c \
+	%D%/attach/playeractions.h \
+	%D%/attach/settings.c
 
 ## The checked form of settings: what the command and the attached program share.
 settings_sources = \

@@ -99,6 +99,8 @@ unit_tests = \
 	%D%/unit/places_share \
 	%D%/unit/places_threads \
 	%D%/unit/places_window \
+	%D%/unit/player \
+	%D%/unit/player_threads \
 	%D%/unit/pressure \
 	%D%/unit/pressure_charge \
 	%D%/unit/pressure_noise \
@@ -151,6 +153,8 @@ test_unit_loop_plain_LDADD = libhostmem-core.la
 test_unit_loop_plain_fork_LDADD = libhostmem-core.la
 test_unit_loop_plain_host_LDADD = libhostmem-core.la
 test_unit_settings_LDADD = libhostmem-attach.la $(cli_libraries)
+test_unit_player_LDADD = libhostmem-attach.la libhostmem-internal.la
+test_unit_player_threads_LDADD = libhostmem-attach.la libhostmem-internal.la
 test_unit_scenario_LDADD = $(cli_libraries)
 test_unit_settings_LDADD = $(cli_libraries)
 test_unit_slot_LDADD = libhostmem-jsrt-internal.la
@@ -586,6 +590,8 @@ threaded_tests = \
 	%D%/unit/notify \
 	%D%/unit/notify_threads \
 	%D%/unit/places_threads \
+	%D%/unit/player \
+	%D%/unit/player_threads \
 	%D%/unit/protect \
 	%D%/unit/query \
 	%D%/unit/quick \
@@ -709,6 +715,7 @@ noinst_HEADERS += \
 	%D%/unit/loops.h \
 	%D%/unit/map.h \
 	%D%/unit/other.h \
+	%D%/unit/playing.h \
 	%D%/unit/plot.h \
 	%D%/unit/pressure.h \
 	%D%/unit/printed.h \
