@@ -1,8 +1,9 @@
 /*
- * The standard error, by write and not by stdio: that has locks and buffers of the
- * program's, and may call its malloc, which may be us.
+ * The standard error, by the system's write and not by stdio: that has locks and buffers of
+ * the program's, and may call its malloc, which may be us.
  */
 #include "console.h"
+#include "system.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -12,7 +13,7 @@ void hm_console_write(const char *text, size_t length)
 	int kept = errno;
 
 	while (length != 0) {
-		ssize_t written = write(STDERR_FILENO, text, length);
+		long written = hm_system.write(STDERR_FILENO, text, length);
 
 		if (written < 0 && errno != EINTR)
 			break;
