@@ -129,6 +129,23 @@ static void no_wake_is_lost(void)
 	meter_end(&meter);
 }
 
+static void wake_itself(struct meter *meter)
+{
+	hm_loop_wake(loop_of(meter));
+}
+
+static void a_wake_inside_a_turn_is_another_turn(void)
+{
+	struct meter meter;
+
+	if (!meter_start(&meter))
+		return;
+	atomic_store(&meter.then, wake_itself);
+	hm_loop_wake(loop_of(&meter));
+	AWAIT(atomic_load(&meter.then) == NULL && atomic_load(&meter.woken) >= 2);
+	meter_end(&meter);
+}
+
 static struct meter *handlers;
 static atomic_uint handled;
 
@@ -204,10 +221,12 @@ static void a_timer_comes_once_and_the_last_that_was_set(void)
 		meter_do(&meter, rows[i]);
 		AWAIT(atomic_load(&meter.timed) > before);
 	}
+	/* A word may wake for nothing, but not again and again. */
+	(void)usleep(60000);
+	CHECK(atomic_load(&meter.timed) <= 4);
 	before = atomic_load(&meter.timed);
 	meter_do(&meter, set_never);
 	(void)usleep(60000);
-	/* A word may wake for nothing, but not again and again. */
 	CHECK(atomic_load(&meter.timed) <= before + 2);
 	meter_end(&meter);
 }
@@ -258,14 +277,42 @@ static void after_a_stop_nothing_comes(void)
 	if (!meter_start(&meter))
 		return;
 	meter_do(&meter, set_at_once);
+	AWAIT(atomic_load(&meter.timed) != 0);
+	/* It is asleep by then, as a rule, and woken by the stop. */
+	(void)usleep(10000);
 	(void)alarm(WATCHDOG);
 	hm_loop_stop(loop_of(&meter));
+	CHECK_U32(atomic_load(&meter.woken), 1);
 	turns = atomic_load(&meter.woken) + atomic_load(&meter.timed);
 	for (unsigned i = 0; i < 100; i++)
 		hm_loop_wake(loop_of(&meter));
 	hm_loop_stop(loop_of(&meter));
 	(void)usleep(10000);
 	CHECK_U32(atomic_load(&meter.woken) + atomic_load(&meter.timed), turns);
+	hm_loop_free(loop_of(&meter));
+	(void)alarm(0);
+}
+
+static void take_long(struct meter *meter)
+{
+	atomic_fetch_add(&meter->steps, 1);
+	(void)usleep(50000);
+	atomic_fetch_add(&meter->steps, 1);
+}
+
+static void a_stop_waits_for_a_turn_and_makes_none(void)
+{
+	struct meter meter;
+
+	if (!meter_start(&meter))
+		return;
+	atomic_store(&meter.then, take_long);
+	hm_loop_wake(loop_of(&meter));
+	AWAIT(atomic_load(&meter.steps) != 0);
+	(void)alarm(WATCHDOG);
+	hm_loop_stop(loop_of(&meter));
+	CHECK_U32(atomic_load(&meter.steps), 2);
+	CHECK_U32(atomic_load(&meter.woken) + atomic_load(&meter.timed), 1);
 	hm_loop_free(loop_of(&meter));
 	(void)alarm(0);
 }
@@ -325,11 +372,13 @@ int main(void)
 	TAP_RUN(without_a_page_there_is_none);
 	TAP_RUN(without_a_thread_there_is_none);
 	TAP_RUN(no_wake_is_lost);
+	TAP_RUN(a_wake_inside_a_turn_is_another_turn);
 	TAP_RUN(a_signal_handler_may_wake);
 	TAP_RUN(a_timer_comes_once_and_the_last_that_was_set);
 	TAP_RUN(files_are_not_watched);
 	TAP_RUN(the_programs_loop_is_refused);
 	TAP_RUN(after_a_stop_nothing_comes);
+	TAP_RUN(a_stop_waits_for_a_turn_and_makes_none);
 	TAP_RUN(one_that_stops_itself_is_freed_by_another_thread);
 	TAP_RUN(one_frees_itself_inside_a_turn);
 	return tap_done();

@@ -138,6 +138,7 @@ static void one_that_was_about_to_end_is_freed_in_the_child(void)
 		(void)alarm(WATCHDOG);
 		hm_loop_after_fork(loop_of(&meter), &left);
 		CHECK_POINTER(left, loop_of(&meter));
+		CHECK(hm_loop_is_own_thread(left));
 		hm_loop_await_end(left);
 		hm_loop_free(left);
 		_exit(tap_failed() ? 1 : 0);
