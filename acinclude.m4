@@ -42,3 +42,51 @@ AS_IF([test "x$1" != xno],
 		 AC_MSG_ERROR([$CC does not link with -fsanitize=$1])])
 	 CFLAGS=$hm_save_CFLAGS])
 AC_SUBST([SANITIZERS])])
+
+# HM_V8(DIR)
+# Sets hm_v8 to yes if there is V8 10.2 below DIR or DIR/usr, and V8_CPPFLAGS and V8_LIBS to
+# what compiles and links with it.  DIR may also be "check", for the system's own; "yes", if
+# that is a must, as a folder is; or "no".
+AC_DEFUN([HM_V8],
+[AS_CASE([$1],
+	[no], [hm_v8=no],
+	[check | yes], [_HM_V8_IN([/usr])],
+	[_HM_V8_IN([$1])])
+AS_CASE([$1:$hm_v8],
+	[check:* | no:* | *:yes], [],
+	[AC_MSG_ERROR([no V8 10.2 in $1: include/node/v8.h and libnode.so are needed there, and the libraries that libnode.so needs; config.log says more])])
+AC_SUBST([V8_CPPFLAGS])
+AC_SUBST([V8_LIBS])])
+
+# _HM_V8_IN(DIR)
+AC_DEFUN([_HM_V8_IN],
+[AC_MSG_CHECKING([for V8 10.2 in $1])
+hm_v8=no
+hm_v8_root=$1
+AS_IF([test -f "$1/usr/include/node/v8.h"], [hm_v8_root=$1/usr])
+hm_v8_root=$(cd "$hm_v8_root" 2>/dev/null && pwd)
+V8_CPPFLAGS="-isystem $hm_v8_root/include/node"
+V8_LIBS=-lnode
+for hm_file in "$hm_v8_root"/libnode.so "$hm_v8_root"/lib*/libnode.so \
+	"$hm_v8_root"/lib/*/libnode.so; do
+	hm_folder=$(dirname "$hm_file")
+	AS_IF([test "x$hm_v8_root" != x/usr && test -f "$hm_file"],
+	      [V8_LIBS="-L$hm_folder -lnode -Wl,-rpath,$hm_folder"])
+done
+AC_LANG_PUSH([C++])
+hm_save_CPPFLAGS=$CPPFLAGS
+hm_save_CXXFLAGS=$CXXFLAGS
+hm_save_LIBS=$LIBS
+CPPFLAGS="$CPPFLAGS $V8_CPPFLAGS"
+CXXFLAGS="$CXXFLAGS -std=c++17 -fno-rtti"
+LIBS="$V8_LIBS $LIBS"
+AC_LINK_IFELSE([AC_LANG_PROGRAM([[#include <v8.h>
+#if V8_MAJOR_VERSION != 10 || V8_MINOR_VERSION != 2
+#error the sample is for another version
+#endif]], [[return v8::V8::GetVersion() == nullptr;]])],
+	[hm_v8=yes])
+CPPFLAGS=$hm_save_CPPFLAGS
+CXXFLAGS=$hm_save_CXXFLAGS
+LIBS=$hm_save_LIBS
+AC_LANG_POP([C++])
+AC_MSG_RESULT([$hm_v8])])

@@ -41,5 +41,20 @@ samples_lua_SOURCES = \
 samples_lua_CPPFLAGS = $(AM_CPPFLAGS) $(LUA_CFLAGS)
 samples_lua_LDADD = libhostmem.la $(LUA_LIBS)
 
+if HAVE_V8
+noinst_PROGRAMS += %D%/v8
+endif
+samples_v8_SOURCES = \
+	%D%/v8.cc \
+	%D%/v8_blocks.h \
+	%D%/v8_host.h \
+	%D%/v8_isolate.h \
+	%D%/v8_pages.h \
+	%D%/v8_story.h
+samples_v8_CPPFLAGS = $(AM_CPPFLAGS) $(V8_CPPFLAGS)
+## V8 is built without, and what is derived from its classes has to be so, too.
+samples_v8_CXXFLAGS = $(AM_CXXFLAGS) -fno-rtti
+samples_v8_LDADD = libhostmem.la $(V8_LIBS)
+
 EXTRA_DIST += \
 	%D%/README.md

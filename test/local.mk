@@ -161,6 +161,15 @@ test_unit_slot_LDADD = libhostmem-jsrt-internal.la
 test_unit_units_LDADD = $(cli_libraries)
 test_unit_utf8_LDADD = $(cli_libraries)
 
+## Of a sample.
+if HAVE_V8
+unit_tests += %D%/unit/v8_pages
+endif
+test_unit_v8_pages_SOURCES = %D%/unit/v8_pages.cc
+test_unit_v8_pages_CPPFLAGS = $(AM_CPPFLAGS) $(V8_CPPFLAGS)
+test_unit_v8_pages_CXXFLAGS = $(AM_CXXFLAGS) -fno-rtti
+test_unit_v8_pages_LDADD = libhostmem.la
+
 ## The command's own parts, on the library as a program has it.
 cli_libraries = libhostmem-cli.la libhostmem.la
 
@@ -522,6 +531,7 @@ e2e_tests = \
 	%D%/e2e/pressure.sh \
 	%D%/e2e/readme.sh \
 	%D%/e2e/tools.sh \
+	%D%/e2e/v8.sh \
 	%D%/e2e/valgrind.sh
 
 ## The conformance suite, asked of Win32.
