@@ -96,6 +96,23 @@ for work in 'const l = []; try { for (;;) l.push({ l }); } finally { print("fina
 		'kept_alive 1 && terminated && says "^after 2,4,6\$" && ! says finally'
 done
 
+script 'const l = []; for (;;) l.push({ l });'
+run --limit 64 "$folder/x" "$folder/x" "$folder/x" "$folder/x" "$folder/x" "$folder/x" "$folder/after"
+check 'six times the heap is full, and each time its old limit holds again' eval 'kept_alive 1 &&
+	[ "$(grep -c "terminated: V8" "$folder/out")" = 6 ] && says "^after 2,4,6\$" &&
+	peak_between 16 40'
+
+script '
+let zero = true;
+for (let i = 0; i < 200; i++) {
+  const bytes = new Uint8Array(100 << i % 10);
+  zero = zero && bytes.every(byte => byte === 0);
+  bytes.fill(255);
+}
+print("zero", zero);'
+run --limit 64 "$folder/x"
+check 'a new ArrayBuffer is zero, whatever was there' eval 'kept_alive 0 && says "^zero true\$"'
+
 script '
 for (let round = 0; round < 6; round++) {
   const held = [];
