@@ -156,7 +156,6 @@ test_unit_settings_LDADD = libhostmem-attach.la $(cli_libraries)
 test_unit_player_LDADD = libhostmem-attach.la libhostmem-internal.la
 test_unit_player_threads_LDADD = libhostmem-attach.la libhostmem-internal.la
 test_unit_scenario_LDADD = $(cli_libraries)
-test_unit_settings_LDADD = $(cli_libraries)
 test_unit_slot_LDADD = libhostmem-jsrt-internal.la
 test_unit_units_LDADD = $(cli_libraries)
 test_unit_utf8_LDADD = $(cli_libraries)
