@@ -226,8 +226,7 @@ attach_sources = \
 	%D%/attach/player.c \
 	%D%/attach/player.h \
 	%D%/attach/playeractions.c \
-	%D%/attach/playeractions.h \
-	%D%/attach/settings.c
+	%D%/attach/playeractions.h
 
 ## The checked form of settings: what the command and the attached program share.
 settings_sources = \
