@@ -217,13 +217,16 @@ static HRESULT map_low(const struct call *call, void **out)
 
 static HRESULT map_somewhere(const struct call *call, void **out)
 {
+	bool exact = (call->flags & MAP_FIXED_NOREPLACE) != 0;
 	HRESULT hr;
 
 	if (call->flags & MAP_32BIT)
 		return map_low(call, out);
-	hr = map_at_hint(call, out);
-	if (SUCCEEDED(hr) || hr == E_OUTOFMEMORY || (call->flags & MAP_FIXED_NOREPLACE))
-		return hr;
+	if (exact || call->size >= hm_attached.profile->hint) {
+		hr = map_at_hint(call, out);
+		if (SUCCEEDED(hr) || hr == E_OUTOFMEMORY || exact)
+			return hr;
+	}
 	return hm_request_anywhere(call->size, hm_protection_for(call->protection), out);
 }
 

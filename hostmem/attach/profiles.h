@@ -19,8 +19,10 @@ struct hm_profile {
 	/* The same of what is no whole number of 64 KiB, in a space that the runtime wanted
 	 * where it is. */
 	size_t odd_over;
-	size_t commit;    /* by a change of access, in a space that may lie anywhere */
-	size_t block;     /* of the malloc family */
+	size_t commit; /* by a change of access, in a space that may lie anywhere */
+	size_t block;  /* of the malloc family */
+	/* An address that is no more than a hint counts from so many bytes on. */
+	size_t hint;
 	int refused_over; /* errno of a refused mapping over reserved pages */
 	/* What task-critical requests leave of a limit for the others if nobody says: a part
 	 * of the limit (4 = a fourth; 0 = nothing), and so many bytes at the most. */
