@@ -8,29 +8,26 @@
  * close are points where a thread may be cancelled: in the middle of a request, and with what
  * the others wait for.
  *
- * Not so with a sanitizer, which hears of these calls by standing in for the functions.
- * Without that AddressSanitizer keeps the marks of blocks after their pages are gone, and holds
- * them against whoever is there next; ThreadSanitizer takes what two threads write to an
- * address, before and after, for a race, and does not know that who reads from an event file
- * comes after who has written.
+ * ThreadSanitizer hears of files by standing in for the functions, so a build with it keeps
+ * those of files.  Otherwise it takes two files with one number for one file, and does not know
+ * that who reads from an event file comes after who has written: it finds races that are none.
+ * Of memory it does not need to hear, and AddressSanitizer of neither.
  */
 #include "system.h"
 
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* gcc has a macro for each, clang a question. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define BY_FUNCTIONS
+/* gcc has a macro for it, clang a question. */
+#if defined(__SANITIZE_THREAD__)
+#define FILES_BY_FUNCTIONS
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
-	__has_feature(memory_sanitizer)
-#define BY_FUNCTIONS
+#if __has_feature(thread_sanitizer)
+#define FILES_BY_FUNCTIONS
 #endif
 #endif
 
@@ -40,59 +37,6 @@
 #define PR_SET_VMA_ANON_NAME 0
 #endif
 
-#ifdef BY_FUNCTIONS
-static void *system_map(void *address, size_t size, int protection, int flags, int file,
-			long offset)
-{
-	return mmap(address, size, protection, flags, file, offset);
-}
-
-static void *system_remap(void *address, size_t size, size_t wanted, int flags,
-			  void *place)
-{
-	return mremap(address, size, wanted, flags, place);
-}
-
-static int system_unmap(void *address, size_t size)
-{
-	return munmap(address, size);
-}
-
-static int system_protect(void *address, size_t size, int protection)
-{
-	return mprotect(address, size, protection);
-}
-
-static int system_advise(void *address, size_t size, int advice)
-{
-	return madvise(address, size, advice);
-}
-
-static int system_open(const char *path, int flags)
-{
-	return open(path, flags);
-}
-
-static long system_read(int file, void *buffer, size_t size)
-{
-	return read(file, buffer, size);
-}
-
-static long system_read_at(int file, void *buffer, size_t size, long offset)
-{
-	return pread(file, buffer, size, offset);
-}
-
-static long system_write(int file, const void *buffer, size_t size)
-{
-	return write(file, buffer, size);
-}
-
-static int system_close(int file)
-{
-	return close(file);
-}
-#else
 /* The kernel takes whole registers, and some machines pass an offset in two. */
 _Static_assert(sizeof(long) == 8, "the calls below are those of a 64-bit system");
 
@@ -124,6 +68,32 @@ static int system_advise(void *address, size_t size, int advice)
 	return (int)syscall(SYS_madvise, address, size, (long)advice);
 }
 
+#ifdef FILES_BY_FUNCTIONS
+static int system_open(const char *path, int flags)
+{
+	return open(path, flags);
+}
+
+static long system_read(int file, void *buffer, size_t size)
+{
+	return read(file, buffer, size);
+}
+
+static long system_read_at(int file, void *buffer, size_t size, long offset)
+{
+	return pread(file, buffer, size, offset);
+}
+
+static long system_write(int file, const void *buffer, size_t size)
+{
+	return write(file, buffer, size);
+}
+
+static int system_close(int file)
+{
+	return close(file);
+}
+#else
 static int system_open(const char *path, int flags)
 {
 	return (int)syscall(SYS_openat, (long)AT_FDCWD, path, (long)flags, 0L);
