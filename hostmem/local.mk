@@ -478,8 +478,10 @@ hostmem_cli_hostmem_SOURCES = %D%/cli/main.c
 hostmem_cli_hostmem_LDADD = libhostmem-cli.la libhostmem.la
 hostmem_cli_hostmem_LDFLAGS = $(hardening)
 dist_man_MANS += \
+	%D%/cli/hostmem-check.1 \
 	%D%/cli/hostmem-conform.1 \
 	%D%/cli/hostmem-info.1 \
+	%D%/cli/hostmem-scenario.5 \
 	%D%/cli/hostmem.1
 
 EXTRA_DIST += \

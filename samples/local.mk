@@ -56,5 +56,12 @@ samples_v8_CPPFLAGS = $(AM_CPPFLAGS) $(V8_CPPFLAGS)
 samples_v8_CXXFLAGS = $(AM_CXXFLAGS) -fno-rtti
 samples_v8_LDADD = libhostmem.la $(V8_LIBS)
 
+## For `hostmem run --scenario`.
+scenariosdir = $(pkgdatadir)/scenarios
+dist_scenarios_DATA = \
+	%D%/scenarios/random-refusals.yaml \
+	%D%/scenarios/slow-squeeze.yaml \
+	%D%/scenarios/sudden-low.yaml
+
 EXTRA_DIST += \
 	%D%/README.md

@@ -122,6 +122,7 @@ unit_tests = \
 	%D%/unit/retained \
 	%D%/unit/retained_random \
 	%D%/unit/scenario \
+	%D%/unit/scenario_samples \
 	%D%/unit/settings \
 	%D%/unit/shelf \
 	%D%/unit/slot \
@@ -152,10 +153,12 @@ test_unit_json_LDADD = $(cli_libraries)
 test_unit_loop_plain_LDADD = libhostmem-core.la
 test_unit_loop_plain_fork_LDADD = libhostmem-core.la
 test_unit_loop_plain_host_LDADD = libhostmem-core.la
-test_unit_settings_LDADD = $(cli_libraries)
 test_unit_player_LDADD = libhostmem-attach.la libhostmem-internal.la
 test_unit_player_threads_LDADD = libhostmem-attach.la libhostmem-internal.la
 test_unit_scenario_LDADD = $(cli_libraries)
+test_unit_scenario_samples_LDADD = \
+	libhostmem-cli.la libhostmem-attach.la libhostmem-internal.la
+test_unit_settings_LDADD = $(cli_libraries)
 test_unit_slot_LDADD = libhostmem-jsrt-internal.la
 test_unit_units_LDADD = $(cli_libraries)
 test_unit_utf8_LDADD = $(cli_libraries)
@@ -522,6 +525,7 @@ test_stress_differential_SOURCES = \
 	%D%/stress/model.c
 
 e2e_tests = \
+	%D%/e2e/check.sh \
 	%D%/e2e/conform.sh \
 	%D%/e2e/cpython.sh \
 	%D%/e2e/info.sh \
