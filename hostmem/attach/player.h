@@ -29,8 +29,9 @@
  * was missed of `every` while a gate was closed is not made up for.  A step that the host
  * refuses, since it was shut down, is lost.
  *
- * Nothing is allocated but a thread's stack, by the system.  No lock is held; start and stop
- * come from one thread, outside the host's callbacks.
+ * Nothing is allocated, but by pthread_create for the thread: where malloc and mmap are the
+ * host's, they have to be at work by then.  No lock is held; start and stop come from one
+ * thread, outside of requests and of the host's callbacks.
  */
 struct hm_player_step {
 	uint64_t next; /* as hm_step.when; UINT64_MAX: never again */

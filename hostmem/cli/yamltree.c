@@ -19,7 +19,10 @@
 #include <string.h>
 #include <yaml.h>
 
-enum { DEEPEST = 16 }; /* settings have five levels */
+enum {
+	DEEPEST = 16,      /* settings have five levels ... */
+	MOST_ITEMS = 1000, /* ... and some dozens of items */
+};
 
 struct parsing {
 	yaml_parser_t parser;
@@ -163,6 +166,15 @@ static bool read_text(struct parsing *parsing, const yaml_event_t *event,
 	return true;
 }
 
+/* Keys are looked for one by one, so there must not be many. */
+static bool refuse_item(struct parsing *parsing, yaml_event_t *event)
+{
+	hm_mistakes_add(parsing->mistakes, event->start_mark.line + 1,
+			"too much of the same kind");
+	yaml_event_delete(event);
+	return false;
+}
+
 /* Up to the event that ends it. */
 static bool read_items(struct parsing *parsing, yaml_event_type_t end,
 		       struct hm_yaml *node, unsigned depth)
@@ -181,6 +193,8 @@ static bool read_items(struct parsing *parsing, yaml_event_type_t end,
 		item = add_item(node);
 		if (item == NULL)
 			parsing->mistakes->lost = true;
+		else if (node->count > MOST_ITEMS)
+			return refuse_item(parsing, &event);
 		good = item != NULL && read_node(parsing, &event, item, depth + 1);
 		yaml_event_delete(&event);
 		if (!good)

@@ -182,6 +182,9 @@ finds 'seed: "\\e[2J"\n' '1: seed: "\x1b[2J" is not a number; write 42 or 0x2A'
 awk 'BEGIN { for (i = 0; i < 100000; i++) printf "[" }' >"$folder/f"
 run check f
 check 'what is nested without end' one_line '^f:1: nested too deeply$'
+awk 'BEGIN { for (i = 0; i < 100000; i++) print "a:" }' >"$folder/f"
+run check f
+check 'what goes on without end' one_line '^f:501: too much of the same kind$'
 head -c 2000000 /dev/zero >"$folder/f"
 run check f
 check 'what is huge' one_line '^hostmem check: f: it is larger than 1 MiB$'
