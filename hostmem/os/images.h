@@ -41,8 +41,8 @@ struct hm_image_patch;
  *
  * Replaced are the places for calls, for addresses of functions in code, and for addresses
  * of functions in data; the last only where the address still stands, and on a whole word.
- * Left as they are, and not counted: places that hold the replacement already, and an import
- * that nobody provides, since the library does without it.
+ * Left as they are, and not counted: an import that stands for the replacement already, and
+ * one that nobody provides, since the library does without it.
  *
  * What the linker has made read-only is so again afterwards.  The library stays loaded until
  * hm_image_restore.  Threads that are in the library meanwhile call the one or the other;

@@ -10,8 +10,7 @@
  *     its stead: what every object sees comes first, as it does for the linker.
  *   - A word in data may have been given another value since.  It is an import only as
  *     long as it holds the address that the name is bound to.
- *   - Words may be read-only by now.  Their pages are made writable one by one; the word
- *     for which that was done remembers it.
+ *   - Words may be read-only by now.  Their pages are made writable for as long.
  *   - While its imports are replaced the object is held by a reference of ours: had it gone,
  *     restoring would write to memory of somebody else.
  *
@@ -37,7 +36,7 @@ struct word {
 	_Atomic uintptr_t *place;
 	uintptr_t before, after;
 	size_t import;
-	bool unlocked; /* its page was read-only, and was made writable for it */
+	bool unlocked; /* its page is read-only, and was made writable for it */
 };
 
 struct hm_image_patch {
@@ -137,8 +136,7 @@ static void add_words_for_code(struct hm_image_patch *patch)
 			 &word, &import)) {
 		uintptr_t value = value_of(&word);
 
-		if (word.in_data ||
-		    value == (uintptr_t)patch->imports[import].replacement)
+		if (word.in_data)
 			continue;
 		add_word(patch, &word, import, value);
 		if (patch->bound[import] == 0 &&
@@ -208,30 +206,17 @@ static HRESULT lock_pages(struct hm_image_patch *patch)
 	return hr;
 }
 
-static bool is_unlocked(const struct hm_image_patch *patch, uintptr_t page)
-{
-	for (size_t i = 0; i < patch->word_count; i++) {
-		const struct word *word = &patch->words[i];
-
-		if (word->unlocked &&
-		    hm_round_down((uintptr_t)word->place, HM_PAGE_SIZE) == page)
-			return true;
-	}
-	return false;
-}
-
 static HRESULT unlock_pages(struct hm_image_patch *patch)
 {
 	for (size_t i = 0; i < patch->word_count; i++) {
 		uintptr_t place = (uintptr_t)patch->words[i].place;
-		uintptr_t page = hm_round_down(place, HM_PAGE_SIZE);
+		void *page = (void *)hm_round_down(place, HM_PAGE_SIZE);
 		unsigned access = hm_loaded_access(&patch->object, place);
 		HRESULT hr;
 
-		if ((access & HM_ACCESS_WRITE) != 0 || is_unlocked(patch, page))
+		if ((access & HM_ACCESS_WRITE) != 0)
 			continue;
-		hr = hm_memory_protect((void *)page, HM_PAGE_SIZE,
-				       access | HM_ACCESS_WRITE);
+		hr = hm_memory_protect(page, HM_PAGE_SIZE, access | HM_ACCESS_WRITE);
 		if (FAILED(hr)) {
 			(void)lock_pages(patch);
 			return hr;

@@ -230,8 +230,6 @@ static bool read_word(const struct hm_loaded *object, const ElfW(Rela) * relocat
 		out->in_data = false;
 		break;
 	case FOR_DATA:
-		if (relocation->r_addend != 0)
-			return false; /* not of a function */
 		out->in_data = true;
 		break;
 	default:

@@ -250,6 +250,46 @@ static void what_the_library_defines_itself_is_its_original(void)
 	}
 }
 
+/* Loaded for all others, so that what it defines is what they call. */
+static bool load_globally(const char *file, struct library *out)
+{
+	char path[2 * PATH_MAX];
+
+	path_of(file, path, sizeof(path));
+	return load(file, out) &&
+	       CHECK(dlopen(path, RTLD_LAZY | RTLD_NOLOAD | RTLD_GLOBAL) == out->handle);
+}
+
+static void unload_global(const struct library *library)
+{
+	dlclose(library->handle);
+	dlclose(library->handle);
+}
+
+static void of_two_definitions_the_original_is_what_the_library_would_call(void)
+{
+	for (int called = 1; called >= 0; called--) {
+		void *own = NULL;
+		struct hm_image_import import = { "images_own", address_of(replacement),
+						  &own, 0 };
+		struct hm_image_patch *patch;
+		struct library lazy, now;
+
+		tap_row(called ? "called before there was another" : "not called yet");
+		if (called && (!load(LAZY, &lazy) || !CHECK_INT(lazy.call_own(), 5)))
+			return;
+		if (!load_globally(NOW, &now) || (!called && !load(LAZY, &lazy)))
+			return;
+		CHECK_HR(hm_image_patch(LAZY, NULL, &import, 1, &patch), S_OK);
+		CHECK_INT(lazy.call_own(), REPLACED);
+		CHECK_POINTER(own,
+			      dlsym(called ? lazy.handle : now.handle, "images_own"));
+		CHECK_HR(hm_image_restore(patch), S_OK);
+		dlclose(lazy.handle);
+		unload_global(&now);
+	}
+}
+
 static int other_function(void)
 {
 	return 11;
@@ -407,5 +447,7 @@ int main(void)
 	TAP_RUN(the_same_patch_again_changes_nothing);
 	TAP_RUN(a_patched_library_stays_loaded);
 	TAP_RUN(what_was_read_only_is_so_again);
+	/* The last, since the linker does not unload what was found for all. */
+	TAP_RUN(of_two_definitions_the_original_is_what_the_library_would_call);
 	return tap_done();
 }

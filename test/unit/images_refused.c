@@ -8,6 +8,7 @@
 static struct hm_system_calls kept;
 static unsigned protects, refuse_from, refuse_to; /* calls that are refused, 1-based */
 static int refuse_error;
+static unsigned unmaps;
 
 static int refusing_protect(void *address, size_t size, int protection)
 {
@@ -16,6 +17,12 @@ static int refusing_protect(void *address, size_t size, int protection)
 		return kept.protect(address, size, protection);
 	errno = refuse_error;
 	return -1;
+}
+
+static int counting_unmap(void *address, size_t size)
+{
+	unmaps++;
+	return kept.unmap(address, size);
 }
 
 static void refuse(unsigned from, unsigned to, int error)
@@ -80,9 +87,12 @@ static void where_memory_cannot_be_made_writable_nothing_changes(void)
 		for (unsigned nth = 1; nth <= pages; nth++) {
 			tap_row("%d, page %u of %u", rows[i].error, nth, pages);
 			refuse(nth, nth, rows[i].error);
+			hm_system.unmap = counting_unmap;
+			unmaps = 0;
 			patch_is_refused(&library, rows[i].want);
 			/* Each that was unlocked is locked. */
 			CHECK_U32(protects, 2 * nth - 1);
+			CHECK_U32(unmaps, 1);
 		}
 	}
 	dlclose(library.handle);
