@@ -67,6 +67,9 @@ static inline void path_of(const char *file, char *path, size_t size)
 /* Freshly loaded, so that nothing was called yet. */
 static inline bool load_from(const char *path, struct library *out)
 {
+	int_function *(*variable)(void);
+	void *address;
+
 	memset(out, 0, sizeof(*out));
 	out->handle = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
 	if (!CHECK(out->handle != NULL))
@@ -78,8 +81,12 @@ static inline bool load_from(const char *path, struct library *out)
 	out->call_only = find_function(out->handle, "images_call_only");
 	out->has_nobodys = find_function(out->handle, "images_has_nobodys");
 	out->call_own = find_function(out->handle, "images_call_own");
-	out->variable = dlsym(out->handle, "images_variable");
-	return CHECK(out->variable != NULL) && !tap_failed();
+	address = dlsym(out->handle, "images_variable");
+	if (!CHECK(address != NULL) || tap_failed())
+		return false;
+	memcpy(&variable, &address, sizeof(variable));
+	out->variable = variable();
+	return true;
 }
 
 static inline bool load(const char *file, struct library *out)

@@ -2,6 +2,8 @@
  * A library that imports one function, getppid, in every way there is, another, getpgrp,
  * just to call it, and some other names; built twice, see test/local.mk.
  */
+#include "hostmem/os/compiler.h"
+
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -21,13 +23,11 @@ extern int images_nobodys(void) __attribute__((weak));
 
 typedef pid_t (*pid_function)(void);
 
-/* Exported, so that the compiler does not know what they hold. */
-EXPORT extern const pid_function images_table[1024];
-EXPORT extern pid_function images_variable;
+EXPORT pid_function *images_variable(void);
 
-/* On more than one page. */
-const pid_function images_table[1024] = { [0] = getppid, [1023] = getppid };
-pid_function images_variable = getppid;
+/* Made read-only by the linker, and on more than one page. */
+static const pid_function table[1024] = { [0] = getppid, [1023] = getppid };
+static pid_function variable = getppid;
 
 pid_t images_call(void)
 {
@@ -43,12 +43,20 @@ pid_t images_call_by_address(void)
 
 pid_t images_call_by_table(void)
 {
-	return images_table[0]() == images_table[1023]() ? images_table[0]() : -1;
+	const pid_function *first = table;
+
+	HM_KEEP(first); /* the compiler is not to know what it holds */
+	return first[0]() == first[1023]() ? first[0]() : -1;
 }
 
 pid_t images_call_by_variable(void)
 {
-	return images_variable();
+	return variable();
+}
+
+pid_function *images_variable(void)
+{
+	return &variable;
 }
 
 pid_t images_call_only(void)
