@@ -18,7 +18,8 @@
 
 static const struct hm_profile profiles[] = {
 	/* Its collected heap is committed by mprotect in reservations of 256 MiB and more; what
-	 * else it reserves as large, the code, it wants at an address near the library. */
+	 * else it reserves as large, the code, it wants at an address near the library.  If
+	 * there is no room near it, it takes 2 GiB less 64 KiB from anywhere. */
 	{ .name = "coreclr",
 	  .map = HM_NEVER,
 	  .over = HM_NEVER,
@@ -26,6 +27,7 @@ static const struct hm_profile profiles[] = {
 	  .commit = 1,
 	  .block = HM_NEVER,
 	  .hint = 0,
+	  .code = 0x7FFF0000,
 	  .refused_over = ENOMEM,
 	  .slack_part = 4,
 	  .slack_most = 32 * MIB },

@@ -23,6 +23,7 @@ struct hm_profile {
 	size_t block;  /* of the malloc family */
 	/* An address that is no more than a hint counts from so many bytes on. */
 	size_t hint;
+	size_t code;      /* a reservation of just this size is for code; 0 = none is */
 	int refused_over; /* errno of a refused mapping over reserved pages */
 	/* What task-critical requests leave of a limit for the others if nobody says: a part
 	 * of the limit (4 = a fourth; 0 = nothing), and so many bytes at the most. */

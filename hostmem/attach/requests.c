@@ -67,7 +67,7 @@ HRESULT hm_request_anywhere(size_t size, DWORD protect, void **out)
 
 	if (protect != PAGE_NOACCESS)
 		type |= MEM_COMMIT;
-	else if (size >= HM_TASK_SPACE)
+	else if (size >= HM_TASK_SPACE && size != hm_attached.profile->code)
 		protect = SPACE_ANYWHERE;
 	return IHostMemoryPages_ReserveAligned(hm_attached.pages, size, 0, type, protect,
 					       hm_attached_level(refusable), out);
