@@ -43,6 +43,27 @@ AS_IF([test "x$1" != xno],
 	 CFLAGS=$hm_save_CFLAGS])
 AC_SUBST([SANITIZERS])])
 
+# HM_CORECLR(DIR)
+# Sets hm_coreclr to the folder of the CoreCLR 2.x that is in DIR, and MCS to what compiles C#;
+# to no if DIR is.  Who names a folder is told what it lacks.
+AC_DEFUN([HM_CORECLR],
+[hm_coreclr=no
+AS_IF([test "x$1" != xno],
+	[AC_MSG_CHECKING([for a CoreCLR 2.x in $1])
+	 for hm_folder in "$1" "$1"/shared/Microsoft.NETCore.App/2.*; do
+		AS_IF([test -f "$hm_folder/libcoreclr.so" &&
+		       test -f "$hm_folder/System.Private.CoreLib.dll"],
+		      [hm_coreclr=$(CDPATH='' cd -- "$hm_folder" && pwd)])
+	 done
+	 AC_MSG_RESULT([$hm_coreclr])
+	 AS_IF([test "$hm_coreclr" = no],
+	       [AC_MSG_ERROR([no libcoreclr.so in $1 or in shared/Microsoft.NETCore.App/2.* there: name the folder of a CoreCLR 2.x, or leave --with-coreclr away])])
+	 AC_CHECK_PROG([MCS], [mcs], [mcs])
+	 AS_IF([test -z "$MCS"],
+	       [AC_MSG_ERROR([the CoreCLR sample is compiled by mcs: install mono-mcs (Debian, Ubuntu), or leave --with-coreclr away])])])
+AM_CONDITIONAL([HAVE_CORECLR], [test "$hm_coreclr" != no])
+AC_SUBST([hm_coreclr])])
+
 # HM_V8(DIR)
 # Sets hm_v8 to yes if there is V8 10.2 below DIR or DIR/usr, and V8_CPPFLAGS and V8_LIBS to
 # what compiles and links with it.  DIR may also be "check", for the system's own; "yes", if

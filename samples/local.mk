@@ -19,6 +19,31 @@ samples_pressure_SOURCES = \
 	%D%/sample_report.h
 samples_pressure_LDADD = libhostmem.la
 
+if HAVE_CORECLR
+noinst_PROGRAMS += %D%/coreclr
+noinst_DATA += %D%/coreclr.dll
+endif
+samples_coreclr_SOURCES = \
+	%D%/coreclr.c \
+	%D%/coreclr_functions.h \
+	%D%/sample.h \
+	%D%/sample_attached.h \
+	%D%/sample_report.h
+samples_coreclr_CPPFLAGS = $(AM_CPPFLAGS) -DCORECLR_FOLDER='"$(hm_coreclr)"'
+samples_coreclr_LDADD = libhostmem.la
+
+## What it runs; 1702: mcs wonders at the version of one library of the framework.
+%D%/coreclr.dll: %D%/coreclr.cs
+	$(AM_V_GEN)$(MCS) -noconfig -nostdlib -nowarn:1702 -target:library -out:$@ \
+		-lib:'$(hm_coreclr)' \
+		-r:System.Collections.dll \
+		-r:System.Console.dll \
+		-r:System.Private.CoreLib.dll \
+		-r:System.Runtime.dll \
+		-r:System.Runtime.Extensions.dll \
+		$(srcdir)/%D%/coreclr.cs
+CLEANFILES += %D%/coreclr.dll
+
 if HAVE_PYTHON
 noinst_PROGRAMS += %D%/cpython
 endif
@@ -64,4 +89,5 @@ dist_scenarios_DATA = \
 	%D%/scenarios/sudden-low.yaml
 
 EXTRA_DIST += \
+	%D%/coreclr.cs \
 	%D%/README.md

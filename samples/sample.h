@@ -39,7 +39,8 @@ struct sample_count {
 struct sample {
 	IHostMemoryControl *control; /* the side of the program */
 	IHostMemoryManager *memory;  /* the side of the runtime */
-	IHostMalloc2 *heap;          /* the runtime's */
+	IHostMalloc2 *heap;          /* the runtime's; NULL: it is attached, and its calls
+					are not ours to count */
 
 	/* Calls about blocks that were S_OK, but for `refused`: Alloc and Realloc. */
 	_Atomic uint64_t blocks, resized, blocks_freed, refused_blocks;

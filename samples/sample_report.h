@@ -212,10 +212,12 @@ static inline void sample_report_calls(const struct sample *s)
 		sample_row("VirtualFree, release", (int64_t)s->frees.times,
 			   (int64_t)s->frees.bytes);
 	}
-	sample_row("Alloc, for a block", (int64_t)s->blocks, -1);
-	sample_row("Realloc", (int64_t)s->resized, -1);
-	sample_row("  of both, refused", (int64_t)s->refused_blocks, -1);
-	sample_row("Free", (int64_t)s->blocks_freed, -1);
+	if (s->heap != NULL) {
+		sample_row("Alloc, for a block", (int64_t)s->blocks, -1);
+		sample_row("Realloc", (int64_t)s->resized, -1);
+		sample_row("  of both, refused", (int64_t)s->refused_blocks, -1);
+		sample_row("Free", (int64_t)s->blocks_freed, -1);
+	}
 
 	printf("%-48s %9s %13s\n", "", "requests", "charged");
 	for (int level = eProcessCritical; level >= eTaskCritical; level--) {
@@ -263,17 +265,17 @@ static inline bool sample_verify_books(struct sample *s)
 {
 	HostMemUsage usage = HOSTMEM_USAGE_INIT;
 	uint64_t allocated = 0, pages;
-	bool good;
+	bool asked, good;
 
 	for (int level = eTaskCritical; level <= eProcessCritical; level++)
 		allocated += s->granted[level].bytes;
 	pages = s->heap_granted.bytes - s->heap_freed.bytes;
 	IHostMemoryControl_GetUsage(s->control, &usage);
 
-	good = sample_check(allocated == s->allocs.bytes + s->heap_granted.bytes &&
-				    s->freed.bytes ==
-					    s->frees.bytes + s->heap_freed.bytes &&
-				    s->peak >= usage.cbPeakCharged &&
+	asked = s->heap == NULL ||
+		(allocated == s->allocs.bytes + s->heap_granted.bytes &&
+		 s->freed.bytes == s->frees.bytes + s->heap_freed.bytes);
+	good = sample_check(asked && s->peak >= usage.cbPeakCharged &&
 				    allocated - s->freed.bytes == usage.cbCharged,
 			    "the books balance: %s allocated - %s freed = %s in use",
 			    sample_size(allocated), sample_size(s->freed.bytes),
@@ -281,9 +283,10 @@ static inline bool sample_verify_books(struct sample *s)
 	good &= sample_check(pages == usage.cbHeapPages && usage.cbHeap <= pages,
 			     "of these the heap has %s, its blocks fill %s",
 			     sample_size(pages), sample_size(usage.cbHeap));
-	good &= sample_check(s->blocks - s->blocks_freed == usage.cBlocks,
-			     "%llu blocks, the host says as many",
-			     (unsigned long long)(s->blocks - s->blocks_freed));
+	if (s->heap != NULL)
+		good &= sample_check(s->blocks - s->blocks_freed == usage.cBlocks,
+				     "%llu blocks, the host says as many",
+				     (unsigned long long)(s->blocks - s->blocks_freed));
 	return good;
 }
 
@@ -291,7 +294,7 @@ static inline bool sample_verify_books(struct sample *s)
 static inline bool sample_verify(struct sample *s)
 {
 	HostMemUsage usage = HOSTMEM_USAGE_INIT;
-	size_t committed = 0, regions = 0, agreed = 0;
+	size_t committed = 0, writable = 0, regions = 0, agreed = 0;
 	bool walked, good;
 
 	s->run_count = 0;
@@ -301,6 +304,8 @@ static inline bool sample_verify(struct sample *s)
 
 		regions += run->BaseAddress == run->AllocationBase;
 		committed += run->State == MEM_COMMIT ? run->RegionSize : 0;
+		if (run->State == MEM_COMMIT && run->Protect == PAGE_READWRITE)
+			writable += run->RegionSize;
 		agreed += sample_query_agrees(s, run);
 	}
 	IHostMemoryControl_GetUsage(s->control, &usage);
@@ -314,7 +319,7 @@ static inline bool sample_verify(struct sample *s)
 	good &= sample_check(agreed == s->run_count,
 			     "VirtualQuery says the same of %zu out of %zu", agreed,
 			     s->run_count);
-	good &= sample_check(sample_mapped(s) == committed,
+	good &= sample_check(sample_mapped(s) == writable,
 			     "the kernel has %s of that mapped, readable and writable",
 			     sample_size(sample_mapped(s)));
 	return good;

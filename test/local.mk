@@ -527,6 +527,7 @@ test_stress_differential_SOURCES = \
 e2e_tests = \
 	%D%/e2e/check.sh \
 	%D%/e2e/conform.sh \
+	%D%/e2e/coreclr.sh \
 	%D%/e2e/cpython.sh \
 	%D%/e2e/info.sh \
 	%D%/e2e/install.sh \

@@ -1,0 +1,47 @@
+/*
+ * What the samples share whose runtime has no hook for its memory: a host to which the
+ * process is attached, see abi/attach.h.
+ *
+ * The runtime's calls go to the translator and from there to the host, past the sample.  So
+ * the books are those of the host and of the subscriber.  The host is for the rest of the
+ * process: such runtimes do not give back what they have, and run code until the very end.
+ */
+#ifndef SAMPLE_ATTACHED_H
+#define SAMPLE_ATTACHED_H
+
+#include "sample_report.h"
+
+#include <hostmem/attach.h>
+
+/* What is kept for requests that the runtime does not survive without: this part of the
+ * limit, as a divisor, and no more than so many bytes. */
+enum { SAMPLE_SLACK = 4, SAMPLE_MOST_SLACK = 32 << 20 };
+
+/*
+ * A host with a budget in two levels, attached under a profile.  The runtime has yet to start;
+ * the sample says when it has.
+ */
+static inline HRESULT sample_attach(struct sample *s, size_t limit, const char *profile)
+{
+	HostMemAttachment how = HOSTMEM_ATTACHMENT_INIT;
+	HostMemBudget budget = HOSTMEM_BUDGET_INIT;
+	size_t slack = limit / SAMPLE_SLACK;
+	HRESULT hr = sample_open(s, 0, 0);
+
+	if (FAILED(hr))
+		return hr;
+	IHostMalloc2_Release(s->heap); /* the attached one has its own */
+	s->heap = NULL;
+	if (limit != 0) {
+		slack = slack < SAMPLE_MOST_SLACK ? slack : SAMPLE_MOST_SLACK;
+		budget.cbLimit = limit;
+		budget.cbHeadroom[eTaskCritical] = slack;
+		budget.cbHeadroom[eAppDomainCritical] = slack;
+		hr = IHostMemoryControl_SetBudget(s->control, &budget);
+	}
+	how.dwFlags = HOSTMEM_ATTACH_STARTING;
+	how.profile = profile;
+	return SUCCEEDED(hr) ? HostMemAttach((IUnknown *)s->control, &how) : hr;
+}
+
+#endif /* SAMPLE_ATTACHED_H */
