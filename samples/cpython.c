@@ -134,16 +134,11 @@ static PyObject *report(PyObject *module, PyObject *nothing)
 	PyRun_SimpleString("import sys; sys.stdout.flush()");
 
 	sample_report(&adapter.host);
-	printf("\n%-36s %11s %9s %13s\n", "What CPython did with it", "asked for",
-	       "gave back", "holds");
-	printf("  %-34s %11zu %9zu %13zu\n", "arenas, for objects", adapter.arenas,
-	       adapter.arenas_freed, adapter.arenas - adapter.arenas_freed);
-	printf("  %-34s %11zu %9zu %13zu\n", "stacks, for frames", adapter.stacks,
-	       adapter.stacks_freed, adapter.stacks - adapter.stacks_freed);
-	printf("  %-34s %11llu %9llu %13llu\n", "blocks, for all else",
-	       (unsigned long long)adapter.host.blocks,
-	       (unsigned long long)adapter.host.blocks_freed,
-	       (unsigned long long)(adapter.host.blocks - adapter.host.blocks_freed));
+	print_counts_title();
+	print_counts("arenas, for objects", adapter.arenas, adapter.arenas_freed);
+	print_counts("stacks, for frames", adapter.stacks, adapter.stacks_freed);
+	print_counts("blocks, for all else", adapter.host.blocks,
+		     adapter.host.blocks_freed);
 
 	good = sample_verify(&adapter.host);
 	if (ask_python(&arenas, &freed))
@@ -214,17 +209,6 @@ static bool report_at_exit(void)
 	Py_XDECREF(function);
 	Py_XDECREF(module);
 	return result != NULL && atexit(close_host) == 0;
-}
-
-static int usage(int status)
-{
-	fputs("usage: cpython [--limit MIB] [SCRIPT [ARGUMENT...]]\n"
-	      "Runs a Python script, or a built-in one, with its memory under a\n"
-	      "host, and prints what the host saw.  Options before SCRIPT are those\n"
-	      "of python3.  The exit status is Python's, but 3 if one of the numbers\n"
-	      "turned out untrue.\n",
-	      status == 0 ? stdout : stderr);
-	return status;
 }
 
 int main(int argc, char **argv)

@@ -1,7 +1,7 @@
 /*
- * CPython's own count of its arenas, to compare with the adapter's.
+ * What the adapter counts, and CPython's own count of its arenas to compare with it.
  *
- * CPython keeps it for its developers: sys._debugmallocstats prints it to the standard
+ * CPython keeps its count for its developers: sys._debugmallocstats prints it to the standard
  * error, and that is the only way to it.  So that is turned into a file for the moment.
  */
 #ifndef CPYTHON_COUNTS_H
@@ -39,6 +39,18 @@ static inline bool ask_python(size_t *arenas, size_t *freed)
 	}
 	fclose(text);
 	return found == 2;
+}
+
+static inline void print_counts_title(void)
+{
+	printf("\n%-36s %11s %9s %13s\n", "What CPython did with it", "asked for",
+	       "gave back", "holds");
+}
+
+static inline void print_counts(const char *what, uint64_t made, uint64_t freed)
+{
+	printf("  %-34s %11llu %9llu %13llu\n", what, (unsigned long long)made,
+	       (unsigned long long)freed, (unsigned long long)(made - freed));
 }
 
 #endif /* CPYTHON_COUNTS_H */

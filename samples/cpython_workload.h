@@ -1,5 +1,6 @@
 /*
- * What cpython.c runs when it is given no script: the till logs of some months.
+ * How cpython.c is called, and what it runs when it is given no script: the till logs of some
+ * months.
  *
  * Each month is made, read, summed, stored as JSON, read back and sorted.  Four of them fit
  * under the limit, one after the other.  A whole year at once does not: it ends in Python's
@@ -7,6 +8,8 @@
  */
 #ifndef CPYTHON_WORKLOAD_H
 #define CPYTHON_WORKLOAD_H
+
+#include <stdio.h>
 
 enum { WORKLOAD_LIMIT = 128 << 20 }; /* bytes; the four months need about 100 MiB */
 
@@ -66,5 +69,16 @@ static const char workload[] =
 	"        year += month(number, 15000)[0]\n"
 	"for city, cents in year.most_common(1):\n"
 	"    print(f'  {city:8} {cents / 100:14,.2f}')\n";
+
+static inline int usage(int status)
+{
+	fputs("usage: cpython [--limit MIB] [SCRIPT [ARGUMENT...]]\n"
+	      "Runs a Python script, or a built-in one, with its memory under a\n"
+	      "host, and prints what the host saw.  Options before SCRIPT are those\n"
+	      "of python3.  The exit status is Python's, but 3 if one of the numbers\n"
+	      "turned out untrue.\n",
+	      status == 0 ? stdout : stderr);
+	return status;
+}
 
 #endif /* CPYTHON_WORKLOAD_H */
