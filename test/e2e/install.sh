@@ -225,7 +225,9 @@ if command -v readelf >/dev/null; then
 else
 	skip 'it does not look for libraries where it was built' 'there is no readelf'
 fi
-check 'the manual is there' [ "$(installed 'hostmem*.1' | wc -l)" = 3 ]
+check 'the manual is there' [ "$(installed 'hostmem*.[15]' | wc -l)" = \
+	"$(ls "$top_srcdir"/hostmem/cli/*.[15] | wc -l)" ]
+check 'and so are the scenarios' [ "$(installed '*.yaml' | grep -c '/hostmem/scenarios/')" = 3 ]
 check 'make uninstall' make_in_build uninstall
 check 'nothing is left' [ -z "$(find "$tree" ! -type d)" ]
 echo "1..$count"
