@@ -202,6 +202,7 @@ test_abi_jsrt_LDADD = libhostmem.la
 test_abi_wrappers_LDADD = libhostmem.la
 
 conformance_tests = \
+	%D%/conformance/attach_coreclr \
 	%D%/conformance/bad_inputs_alloc \
 	%D%/conformance/bad_inputs_com \
 	%D%/conformance/bad_inputs_free \
@@ -291,6 +292,7 @@ monitor_tests = \
 	%D%/conformance/monitor_look \
 	%D%/conformance/monitor_loop \
 	%D%/conformance/monitor_refused
+test_conformance_attach_coreclr_LDADD = libhostmem.la
 test_conformance_bad_inputs_alloc_LDADD = libhostmem.la
 test_conformance_bad_inputs_com_LDADD = libhostmem.la
 test_conformance_bad_inputs_free_LDADD = libhostmem.la
