@@ -119,7 +119,10 @@ HOSTMEM_API HRESULT HostMemAttachedHost(REFIID riid, void **ppv);
  * Errors:  E_POINTER                                library is NULL
  *          HOST_E_INVALIDOPERATION                  no host is attached
  *          HRESULT_FROM_WIN32(ERROR_MOD_NOT_FOUND)  no such library is loaded
- *          E_ACCESSDENIED                           the system does not let its imports be
+ *          HRESULT_FROM_WIN32(ERROR_INVALID_NAME)   more than one is
+ *          HRESULT_FROM_WIN32(ERROR_BAD_EXE_FORMAT) it has no imports that can be read
+ *          HRESULT_FROM_WIN32(ERROR_NOT_SUPPORTED)  not on this processor
+ *          E_ACCESSDENIED, E_OUTOFMEMORY            the system does not let its imports be
  *                                                   written; nothing was replaced
  */
 HOSTMEM_API HRESULT HostMemAttachLibrary(const char *library, uint32_t *pSlots);
@@ -140,7 +143,7 @@ HOSTMEM_API void *HostMemMalloc(size_t size);
 HOSTMEM_API void *HostMemCalloc(size_t count, size_t size);
 HOSTMEM_API void *HostMemRealloc(void *block, size_t size);
 HOSTMEM_API void *HostMemReallocArray(void *block, size_t count, size_t size);
-void HostMemFree(void *block);
+HOSTMEM_API void HostMemFree(void *block);
 HOSTMEM_API int HostMemPosixMemalign(void **block, size_t alignment, size_t size);
 HOSTMEM_API void *HostMemAlignedAlloc(size_t alignment, size_t size);
 HOSTMEM_API size_t HostMemMallocUsableSize(void *block);
