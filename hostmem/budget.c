@@ -170,6 +170,11 @@ void hm_budget_settle(struct hm_budget *budget, size_t size)
 		;
 }
 
+void hm_budget_forget_peak(struct hm_budget *budget)
+{
+	atomic_store_explicit(&budget->peak, PEEK(budget->charged), memory_order_relaxed);
+}
+
 void hm_budget_charge(struct hm_budget *budget, size_t size)
 {
 	atomic_fetch_add_explicit(&budget->claimed, size, memory_order_relaxed);

@@ -79,6 +79,8 @@ size_t hm_budget_lacks(const struct hm_budget *budget, EMemoryCriticalLevel leve
 /* The system has delivered, or has not. */
 void hm_budget_settle(struct hm_budget *budget, size_t size);
 void hm_budget_cancel(struct hm_budget *budget, size_t size);
+/* The peak begins anew, at what is charged; while nobody charges. */
+void hm_budget_forget_peak(struct hm_budget *budget);
 /* Charges what cannot be refused. */
 void hm_budget_charge(struct hm_budget *budget, size_t size);
 /* A charge that nobody has seen yet is pending again. */

@@ -223,10 +223,16 @@ attach_sources = \
 	$(settings_sources) \
 	%D%/attach/account.c \
 	%D%/attach/account.h \
+	%D%/attach/inheritance.c \
+	%D%/attach/inheritance.h \
+	%D%/attach/notices.c \
+	%D%/attach/notices.h \
 	%D%/attach/player.c \
 	%D%/attach/player.h \
 	%D%/attach/playeractions.c \
-	%D%/attach/playeractions.h
+	%D%/attach/playeractions.h \
+	%D%/attach/slack.c \
+	%D%/attach/slack.h
 
 ## The checked form of settings: what the command and the attached program share.
 settings_sources = \
@@ -394,6 +400,7 @@ libhostmem_interpose_a_CFLAGS = $(AM_CFLAGS) -fno-builtin
 pkglib_LTLIBRARIES += libhostmem-preload.la
 libhostmem_preload_la_SOURCES = \
 	$(interpose_sources) \
+	%D%/attach/machine.c \
 	%D%/attach/preload.c
 libhostmem_preload_la_CFLAGS = $(AM_CFLAGS) -fno-builtin
 libhostmem_preload_la_LIBADD = \
@@ -422,6 +429,8 @@ noinst_LTLIBRARIES += libhostmem-cli.la
 libhostmem_cli_la_SOURCES = \
 	$(conform_sources) \
 	$(settings_sources) \
+	%D%/attach/profiles.c \
+	%D%/attach/profiles.h \
 	%D%/cli/check.c \
 	%D%/cli/check.h \
 	%D%/cli/command.c \
@@ -453,6 +462,20 @@ libhostmem_cli_la_SOURCES = \
 	%D%/cli/json.h \
 	%D%/cli/mistakes.c \
 	%D%/cli/mistakes.h \
+	%D%/cli/run.c \
+	%D%/cli/run.h \
+	%D%/cli/runattach.c \
+	%D%/cli/runattach.h \
+	%D%/cli/runimage.c \
+	%D%/cli/runimage.h \
+	%D%/cli/runlibrary.c \
+	%D%/cli/runlibrary.h \
+	%D%/cli/runoptions.c \
+	%D%/cli/runoptions.h \
+	%D%/cli/runprogram.c \
+	%D%/cli/runprogram.h \
+	%D%/cli/runsearch.c \
+	%D%/cli/runsearch.h \
 	%D%/cli/scenario.c \
 	%D%/cli/scenario.h \
 	%D%/cli/scenariofaults.c \
@@ -468,7 +491,11 @@ libhostmem_cli_la_SOURCES = \
 	%D%/cli/utf8.h \
 	%D%/cli/yamltree.c \
 	%D%/cli/yamltree.h
-libhostmem_cli_la_CPPFLAGS = $(AM_CPPFLAGS) $(YAML_CFLAGS)
+libhostmem_cli_la_CPPFLAGS = \
+	$(AM_CPPFLAGS) \
+	$(YAML_CFLAGS) \
+	-DHM_BINDIR='"$(bindir)"' \
+	-DHM_PKGLIBDIR='"$(pkglibdir)"'
 libhostmem_cli_la_LIBADD = $(YAML_LIBS)
 libhostmem_cli_la_LDFLAGS =
 
@@ -481,6 +508,7 @@ dist_man_MANS += \
 	%D%/cli/hostmem-check.1 \
 	%D%/cli/hostmem-conform.1 \
 	%D%/cli/hostmem-info.1 \
+	%D%/cli/hostmem-run.1 \
 	%D%/cli/hostmem-scenario.5 \
 	%D%/cli/hostmem.1
 

@@ -11,6 +11,8 @@
  * Locks: none.  Counters are atomic; who prints is decided by an exchange.
  */
 #include "account.h"
+#include "attached.h"
+#include "notices.h"
 #include "hostmem/os/console.h"
 #include "hostmem/os/process.h"
 
@@ -20,24 +22,35 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A program that was refused something in its first so many ms of work, and failed, is taken
- * for one that could not start. */
+/* A program that failed, and was refused something in its first so many ms of work and bytes
+ * charged, is taken for one that could not start. */
 #define START_MS 1000U
+#define START_BYTES ((size_t)32 << 20)
+
+/* With less no runtime starts that cannot do without some of what it asks for, and some of
+ * them crash at once. */
+#define START_LIMIT ((size_t)4 << 20)
 
 struct text {
 	char bytes[1200];
 	size_t length;
 };
 
+/* What could not be had. */
+struct shortage {
+	size_t size, charged, limit;
+	EMemoryCriticalLevel level;
+};
+
 static struct {
 	struct hm_account_about about;
 	IHostMemoryControl *control;
 	uint64_t process;
-	_Atomic bool told, urgent;
+	_Atomic bool told, warned;
 	_Atomic uint64_t refused[3], injected, by_system;
 	_Atomic bool any; /* the first refusal has been written down: */
-	size_t size, charged, limit;
-	uint64_t work; /* ms */
+	struct shortage first;
+	uint64_t work; /* ms, until then */
 } account;
 
 static void add(struct text *text, const char *format, ...)
@@ -56,18 +69,28 @@ static void add(struct text *text, const char *format, ...)
 		text->length += (size_t)length < room ? (size_t)length : room - 1;
 }
 
-/* In the largest unit of which there is one, with a digit behind the point. */
+/* In the largest unit of which there is one, with a digit behind the point; rounded up by a
+ * tenth of a unit less one byte, or not at all. */
+static void add_tenths(struct text *text, size_t bytes, bool up)
+{
+	static const char *const names[] = { "KiB", "MiB", "GiB" };
+	size_t unit = 1024, number = 0, tenths;
+
+	if (bytes < unit) {
+		add(text, "%zu bytes", bytes);
+		return;
+	}
+	while (bytes / unit >= 1024 && number < 2) {
+		unit *= 1024;
+		number++;
+	}
+	tenths = (bytes % unit * 10 + (up ? unit - 1 : 0)) / unit + bytes / unit * 10;
+	add(text, "%zu.%zu %s", tenths / 10, tenths % 10, names[number]);
+}
+
 static void add_bytes(struct text *text, size_t bytes)
 {
-	static const char *const units[] = { "KiB", "MiB", "GiB" };
-	size_t tenths = bytes / 1024 * 10 + bytes % 1024 * 10 / 1024;
-	size_t unit = 0;
-
-	while (tenths >= 10240 && unit < 2) {
-		tenths /= 1024;
-		unit++;
-	}
-	add(text, "%zu.%zu %s", tenths / 10, tenths % 10, units[unit]);
+	add_tenths(text, bytes, false);
 }
 
 static void add_name(struct text *text)
@@ -83,37 +106,68 @@ static void print(const struct text *text)
 
 /* ---- Refusals ---- */
 
-static void add_need(struct text *text)
+/* What would have been enough is never less than it says. */
+static void add_need(struct text *text, const struct shortage *shortage)
 {
-	add_bytes(text, account.size);
+	HostMemBudget budget = HOSTMEM_BUDGET_INIT;
+	size_t room = SIZE_MAX - shortage->charged;
+	size_t wanted = shortage->size;
+
+	(void)IHostMemoryControl_GetBudget(account.control, &budget);
+	if (wanted < room)
+		wanted += budget.cbHeadroom[shortage->level];
+	add_tenths(text, shortage->size, true);
 	add(text, " more were asked for at ");
-	add_bytes(text, account.charged);
+	add_bytes(text, shortage->charged);
+	if (wanted > room)
+		return;
 	add(text, ", so it needs at least ");
-	add_bytes(text, account.charged + account.size);
+	add_tenths(text, shortage->charged + wanted, true);
 }
 
-static void warn(void)
+static void add_warning(struct text *text, const struct shortage *shortage,
+			const char *verdict)
+{
+	add_name(text);
+	add(text, "the limit of ");
+	add_bytes(text, shortage->limit);
+	add(text, "%s: ", verdict);
+	add_need(text, shortage);
+}
+
+static const char too_small_to_start[] = " may be too small to start with";
+
+/* What may be the last that is heard of it. */
+static void warn(const struct shortage *shortage)
 {
 	struct text text = { .length = 0 };
 
-	add_name(&text);
-	add(&text, "the limit of ");
-	add_bytes(&text, account.limit);
-	add(&text, " is too small for what it cannot do without: ");
-	add_need(&text);
+	add_warning(&text, shortage,
+		    shortage->level == eProcessCritical
+			    ? " is too small for what it cannot do without"
+			    : too_small_to_start);
+	if (shortage->level == eProcessCritical && account.about.warning != NULL)
+		add(&text, "; %s", account.about.warning);
 	add(&text, "\n");
 	print(&text);
 }
 
+static bool is_alarming(const struct shortage *shortage)
+{
+	if (shortage->limit == SIZE_MAX)
+		return false;
+	return shortage->level == eProcessCritical ||
+	       (account.about.fragile && shortage->limit < START_LIMIT);
+}
+
 static BOOL HOSTMEM_CALL on_failure(void *state, const HostMemEvent *event)
 {
-	bool first = !atomic_exchange(&account.any, true);
+	const struct shortage shortage = { event->size, event->cbCharged, event->cbLimit,
+					   event->level };
 
 	(void)state;
-	if (first) {
-		account.size = event->size;
-		account.charged = event->cbCharged;
-		account.limit = event->cbLimit;
+	if (!atomic_exchange(&account.any, true)) {
+		account.first = shortage;
 		account.work = hm_process_work_ms();
 	}
 	atomic_fetch_add(&account.refused[event->level], 1);
@@ -121,9 +175,8 @@ static BOOL HOSTMEM_CALL on_failure(void *state, const HostMemEvent *event)
 		atomic_fetch_add(&account.injected, 1);
 	else if (event->reason == HostMemBySystem)
 		atomic_fetch_add(&account.by_system, 1);
-	else if (event->level == eProcessCritical && event->cbLimit != SIZE_MAX &&
-		 first && !atomic_exchange(&account.urgent, true))
-		warn();
+	else if (is_alarming(&shortage) && !atomic_exchange(&account.warned, true))
+		warn(&shortage);
 	return TRUE;
 }
 
@@ -149,9 +202,27 @@ static void add_refusals(struct text *text)
 		add(text, "; %" PRIu64 " of them by the system",
 		    atomic_load(&account.by_system));
 	add(text, "\n  first refused     ");
-	add_bytes(text, account.size);
+	add_tenths(text, account.first.size, true);
 	add(text, " at ");
-	add_bytes(text, account.charged);
+	add_bytes(text, account.first.charged);
+}
+
+static void add_notifications(struct text *text)
+{
+	static const char *const names[] = { NULL, "Low", "Neutral", "High" };
+	uint64_t sum = 0, count;
+	const char *between = ": ";
+
+	for (int value = eMemoryAvailableLow; value <= eMemoryAvailableHigh; value++)
+		sum += hm_notices_count((EMemoryAvailable)value);
+	add(text, "\n  notifications     %" PRIu64, sum);
+	for (int value = eMemoryAvailableLow; value <= eMemoryAvailableHigh; value++) {
+		count = hm_notices_count((EMemoryAvailable)value);
+		if (count == 0)
+			continue;
+		add(text, "%s%" PRIu64 " %s", between, count, names[value]);
+		between = ", ";
+	}
 }
 
 static void add_account(struct text *text, const HostMemUsage *usage,
@@ -171,11 +242,9 @@ static void add_account(struct text *text, const HostMemUsage *usage,
 		}
 	}
 	add_refusals(text);
-	add(text,
-	    "\n  notifications     %" PRIu64 "\n  slowest callback  %" PRIu64 ".%" PRIu64
-	    " us\n",
-	    usage->cNotifications, usage->nsSlowestCallback / 1000,
-	    usage->nsSlowestCallback % 1000 / 100);
+	add_notifications(text);
+	add(text, "\n  slowest callback  %" PRIu64 ".%" PRIu64 " us\n",
+	    usage->nsSlowestCallback / 1000, usage->nsSlowestCallback % 1000 / 100);
 	if (atomic_load(&account.any) && account.about.warning != NULL)
 		add(text, "  note              %s\n", account.about.warning);
 }
@@ -185,6 +254,13 @@ static bool is_to_be_told(void)
 	return account.control != NULL && hm_process_number() == account.process &&
 	       (account.about.always || atomic_load(&account.any)) &&
 	       !atomic_exchange(&account.told, true);
+}
+
+static bool could_not_start(void)
+{
+	return atomic_load(&account.any) && account.first.limit != SIZE_MAX &&
+	       account.work < START_MS && account.first.charged < START_BYTES &&
+	       !atomic_load(&account.warned);
 }
 
 void hm_account_end(bool failed)
@@ -197,13 +273,8 @@ void hm_account_end(bool failed)
 		return;
 	(void)IHostMemoryControl_GetUsage(account.control, &usage);
 	(void)IHostMemoryControl_GetBudget(account.control, &budget);
-	if (failed && atomic_load(&account.any) && account.limit != SIZE_MAX &&
-	    account.work < START_MS && !atomic_load(&account.urgent)) {
-		add_name(&text);
-		add(&text, "the limit of ");
-		add_bytes(&text, account.limit);
-		add(&text, " may be too small to start with: ");
-		add_need(&text);
+	if (failed && could_not_start()) {
+		add_warning(&text, &account.first, too_small_to_start);
 		add(&text, "\n");
 	}
 	add_account(&text, &usage, &budget);
@@ -218,9 +289,11 @@ IHostMemoryControl *hm_account_control(void)
 void hm_account_after_fork(void)
 {
 	account.process = hm_process_number();
+	hm_attached_forget_peak();
+	hm_notices_after_fork();
 	atomic_store(&account.told, false);
 	atomic_store(&account.any, false);
-	atomic_store(&account.urgent, false);
+	atomic_store(&account.warned, false);
 	for (int level = 0; level < 3; level++)
 		atomic_store(&account.refused[level], 0);
 	atomic_store(&account.injected, 0);

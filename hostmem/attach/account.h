@@ -13,6 +13,7 @@ struct hm_account_about {
 	const char *program; /* kept; "" = not known */
 	const char *warning; /* of the profile; NULL = none */
 	bool always;         /* also where nothing was refused */
+	bool fragile;        /* there are requests that it cannot do without */
 };
 
 /* Begins to listen.  Once per process; E_OUTOFMEMORY. */

@@ -116,6 +116,11 @@ HRESULT HostMemAttach(IUnknown *host, const HostMemAttachment *how)
 	return hr;
 }
 
+void hm_attached_forget_peak(void)
+{
+	hm_budget_forget_peak(&hm_attached.host->budget);
+}
+
 void HostMemAttachStarted(void)
 {
 	atomic_store(&hm_attached.starting, false);

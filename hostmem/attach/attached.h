@@ -22,7 +22,7 @@ struct hm_attached {
 	IHostMemoryManager *memory;
 	IHostMemoryPages *pages;
 	IHostMalloc2 *heap;
-	const struct hm_host *host; /* for whom the map of regions says whose a page is */
+	struct hm_host *host; /* for whom the map of regions says whose a page is */
 	const struct hm_profile *profile;
 };
 
@@ -32,6 +32,9 @@ static inline bool hm_is_attached(void)
 {
 	return atomic_load_explicit(&hm_attached.ready, memory_order_acquire);
 }
+
+/* In a fork child: the peak of its usage is its own. */
+void hm_attached_forget_peak(void);
 
 /* The critical level of a request that the profile takes for refusable or not. */
 static inline EMemoryCriticalLevel hm_attached_level(bool refusable)

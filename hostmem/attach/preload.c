@@ -9,19 +9,19 @@
  * The account is printed where the process ends by its own doing: exit, _exit, abort.  A
  * program that is killed has no account.
  *
- * A program that asks how much memory the machine has is told no more than its limit, as in a
- * container: runtimes size their heaps by that.
- *
  * Locks: none.
  */
 #include "account.h"
 #include "attached.h"
-#include "settings.h"
+#include "inheritance.h"
+#include "notices.h"
+#include "player.h"
+#include "slack.h"
 #include "hostmem/os/console.h"
 #include "hostmem/os/next.h"
+#include "hostmem/os/process.h"
 #include "hostmem/os/thread.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -29,10 +29,8 @@
 
 static struct hm_settings settings;
 
-static struct {
-	void (*abort)(void);
-	long (*sysconf)(int name);
-} next;
+static struct hm_player player;
+static void (*next_abort)(void);
 
 static void say(const char *text)
 {
@@ -41,6 +39,22 @@ static void say(const char *text)
 
 /* ---- The beginning ---- */
 
+/* What the settings leave to the program's own name. */
+static void complete_settings(void)
+{
+	char name[HM_SETTINGS_PROGRAM];
+	const struct hm_profile *profile;
+
+	hm_process_name(name, sizeof(name));
+	if (settings.program[0] == '\0')
+		(void)strcpy(settings.program, name);
+	if (settings.profile[0] == '\0')
+		(void)strcpy(settings.profile, hm_profile_of_program(name)->name);
+	profile = hm_profile_find(settings.profile);
+	if (profile != NULL)
+		hm_slack_fill(&settings, profile);
+}
+
 static HRESULT create(IHostMemoryControl **control)
 {
 	HostMemConfig config = HOSTMEM_CONFIG_INIT;
@@ -48,11 +62,11 @@ static HRESULT create(IHostMemoryControl **control)
 	void *face;
 	HRESULT hr;
 
-	config.dwFlags = HOSTMEM_MONITOR_OFF;
+	config.dwFlags = hm_notices_need_monitor(&settings) ? HOSTMEM_MONITOR_THREAD
+							    : HOSTMEM_MONITOR_OFF;
 	if (settings.debug_heap)
 		config.dwFlags |= HOSTMEM_DEBUG_HEAP;
-	config.budget = &settings.budget;
-	how.profile = settings.profile[0] != '\0' ? settings.profile : NULL;
+	how.profile = settings.profile;
 	hr = HostMemCreate(&config, &IID_IHostMemoryControl, &face);
 	if (FAILED(hr))
 		return hr;
@@ -66,13 +80,21 @@ static HRESULT listen(IHostMemoryControl *control)
 		.program = settings.program,
 		.warning = hm_attached.profile->warning,
 		.always = settings.summary != 0,
+		.fragile = hm_attached.profile->slack_part != 0,
 	};
+	HRESULT hr = hm_account_begin(control, &about);
 
-	return hm_account_begin(control, &about);
+	return SUCCEEDED(hr) ? hm_notices_begin(control) : hr;
 }
 
 static void nothing(void)
 {
+}
+
+static void in_child(void)
+{
+	hm_player_after_fork(&player);
+	hm_account_after_fork();
 }
 
 static void at_exit(int status, void *state)
@@ -81,21 +103,27 @@ static void at_exit(int status, void *state)
 	hm_account_end(status != 0);
 }
 
-/* Programs that this one starts find nothing of us. */
-static void leave_no_trace(void)
+static HRESULT attach(void)
 {
-	(void)unsetenv("LD_PRELOAD");
-	(void)unsetenv(HM_SETTINGS_VARIABLE);
+	IHostMemoryControl *control;
+	HRESULT hr = create(&control);
+
+	if (SUCCEEDED(hr))
+		hr = listen(control);
+	if (SUCCEEDED(hr))
+		hr = hm_player_start(&player, (IUnknown *)control, &settings);
+	if (SUCCEEDED(hr))
+		hr = hm_fork_handlers(nothing, nothing, in_child);
+	if (SUCCEEDED(hr))
+		hr = on_exit(at_exit, NULL) == 0 ? S_OK : E_OUTOFMEMORY;
+	return hr;
 }
 
 __attribute__((constructor)) static void begin(void)
 {
 	const char *text = getenv(HM_SETTINGS_VARIABLE);
-	IHostMemoryControl *control;
-	HRESULT hr;
 
-	(void)hm_next_function("abort", &next.abort);
-	(void)hm_next_function("sysconf", &next.sysconf);
+	(void)hm_next_function("abort", &next_abort);
 	if (text == NULL)
 		return;
 	if (hm_settings_read(text, &settings) != 0) {
@@ -104,16 +132,12 @@ __attribute__((constructor)) static void begin(void)
 		    "without a host\n");
 		return;
 	}
-	if (settings.alone)
-		leave_no_trace();
-	hr = create(&control);
-	if (SUCCEEDED(hr))
-		hr = listen(control);
-	if (SUCCEEDED(hr))
-		hr = hm_fork_handlers(nothing, nothing, hm_account_after_fork);
-	if (SUCCEEDED(hr))
-		hr = on_exit(at_exit, NULL) == 0 ? S_OK : E_OUTOFMEMORY;
-	if (FAILED(hr))
+	if (settings.alone != 0 && settings.alone != hm_process_number()) {
+		hm_inheritance_end();
+		return;
+	}
+	complete_settings();
+	if (FAILED(attach()))
 		say("hostmem: the host could not be made, the program runs without "
 		    "one\n");
 }
@@ -135,42 +159,8 @@ HOSTMEM_VISIBLE _Noreturn void _Exit(int status)
 HOSTMEM_VISIBLE _Noreturn void abort(void)
 {
 	hm_account_end(true);
-	if (next.abort != NULL)
-		next.abort();
+	if (next_abort != NULL)
+		next_abort();
 	for (;;)
 		(void)syscall(SYS_exit_group, 134);
-}
-
-/* ---- What the machine has ---- */
-
-static long pages_allowed(bool left)
-{
-	HostMemUsage usage = HOSTMEM_USAGE_INIT;
-	HostMemBudget budget = HOSTMEM_BUDGET_INIT;
-	IHostMemoryControl *control = hm_account_control();
-	size_t bytes;
-
-	if (control == NULL || FAILED(IHostMemoryControl_GetBudget(control, &budget)) ||
-	    FAILED(IHostMemoryControl_GetUsage(control, &usage)))
-		return LONG_MAX;
-	bytes = budget.cbLimit;
-	if (left)
-		bytes -= usage.cbCharged < bytes ? usage.cbCharged : bytes;
-	return (long)(bytes / (size_t)next.sysconf(_SC_PAGESIZE));
-}
-
-HOSTMEM_VISIBLE long sysconf(int name)
-{
-	long value;
-
-	/* Somebody's constructor may come before ours. */
-	if (next.sysconf == NULL)
-		(void)hm_next_function("sysconf", &next.sysconf);
-	value = next.sysconf(name);
-	if (name == _SC_PHYS_PAGES || name == _SC_AVPHYS_PAGES) {
-		long allowed = pages_allowed(name == _SC_AVPHYS_PAGES);
-
-		return value < allowed ? value : allowed;
-	}
-	return value;
 }

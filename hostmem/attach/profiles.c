@@ -5,6 +5,12 @@
  * what came of it: their own out-of-memory error, or the end of the process.  They are
  * cautious: what is not known to be survived is process-critical.
  *
+ * Which program has which profile goes by the name of its file, which links to it and
+ * scripts that it runs do not change.  What is not in the second table is taken for generic:
+ * other implementations of a language (PyPy, LuaJIT) are other runtimes.
+ *
+ * The command has this file, too, to know the names; it includes plain C alone.
+ *
  * No state, no locks.
  */
 #include "profiles.h"
@@ -106,13 +112,48 @@ static const struct hm_profile profiles[] = {
 	  .slack_most = 32 * MIB },
 };
 
+/* Programs by their name, behind which a version may stand: python3.11, mono-sgen. */
+static const struct {
+	const char *program, *profile;
+} programs[] = {
+	{ "corerun", "coreclr" }, { "dotnet", "coreclr" }, { "java", "hotspot" },
+	{ "javac", "hotspot" },   { "jshell", "hotspot" }, { "lua", "lua" },
+	{ "mono", "mono" },       { "node", "v8" },        { "nodejs", "v8" },
+	{ "python", "cpython" },
+};
+
+#define ROWS(table) (sizeof(table) / sizeof((table)[0]))
+
+const struct hm_profile *hm_profile_at(size_t index)
+{
+	return index < ROWS(profiles) ? &profiles[index] : NULL;
+}
+
 const struct hm_profile *hm_profile_find(const char *name)
 {
-	for (size_t i = 0; i < sizeof(profiles) / sizeof(profiles[0]); i++) {
+	for (size_t i = 0; i < ROWS(profiles); i++) {
 		if (strcmp(profiles[i].name, name) == 0)
 			return &profiles[i];
 	}
 	return NULL;
+}
+
+static bool is_version(const char *text)
+{
+	return *text == '\0' || *text == '.' || *text == '-' ||
+	       (*text >= '0' && *text <= '9');
+}
+
+const struct hm_profile *hm_profile_of_program(const char *program)
+{
+	for (size_t i = 0; i < ROWS(programs); i++) {
+		size_t length = strlen(programs[i].program);
+
+		if (strncmp(program, programs[i].program, length) == 0 &&
+		    is_version(program + length))
+			return hm_profile_find(programs[i].profile);
+	}
+	return hm_profile_find("generic");
 }
 
 size_t hm_profile_slack(const struct hm_profile *profile, size_t limit)

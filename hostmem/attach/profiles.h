@@ -35,6 +35,13 @@ struct hm_profile {
 /* NULL = there is none of that name. */
 const struct hm_profile *hm_profile_find(const char *name);
 
+/* All of them, from 0 on; NULL = there are no more. */
+const struct hm_profile *hm_profile_at(size_t index);
+
+/* That of the program whose file has this name, without its folder; generic if it is not
+ * known. */
+const struct hm_profile *hm_profile_of_program(const char *program);
+
 /* A reservation of so many bytes is a space: it may be that of a collected heap. */
 #define HM_TASK_SPACE ((size_t)16 << 20)
 

@@ -34,6 +34,9 @@
  */
 #define HM_SETTINGS_VARIABLE "HOSTMEM_SETTINGS"
 
+/* The library that reads them, in LD_PRELOAD. */
+#define HM_SETTINGS_PRELOAD "libhostmem-preload.so"
+
 enum {
 	HM_SETTINGS_STEPS = 64,
 	HM_SETTINGS_FAULTS = 64,
@@ -89,11 +92,14 @@ struct hm_settings_fault {
 };
 
 struct hm_settings {
-	char program[HM_SETTINGS_PROGRAM]; /* for the summary; "" = not told */
-	char profile[HM_SETTINGS_PROFILE]; /* "" = not told */
+	char program[HM_SETTINGS_PROGRAM]; /* for the summary; "" = its own name */
+	char profile[HM_SETTINGS_PROFILE]; /* "" = that of its own name */
 	uint32_t summary;                  /* 1: the account is printed at the end */
-	uint32_t alone;      /* 1: programs that it starts are not attached */
+	uint32_t alone;      /* the number of the only process to be attached, whatever it
+			   executes; 0 = all that inherit these settings are */
 	uint32_t debug_heap; /* 1: HOSTMEM_DEBUG_HEAP */
+	uint32_t slack; /* 1: nobody spoke of headroom, and each limit has that of the
+			   profile */
 	HostMemBudget budget;
 	uint32_t step_count, fault_count;
 	struct hm_step steps[HM_SETTINGS_STEPS];

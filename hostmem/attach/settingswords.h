@@ -29,7 +29,7 @@ struct hm_settings_word {
 };
 
 enum {
-	HM_SETTINGS_WORDS = 10,
+	HM_SETTINGS_WORDS = 11,
 	HM_STEP_WORDS = 17,
 	HM_FAULT_WORDS = 13,
 };

@@ -12,6 +12,7 @@
 #include "command.h"
 #include "conform.h"
 #include "info.h"
+#include "run.h"
 
 #include "abi/hostmem.h"
 
@@ -26,6 +27,7 @@ static const struct hm_command *const commands[] = {
 	&hm_check_command,
 	&hm_conform_command,
 	&hm_info_command,
+	&hm_run_command,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -71,13 +73,15 @@ static int run(int argc, char **argv)
 /*
  * Whoever started us may have closed one of the first three descriptors.  The next file that
  * is opened would get its number, and what we print would go there: to a control group's
- * own file, say.  So they are taken, by what fails when it is used.
+ * own file, say.  So they are taken, by what fails when it is used.  A program that a command
+ * executes finds them as closed as they were.
  */
 static bool take_standard_descriptors(void)
 {
 	for (int number = 0; number < 3; number++) {
 		if (fcntl(number, F_GETFD) == -1 && errno == EBADF &&
-		    open("/dev/null", number == 0 ? O_WRONLY : O_RDONLY) != number)
+		    open("/dev/null", O_CLOEXEC | (number == 0 ? O_WRONLY : O_RDONLY)) !=
+			    number)
 			return false;
 	}
 	return true;

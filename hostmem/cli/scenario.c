@@ -44,6 +44,7 @@ static void read_headroom(struct hm_reading *reading, const struct hm_yaml *valu
 {
 	hm_reading_levels(reading, value, hm_reading_size, -1);
 	fill_levels(reading, 0, reading->settings->budget.cbHeadroom);
+	reading->settings->slack = 0;
 }
 
 static void read_largest(struct hm_reading *reading, const struct hm_yaml *value)

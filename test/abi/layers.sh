@@ -1,7 +1,8 @@
 #!/bin/sh
 # Includes point down only: com -> rules -> os -> abi; conform/, the conformance suite, knows
 # a host by abi/ alone; cli/, the command, is a program and has abi/, the suite, and the
-# settings that it hands to attached programs (attach/settings*, which have abi/ alone).
+# settings that it hands to attached programs, with the names of profiles (attach/settings*
+# and attach/profiles, which have abi/ alone).
 # System headers stand in hostmem/os/ alone, in the probes of the suite, and in the command;
 # conditions on system macros in the first two (abi/ may ask for _WIN32).  And no file of the
 # project points at a place outside it.
@@ -78,7 +79,7 @@ layer()
 {
 	case $1 in
 	abi/*) echo abi ;;
-	hostmem/attach/settings*) echo settings ;;
+	hostmem/attach/settings* | hostmem/attach/profiles.*) echo settings ;;
 	hostmem/*/*)
 		rest=${1#hostmem/}
 		echo "${rest%%/*}"
