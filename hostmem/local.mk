@@ -400,6 +400,7 @@ libhostmem_interpose_a_CFLAGS = $(AM_CFLAGS) -fno-builtin
 pkglib_LTLIBRARIES += libhostmem-preload.la
 libhostmem_preload_la_SOURCES = \
 	$(interpose_sources) \
+	%D%/attach/endings.c \
 	%D%/attach/machine.c \
 	%D%/attach/preload.c
 libhostmem_preload_la_CFLAGS = $(AM_CFLAGS) -fno-builtin

@@ -536,6 +536,8 @@ e2e_tests = \
 	%D%/e2e/lua.sh \
 	%D%/e2e/pressure.sh \
 	%D%/e2e/readme.sh \
+	%D%/e2e/run.sh \
+	%D%/e2e/runtimes.sh \
 	%D%/e2e/tools.sh \
 	%D%/e2e/v8.sh \
 	%D%/e2e/valgrind.sh
@@ -752,6 +754,7 @@ EXTRA_DIST += \
 	%D%/abi/exports.txt \
 	%D%/defects/defects.txt \
 	%D%/e2e/junit.xsd \
+	%D%/e2e/running.sh \
 	%D%/e2e/sample.sh \
 	%D%/judge/apart.c \
 	%D%/judge/apart.h \

@@ -46,6 +46,7 @@ static struct {
 	struct hm_account_about about;
 	IHostMemoryControl *control;
 	uint64_t process;
+	bool is_heard; /* there was a standard error when it began */
 	_Atomic bool told, warned;
 	_Atomic uint64_t refused[3], injected, by_system;
 	_Atomic bool any; /* the first refusal has been written down: */
@@ -101,7 +102,8 @@ static void add_name(struct text *text)
 
 static void print(const struct text *text)
 {
-	hm_console_write(text->bytes, text->length);
+	if (account.is_heard)
+		hm_console_write(text->bytes, text->length);
 }
 
 /* ---- Refusals ---- */
@@ -135,7 +137,7 @@ static void add_warning(struct text *text, const struct shortage *shortage,
 	add_need(text, shortage);
 }
 
-static const char too_small_to_start[] = " may be too small to start with";
+static const char may_be_too_small[] = " may be too small for it";
 
 /* What may be the last that is heard of it. */
 static void warn(const struct shortage *shortage)
@@ -145,7 +147,7 @@ static void warn(const struct shortage *shortage)
 	add_warning(&text, shortage,
 		    shortage->level == eProcessCritical
 			    ? " is too small for what it cannot do without"
-			    : too_small_to_start);
+			    : may_be_too_small);
 	if (shortage->level == eProcessCritical && account.about.warning != NULL)
 		add(&text, "; %s", account.about.warning);
 	add(&text, "\n");
@@ -274,7 +276,7 @@ void hm_account_end(bool failed)
 	(void)IHostMemoryControl_GetUsage(account.control, &usage);
 	(void)IHostMemoryControl_GetBudget(account.control, &budget);
 	if (failed && could_not_start()) {
-		add_warning(&text, &account.first, too_small_to_start);
+		add_warning(&text, &account.first, may_be_too_small);
 		add(&text, "\n");
 	}
 	add_account(&text, &usage, &budget);
@@ -308,6 +310,7 @@ HRESULT hm_account_begin(IHostMemoryControl *control,
 
 	account.about = *about;
 	account.process = hm_process_number();
+	account.is_heard = hm_console_is_open();
 	account.control = control;
 	return IHostMemoryControl_Subscribe(control, mask, on_failure, NULL, &cookie);
 }

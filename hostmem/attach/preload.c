@@ -6,8 +6,8 @@
  * made by a constructor, before main; what was mapped and allocated earlier stays the
  * system's and the C library's.
  *
- * The account is printed where the process ends by its own doing: exit, _exit, abort.  A
- * program that is killed has no account.
+ * The account is printed where the process ends by its own doing (endings.c).  A program that
+ * is killed has none.
  *
  * Locks: none.
  */
@@ -18,26 +18,19 @@
 #include "player.h"
 #include "slack.h"
 #include "hostmem/os/console.h"
-#include "hostmem/os/next.h"
 #include "hostmem/os/process.h"
 #include "hostmem/os/thread.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 static struct hm_settings settings;
-
 static struct hm_player player;
-static void (*next_abort)(void);
 
 static void say(const char *text)
 {
 	hm_console_write(text, strlen(text));
 }
-
-/* ---- The beginning ---- */
 
 /* What the settings leave to the program's own name. */
 static void complete_settings(void)
@@ -123,7 +116,6 @@ __attribute__((constructor)) static void begin(void)
 {
 	const char *text = getenv(HM_SETTINGS_VARIABLE);
 
-	(void)hm_next_function("abort", &next_abort);
 	if (text == NULL)
 		return;
 	if (hm_settings_read(text, &settings) != 0) {
@@ -140,27 +132,4 @@ __attribute__((constructor)) static void begin(void)
 	if (FAILED(attach()))
 		say("hostmem: the host could not be made, the program runs without "
 		    "one\n");
-}
-
-/* ---- The end ---- */
-
-HOSTMEM_VISIBLE _Noreturn void _exit(int status)
-{
-	hm_account_end(status != 0);
-	for (;;)
-		(void)syscall(SYS_exit_group, status);
-}
-
-HOSTMEM_VISIBLE _Noreturn void _Exit(int status)
-{
-	_exit(status);
-}
-
-HOSTMEM_VISIBLE _Noreturn void abort(void)
-{
-	hm_account_end(true);
-	if (next_abort != NULL)
-		next_abort();
-	for (;;)
-		(void)syscall(SYS_exit_group, 134);
 }

@@ -1,6 +1,7 @@
 #ifndef HOSTMEM_OS_CONSOLE_H
 #define HOSTMEM_OS_CONSOLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -8,5 +9,8 @@
  * cannot be written is lost; errno is kept, nothing is allocated.
  */
 void hm_console_write(const char *text, size_t length);
+
+/* Whether there is a standard error: else its number may be that of any file. */
+bool hm_console_is_open(void);
 
 #endif

@@ -6,6 +6,7 @@
 #include "system.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 void hm_console_write(const char *text, size_t length)
@@ -23,4 +24,13 @@ void hm_console_write(const char *text, size_t length)
 		}
 	}
 	errno = kept;
+}
+
+bool hm_console_is_open(void)
+{
+	int kept = errno;
+	bool is_open = fcntl(STDERR_FILENO, F_GETFD) != -1;
+
+	errno = kept;
+	return is_open;
 }
