@@ -58,6 +58,7 @@ unit_tests = \
 	%D%/unit/infojson \
 	%D%/unit/infotext \
 	%D%/unit/infowords \
+	%D%/unit/inheritance \
 	%D%/unit/json \
 	%D%/unit/largepages \
 	%D%/unit/lending \
@@ -105,6 +106,7 @@ unit_tests = \
 	%D%/unit/pressure_charge \
 	%D%/unit/pressure_noise \
 	%D%/unit/pressure_random \
+	%D%/unit/profiles \
 	%D%/unit/protect \
 	%D%/unit/protection \
 	%D%/unit/query \
@@ -153,11 +155,13 @@ test_unit_json_LDADD = $(cli_libraries)
 test_unit_loop_plain_LDADD = libhostmem-core.la
 test_unit_loop_plain_fork_LDADD = libhostmem-core.la
 test_unit_loop_plain_host_LDADD = libhostmem-core.la
+test_unit_inheritance_LDADD = libhostmem-attach.la libhostmem-internal.la
 test_unit_player_LDADD = libhostmem-attach.la libhostmem-internal.la
 test_unit_player_threads_LDADD = libhostmem-attach.la libhostmem-internal.la
 test_unit_scenario_LDADD = $(cli_libraries)
 test_unit_scenario_samples_LDADD = \
 	libhostmem-cli.la libhostmem-attach.la libhostmem-internal.la
+test_unit_profiles_LDADD = libhostmem-attach.la libhostmem-internal.la
 test_unit_settings_LDADD = $(cli_libraries)
 test_unit_slot_LDADD = libhostmem-jsrt-internal.la
 test_unit_units_LDADD = $(cli_libraries)

@@ -220,6 +220,12 @@ fi
 command=$(installed hostmem | grep '/bin/hostmem$')
 check 'the command is of the same version, wherever it is' \
 	[ "$(runs "$command" --version)" = "hostmem $(hostmem --modversion)" ]
+if sed -n 's/^SANITIZERS = //p' "$top_builddir/Makefile" | grep -q .; then
+	skip 'it runs programs under a host from there' 'a library with a sanitizer cannot be preloaded'
+else
+	check 'it runs programs under a host from there' eval \
+		'runs "$command" run --summary true 2>&1 | grep "^hostmem: true "'
+fi
 if command -v readelf >/dev/null; then
 	check 'it does not look for libraries where it was built' finds_no_build_folder
 else

@@ -11,7 +11,10 @@ if [ -n "$cannot" ]; then
 	echo "1..0 # SKIP $cannot"
 	exit
 fi
+built=$(cd "$top_builddir" && pwd)
 cd "$folder" || exit
+# What a runtime may end in is nothing to look into later.
+ulimit -c 0
 
 # recovers ERROR: the runtime said so, went on, and ended well.
 recovers()
@@ -314,6 +317,23 @@ else
 			account_of "$file" && refused_tasks && tells "^  note +Mono survives"'
 		small 1M "$file" "$mono" Fill.exe
 	fi
-	missing dotnet || skip dotnet 'its programs are not compiled by the C# compiler that is there'
+	coreclr=$(sed -n 's/^hm_coreclr = //p' "$built/Makefile")
+	dotnet=$coreclr/../../../dotnet
+	if [ ! -x "$dotnet" ]; then
+		skip CoreCLR 'configure was told of none, or of one without a program to start it'
+	else
+		for library in System.Private.CoreLib System.Runtime System.Runtime.Extensions \
+			System.Console System.Collections; do
+			set -- "$@" "-r:$coreclr/$library.dll"
+		done
+		mcs -nostdlib -noconfig "$@" -out:fill.dll Fill.cs >out 2>&1
+		printf '{ "runtimeOptions": { "framework": { "name": "%s", "version": "%s" },
+			"configProperties": { "System.Globalization.Invariant": true } } }\n' \
+			Microsoft.NETCore.App "$(basename "$coreclr")" >fill.runtimeconfig.json
+		run --limit 96M "$dotnet" fill.dll
+		check 'CoreCLR: OutOfMemoryException' eval 'recovers System.OutOfMemoryException &&
+			account_of dotnet && refused_tasks'
+		small 1M dotnet "$dotnet" fill.dll
+	fi
 fi
 finish
