@@ -502,6 +502,7 @@ test_fault_sweep_SOURCES = \
 	%D%/fault/sweep.c
 
 stress_tests = \
+	%D%/stress/attach_differential \
 	%D%/stress/differential \
 	%D%/stress/fork \
 	%D%/stress/fork_arenas \

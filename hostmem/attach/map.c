@@ -17,9 +17,9 @@
 #include "requests.h"
 #include "translator.h"
 #include "hostmem/arenas.h"
+#include "hostmem/os/memory.h"
 #include "hostmem/os/size.h"
 #include "hostmem/os/system.h"
-#include "hostmem/os/thread.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -58,8 +58,9 @@ static bool is_for_host(const struct call *call)
 
 static void populate(const struct call *call, void *address)
 {
-	if ((call->flags & MAP_POPULATE) && call->protection != PROT_NONE)
-		(void)hm_system.advise(address, call->size, MADV_POPULATE_WRITE);
+	if ((call->flags & MAP_POPULATE) && (call->protection & PROT_WRITE))
+		(void)hm_system.advise(address, hm_round_up(call->size, HM_PAGE_SIZE),
+				       MADV_POPULATE_WRITE);
 }
 
 /* ---- Over what is there ---- */
@@ -69,22 +70,21 @@ static int give_to_overlay(const struct hm_piece *piece)
 {
 	HRESULT hr;
 
-	if (piece->owner == HM_PIECE_HEAP)
-		return EINVAL;
 	if (piece->owner != HM_PIECE_HOST)
 		return 0;
+	if (!hm_overlays_add(piece->start, piece->end))
+		return ENOMEM;
 	hr = hm_request_decommit(piece);
-	/* A host that was shut down touches no page any more. */
-	if (hr == HOST_E_CLRNOTAVAILABLE)
+	if (SUCCEEDED(hr))
 		return 0;
-	if (FAILED(hr))
-		return hm_errno_for(hr);
-	return hm_overlays_add(piece->start, piece->end) ? 0 : ENOMEM;
+	(void)hm_overlays_remove(piece->start, piece->end);
+	/* A host that was shut down touches no page any more. */
+	return hr == HOST_E_CLRNOTAVAILABLE ? 0 : hm_errno_for(hr);
 }
 
 int hm_cover_pieces(uintptr_t start, uintptr_t end)
 {
-	int error = 0;
+	int error = hm_pieces_any_heaps(start, end) ? EINVAL : 0;
 
 	while (start < end && error == 0) {
 		struct hm_piece piece = hm_piece_at(start, end);
@@ -95,27 +95,54 @@ int hm_cover_pieces(uintptr_t start, uintptr_t end)
 	return error;
 }
 
-/* Something that is not the host's, over pages that may be. */
-static int map_other_over(const struct call *call, uintptr_t end)
-{
-	int error = hm_cover_pieces(call->address, end);
-
-	if (error == 0 && ask_system(call) == MAP_FAILED)
-		error = errno;
-	return error;
-}
-
 /* The overlay goes, and the pages below it are the host's again: reserved. */
 static int take_from_overlay(struct hm_piece *piece)
 {
-	if (hm_system.map((void *)piece->start, hm_piece_size(piece), PROT_NONE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
-			  0) == MAP_FAILED)
-		return errno;
-	if (!hm_overlays_remove(piece->start, piece->end))
+	if (FAILED(hm_memory_blank((void *)piece->start, hm_piece_size(piece))) ||
+	    !hm_overlays_remove(piece->start, piece->end))
 		return ENOMEM;
 	piece->owner = HM_PIECE_HOST;
 	return 0;
+}
+
+void hm_uncover_pieces(uintptr_t start, uintptr_t end)
+{
+	while (start < end) {
+		struct hm_piece piece = hm_piece_at(start, end);
+
+		if (piece.owner == HM_PIECE_OVERLAY)
+			(void)take_from_overlay(&piece);
+		start = piece.end;
+	}
+}
+
+/* What the system would say to the file, the offset and the access, so that nothing is given
+ * up for a mapping that cannot be made. */
+static int error_elsewhere(const struct call *call)
+{
+	void *base = hm_system.map(NULL, call->size, call->protection,
+				   call->flags & ~(MAP_FIXED | MAP_POPULATE), call->file,
+				   call->offset);
+
+	if (base == MAP_FAILED)
+		return errno;
+	(void)hm_system.unmap(base, call->size);
+	return 0;
+}
+
+/* Something that is not the host's, over pages that may be. */
+static int map_other_over(const struct call *call, uintptr_t end)
+{
+	bool ours = hm_pieces_any_ours(call->address, end);
+	int error = ours ? error_elsewhere(call) : 0;
+
+	if (ours && error == 0)
+		error = hm_cover_pieces(call->address, end);
+	if (error != 0 || ask_system(call) != MAP_FAILED)
+		return error;
+	error = errno;
+	hm_uncover_pieces(call->address, end);
+	return error;
 }
 
 static int map_plainly(const struct hm_piece *piece, int protection, int flags)
@@ -160,7 +187,7 @@ static int map_over_system(const struct hm_piece *piece, int protection, int fla
 
 int hm_map_over(uintptr_t start, uintptr_t end, int protection, int flags)
 {
-	int error = 0;
+	int error = hm_pieces_any_heaps(start, end) ? EINVAL : 0;
 
 	while (start < end && error == 0) {
 		struct hm_piece piece = hm_piece_at(start, end);
@@ -171,8 +198,6 @@ int hm_map_over(uintptr_t start, uintptr_t end, int protection, int flags)
 			break;
 		if (piece.owner == HM_PIECE_HOST)
 			error = map_over_host(&piece, protection, flags);
-		else if (piece.owner == HM_PIECE_HEAP)
-			error = EINVAL;
 		else
 			error = map_over_system(&piece, protection, flags);
 		start = piece.end;
@@ -269,11 +294,14 @@ void *HostMemMmap(void *address, size_t size, int protection, int flags, int fil
 		  int64_t offset)
 {
 	struct call call = { (uintptr_t)address, size, protection, flags, file, offset };
-	struct hm_signal_mask before;
+	struct hm_translation before;
 	uintptr_t end = 0;
 	void *base;
 	int error;
 
+	/* With both, nothing is replaced. */
+	if (flags & MAP_FIXED_NOREPLACE)
+		call.flags = flags &= ~MAP_FIXED;
 	if (!hm_is_attached() || (!(flags & MAP_FIXED) && !is_for_host(&call)) ||
 	    (flags & (MAP_PRIVATE | MAP_SHARED)) == 0 || size == 0 ||
 	    ((flags & MAP_FIXED) && !hm_range_is_plain(address, size, &end)) ||

@@ -150,7 +150,8 @@ bool hm_overlays_remove(uintptr_t start, uintptr_t end)
 	if (atomic_load_explicit(&hm_overlays_count, memory_order_acquire) == 0)
 		return true;
 	enter();
-	room = make_room(1);
+	/* For one that is cut in two, and for noting again what was not to be had. */
+	room = make_room(2);
 	if (room) {
 		struct hm_overlay parts[2];
 		size_t place = first_behind(start), gone, count;

@@ -53,14 +53,24 @@ struct hm_piece hm_piece_at(uintptr_t start, uintptr_t end)
 	return piece;
 }
 
-bool hm_pieces_any_ours(uintptr_t start, uintptr_t end)
+static bool any_from(uintptr_t start, uintptr_t end, enum hm_piece_owner least)
 {
 	while (start < end) {
 		struct hm_piece piece = hm_piece_at(start, end);
 
-		if (piece.owner != HM_PIECE_SYSTEM)
+		if (piece.owner >= least)
 			return true;
 		start = piece.end;
 	}
 	return false;
+}
+
+bool hm_pieces_any_ours(uintptr_t start, uintptr_t end)
+{
+	return any_from(start, end, HM_PIECE_HOST);
+}
+
+bool hm_pieces_any_heaps(uintptr_t start, uintptr_t end)
+{
+	return any_from(start, end, HM_PIECE_HEAP);
 }

@@ -35,7 +35,8 @@ static inline size_t hm_piece_size(const struct hm_piece *piece)
 	return (size_t)(piece->end - piece->start);
 }
 
-/* Whether one that is not the system's lies in the range. */
+/* Whether one that is not the system's lies in the range; one of a heap's. */
 bool hm_pieces_any_ours(uintptr_t start, uintptr_t end);
+bool hm_pieces_any_heaps(uintptr_t start, uintptr_t end);
 
 #endif

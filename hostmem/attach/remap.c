@@ -7,18 +7,21 @@
  * could be given the hole before the host gives it back.  Kernels before 5.7 cannot do that;
  * there the contents are copied.
  *
- * While it moves, both places are charged.  A block that can grow where it is does not move.
+ * While it moves, both places are charged.  A block that can grow where it is does not move;
+ * it can where it ends at a multiple of 64 KiB.  What the system has mapped over a reservation
+ * can be made smaller and nothing else: the hole that it would leave is the host's.
  *
  * Locks: none here.
  */
 #include "attached.h"
+#include "overlays.h"
 #include "requests.h"
 #include "translator.h"
+#include "hostmem/host.h"
 #include "hostmem/protection.h"
 #include "hostmem/os/memory.h"
 #include "hostmem/os/size.h"
 #include "hostmem/os/system.h"
-#include "hostmem/os/thread.h"
 
 #include <errno.h>
 #include <string.h>
@@ -34,6 +37,7 @@ struct move {
 	int flags;
 	uintptr_t place; /* of MREMAP_FIXED */
 	int protection;  /* PROT_* of all of it */
+	bool blank;      /* it is only reserved */
 };
 
 static int words_for(unsigned access)
@@ -43,26 +47,33 @@ static int words_for(unsigned access)
 	       (access & HM_ACCESS_EXECUTE ? PROT_EXEC : 0);
 }
 
-/* All of it is one run of committed pages, or several that touch and have one protection;
- * the system, too, moves no more than one mapping at a time. */
+static bool look(uintptr_t address, MEMORY_BASIC_INFORMATION *run)
+{
+	SIZE_T length;
+
+	return SUCCEEDED(IHostMemoryManager_VirtualQuery(hm_attached.memory,
+							 (void *)address, run,
+							 sizeof(*run), &length));
+}
+
+/* All of it is one run of pages, or several that touch and are alike; the system, too, moves
+ * no more than one mapping at a time. */
 static int read_protection(struct move *move)
 {
-	uintptr_t at = move->start;
-	DWORD protect = 0;
+	MEMORY_BASIC_INFORMATION first, run;
 
-	while (at < move->end) {
-		MEMORY_BASIC_INFORMATION run;
-		SIZE_T length;
-
-		if (FAILED(IHostMemoryManager_VirtualQuery(hm_attached.memory, (void *)at,
-							   &run, sizeof(run), &length)) ||
-		    run.State != MEM_COMMIT || (protect != 0 && run.Protect != protect))
+	if (!look(move->start, &first) || first.State == MEM_FREE)
+		return EFAULT;
+	for (uintptr_t at = move->start; at < move->end;
+	     at = (uintptr_t)run.BaseAddress + run.RegionSize) {
+		if (!look(at, &run) || run.State != first.State ||
+		    run.Protect != first.Protect)
 			return EFAULT;
-		protect = run.Protect;
-		at = (uintptr_t)run.BaseAddress + run.RegionSize;
 	}
-	move->protection =
-		words_for(hm_access_from_code(hm_code_from_protection(protect)));
+	move->blank = first.State == MEM_RESERVE;
+	if (!move->blank)
+		move->protection = words_for(
+			hm_access_from_code(hm_code_from_protection(first.Protect)));
 	return 0;
 }
 
@@ -77,22 +88,36 @@ static bool grow_in_place(const struct move *move)
 				       hm_protection_for(move->protection), &base));
 }
 
+/* Where neither may be written, or the one not be read, they may for the time of it. */
+static int copy_contents(const struct move *move, uintptr_t to, size_t size)
+{
+	const int open = PROT_READ | PROT_WRITE;
+	int error = 0;
+
+	if (hm_system.protect((void *)to, size, open) != 0)
+		return errno;
+	if (hm_system.protect((void *)move->start, size, open) == 0) {
+		memcpy((void *)to, (const void *)move->start, size);
+		(void)hm_memory_drop((void *)move->start, size);
+	} else {
+		error = errno;
+	}
+	if ((hm_system.protect((void *)move->start, size, move->protection) != 0 ||
+	     hm_system.protect((void *)to, size, move->protection) != 0) &&
+	    error == 0)
+		error = errno;
+	return error;
+}
+
 /* The kernel's way, or by hand. */
 static int move_contents(const struct move *move, uintptr_t to, size_t size)
 {
-	if (hm_system.remap((void *)move->start, size, size,
-			    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
-			    (void *)to) != MAP_FAILED)
+	const int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+
+	if (move->blank || hm_system.remap((void *)move->start, size, size, flags,
+					   (void *)to) != MAP_FAILED)
 		return 0;
-	if (hm_system.protect((void *)move->start, size, PROT_READ | PROT_WRITE) != 0 ||
-	    hm_system.protect((void *)to, size, PROT_READ | PROT_WRITE) != 0)
-		return errno;
-	memcpy((void *)to, (const void *)move->start, size);
-	(void)hm_system.advise((void *)move->start, size, MADV_DONTNEED);
-	if (hm_system.protect((void *)move->start, size, move->protection) != 0 ||
-	    hm_system.protect((void *)to, size, move->protection) != 0)
-		return errno;
-	return 0;
+	return copy_contents(move, to, size);
 }
 
 static int find_place(const struct move *move, uintptr_t *to)
@@ -133,7 +158,8 @@ static bool is_sensible(const struct move *move)
 	const int moving = MREMAP_FIXED | MREMAP_DONTUNMAP;
 
 	if ((move->flags & ~known) ||
-	    ((move->flags & moving) && !(move->flags & MREMAP_MAYMOVE)))
+	    ((move->flags & moving) && !(move->flags & MREMAP_MAYMOVE)) ||
+	    ((move->flags & MREMAP_DONTUNMAP) && move->wanted != move->end - move->start))
 		return false;
 	if (move->flags & MREMAP_FIXED)
 		return move->place % HM_PAGE_SIZE == 0 &&
@@ -145,43 +171,60 @@ static bool is_sensible(const struct move *move)
 
 static int translate(struct move *move, uintptr_t *to)
 {
+	const int moving = MREMAP_FIXED | MREMAP_DONTUNMAP;
 	size_t size = (size_t)(move->end - move->start);
+	struct hm_overlay overlay;
 	int error;
 
 	*to = move->start;
-	if (!is_sensible(move))
+	if (!is_sensible(move) || hm_pieces_any_heaps(move->start, move->end))
 		return EINVAL;
+	if (!(move->flags & moving) && move->wanted <= size)
+		return hm_unmap_pieces(move->start + move->wanted, move->end);
+	if (hm_overlays_find(move->start, move->end, &overlay))
+		return ENOMEM;
 	error = read_protection(move);
 	if (error != 0)
 		return error;
-	if (move->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))
+	if (move->flags & moving)
 		return move_away(move, to);
-	if (move->wanted <= size)
-		return hm_unmap_pieces(move->start + move->wanted, move->end);
 	if (grow_in_place(move))
 		return 0;
 	return move->flags & MREMAP_MAYMOVE ? move_away(move, to) : ENOMEM;
 }
 
-/* What is not the host's, but may go where its pages are. */
-static void *remap_other(const struct move *move, size_t size, size_t wanted)
+static void *ask_system(const struct move *move, size_t size, size_t wanted)
 {
-	struct hm_signal_mask before;
-	uintptr_t end;
-	void *base = MAP_FAILED;
-	int error = 0;
+	return hm_system.remap((void *)move->start, size, wanted, move->flags,
+			       (void *)move->place);
+}
 
-	if (!(move->flags & MREMAP_FIXED) ||
-	    !hm_range_is_plain((void *)move->place, wanted, &end))
-		return hm_system.remap((void *)move->start, size, wanted, move->flags,
-				       (void *)move->place);
+/* Whether what is not the host's can go where its pages are: arguments that the system takes,
+ * and one mapping, which can be made as long as it is. */
+static bool can_cover(const struct move *move)
+{
+	size_t size = (size_t)(move->end - move->start);
+
+	return is_sensible(move) &&
+	       hm_system.remap((void *)move->start, size, size, 0, NULL) != MAP_FAILED;
+}
+
+/* What is not the host's, but may go where its pages are. */
+static void *remap_over(const struct move *move)
+{
+	uintptr_t end = move->place + move->wanted;
+	struct hm_translation before;
+	void *base = MAP_FAILED;
+	int error;
+
 	hm_translation_begin(&before);
 	error = hm_cover_pieces(move->place, end);
-	if (error == 0)
-		base = hm_system.remap((void *)move->start, size, wanted, move->flags,
-				       (void *)move->place);
-	if (error == 0 && base == MAP_FAILED)
-		error = errno;
+	if (error == 0) {
+		base = ask_system(move, (size_t)(move->end - move->start), move->wanted);
+		error = base == MAP_FAILED ? errno : 0;
+		if (error != 0)
+			hm_uncover_pieces(move->place, end);
+	}
 	return hm_translation_end(&before, error) == 0 ? base : MAP_FAILED;
 }
 
@@ -190,17 +233,19 @@ void *HostMemMremap(void *address, size_t size, size_t wanted, int flags, void *
 	struct move move = { .start = (uintptr_t)address,
 			     .flags = flags,
 			     .place = (uintptr_t)place };
-	struct hm_signal_mask before;
+	struct hm_translation before;
 	uintptr_t to, unused;
 	int error;
 
-	if (!hm_is_attached())
-		return hm_system.remap(address, size, wanted, flags, place);
-	if (!hm_range_is_plain(address, size, &move.end) ||
-	    !hm_range_is_plain(NULL, wanted, &unused) ||
-	    !hm_pieces_any_ours(move.start, move.end))
-		return remap_other(&move, size, wanted);
+	if (!hm_is_attached() || FAILED(hm_host_check(hm_attached.host)) ||
+	    !hm_range_is_plain(address, size, &move.end) ||
+	    !hm_range_is_plain(NULL, wanted, &unused))
+		return ask_system(&move, size, wanted);
 	move.wanted = hm_round_up(wanted, HM_PAGE_SIZE);
+	if (!hm_pieces_any_ours(move.start, move.end))
+		return (flags & MREMAP_FIXED) && can_cover(&move)
+			       ? remap_over(&move)
+			       : ask_system(&move, size, wanted);
 	hm_translation_begin(&before);
 	error = translate(&move, &to);
 	return hm_translation_end(&before, error) == 0 ? (void *)to : MAP_FAILED;

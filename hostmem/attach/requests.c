@@ -14,8 +14,8 @@
  */
 #include "requests.h"
 #include "attached.h"
+#include "hostmem/os/memory.h"
 #include "hostmem/os/size.h"
-#include "hostmem/os/system.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -44,10 +44,9 @@ int hm_errno_for(HRESULT hr)
 	switch (hr) {
 	case E_ACCESSDENIED:
 		return EACCES;
-	case E_INVALIDARG:
 	case HOST_E_INVALIDOPERATION:
 		return EINVAL;
-	default:
+	default: /* E_INVALIDARG, too: it is of a range beyond the address space */
 		return ENOMEM;
 	}
 }
@@ -78,6 +77,9 @@ HRESULT hm_request_at(uintptr_t address, size_t size, DWORD protect, void **out)
 	bool refusable = size >= hm_attached.profile->map && !is_code(protect);
 	DWORD type = MEM_RESERVE | MEM_TOP_DOWN;
 
+	/* To the host that would mean anywhere. */
+	if (address == 0)
+		return E_INVALIDARG;
 	if (protect != PAGE_NOACCESS)
 		type |= MEM_COMMIT;
 	else if (size >= HM_TASK_SPACE)
@@ -145,8 +147,8 @@ static HRESULT change_access(const struct hm_piece *piece, DWORD protect)
 						 hm_piece_size(piece), protect, &old);
 }
 
-/* Pages that were never committed have none. */
-static HRESULT take_access(const struct hm_piece *piece)
+/* Of the committed pages alone. */
+static HRESULT change_runs(const struct hm_piece *piece, DWORD protect)
 {
 	struct hm_piece run = *piece;
 	bool committed;
@@ -156,7 +158,7 @@ static HRESULT take_access(const struct hm_piece *piece)
 	     at = run.end) {
 		hr = look(piece, at, &run, &committed);
 		if (SUCCEEDED(hr) && committed)
-			hr = change_access(&run, PAGE_NOACCESS);
+			hr = change_access(&run, protect);
 	}
 	return hr;
 }
@@ -167,8 +169,9 @@ HRESULT hm_request_access(const struct hm_piece *piece, DWORD protect)
 	bool committed;
 	HRESULT hr;
 
-	if (protect == PAGE_NOACCESS)
-		return take_access(piece);
+	/* Pages that were never committed have no access, and a heap commits its own. */
+	if (protect == PAGE_NOACCESS || piece->owner == HM_PIECE_HEAP)
+		return change_runs(piece, protect);
 	hr = look(piece, piece->start, &run, &committed);
 	if (FAILED(hr))
 		return hr;
@@ -187,9 +190,9 @@ HRESULT hm_request_fresh(const struct hm_piece *piece, DWORD protect)
 
 	if (SUCCEEDED(hr))
 		hr = commit(piece, protect, true);
-	if (SUCCEEDED(hr) && !blank)
-		(void)hm_system.advise((void *)piece->start, hm_piece_size(piece),
-				       MADV_DONTNEED);
+	if (SUCCEEDED(hr) && !blank &&
+	    !hm_memory_drop((void *)piece->start, hm_piece_size(piece)))
+		return E_FAIL;
 	return hr;
 }
 

@@ -9,7 +9,8 @@
 /*
  * What the translator asks of the host: pages, in the host's words.
  *
- * Ranges are whole pages.  What concerns a piece concerns one of the host's (HM_PIECE_HOST).
+ * Ranges are whole pages.  What concerns a piece concerns one of the host's (HM_PIECE_HOST);
+ * its access, one of a heap's as well.
  */
 
 /* The protection for a set of PROT_*. */
@@ -20,7 +21,8 @@ HRESULT hm_request_anywhere(size_t size, DWORD protect, void **out);
 /* The same exactly there, a multiple of 64 KiB. */
 HRESULT hm_request_at(uintptr_t address, size_t size, DWORD protect, void **out);
 
-/* Gives a piece the access; what is not committed becomes so, unless it is PAGE_NOACCESS.
+/* Gives a piece the access; what is not committed becomes so, unless it is PAGE_NOACCESS or
+ * a heap's.
  * Contents stay. */
 HRESULT hm_request_access(const struct hm_piece *piece, DWORD protect);
 

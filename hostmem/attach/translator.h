@@ -2,6 +2,7 @@
 #define HOSTMEM_ATTACH_TRANSLATOR_H
 
 #include "pieces.h"
+#include "hostmem/os/thread.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -13,10 +14,14 @@
  * stops its threads by signals must not stop one inside the host, whose locks the others are
  * about to need.
  */
-struct hm_signal_mask;
-void hm_translation_begin(struct hm_signal_mask *before);
-/* The result for the runtime: 0, or -1 and errno if `error` is not 0. */
-int hm_translation_end(const struct hm_signal_mask *before, int error);
+struct hm_translation {
+	struct hm_signal_mask signals;
+	int error; /* errno, which is the runtime's */
+};
+
+void hm_translation_begin(struct hm_translation *before);
+/* The result for the runtime: 0 and errno as it was, or -1 and errno if `error` is not 0. */
+int hm_translation_end(const struct hm_translation *before, int error);
 
 /* Whether the range is what the system takes: at a page, not empty, not beyond the address
  * space; *end is rounded up.  If not, the system knows the error. */
@@ -29,7 +34,9 @@ int hm_unmap_pieces(uintptr_t start, uintptr_t end);
 int hm_map_over(uintptr_t start, uintptr_t end, int protection, int flags);
 
 /* The system is about to map something of its own over a range: what is the host's there
- * becomes an overlay.  errno, 0 on success. */
+ * becomes an overlay.  errno, 0 on success; if there is a heap's page, nothing has changed. */
 int hm_cover_pieces(uintptr_t start, uintptr_t end);
+/* It was refused: all overlays of the range go, and what was there is lost. */
+void hm_uncover_pieces(uintptr_t start, uintptr_t end);
 
 #endif

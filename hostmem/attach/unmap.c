@@ -13,23 +13,21 @@
 #include "hostmem/arguments.h"
 #include "hostmem/os/size.h"
 #include "hostmem/os/system.h"
-#include "hostmem/os/thread.h"
 
 #include <errno.h>
 #include <sys/mman.h>
 
-void hm_translation_begin(struct hm_signal_mask *before)
+void hm_translation_begin(struct hm_translation *before)
 {
-	hm_thread_hold_signals(before);
+	before->error = errno;
+	hm_thread_hold_signals(&before->signals);
 }
 
-int hm_translation_end(const struct hm_signal_mask *before, int error)
+int hm_translation_end(const struct hm_translation *before, int error)
 {
-	hm_thread_release_signals(before);
-	if (error == 0)
-		return 0;
-	errno = error;
-	return -1;
+	hm_thread_release_signals(&before->signals);
+	errno = error != 0 ? error : before->error;
+	return error != 0 ? -1 : 0;
 }
 
 bool hm_range_is_plain(const void *address, size_t size, uintptr_t *end)
@@ -70,12 +68,16 @@ static int unmap_piece(const struct hm_piece *piece)
 	}
 	hr = hm_request_release(piece);
 	/* A host that was shut down keeps what it gave out until the process ends. */
-	return SUCCEEDED(hr) || hr == HOST_E_CLRNOTAVAILABLE ? 0 : hm_errno_for(hr);
+	if (SUCCEEDED(hr) || hr == HOST_E_CLRNOTAVAILABLE)
+		return 0;
+	if (piece->owner == HM_PIECE_OVERLAY)
+		(void)hm_overlays_add(piece->start, piece->end);
+	return hm_errno_for(hr);
 }
 
 int hm_unmap_pieces(uintptr_t start, uintptr_t end)
 {
-	int error = 0;
+	int error = hm_pieces_any_heaps(start, end) ? EINVAL : 0;
 
 	while (start < end && error == 0) {
 		struct hm_piece piece = hm_piece_at(start, end);
@@ -88,7 +90,7 @@ int hm_unmap_pieces(uintptr_t start, uintptr_t end)
 
 int HostMemMunmap(void *address, size_t size)
 {
-	struct hm_signal_mask before;
+	struct hm_translation before;
 	uintptr_t end;
 
 	if (!hm_is_attached() || !hm_range_is_plain(address, size, &end))
@@ -125,14 +127,22 @@ static int protect_pieces(uintptr_t start, uintptr_t end, int protection)
 	return error;
 }
 
+/* One that goes beyond the address space is refused only where there is a hole. */
+static bool is_for_pieces(uintptr_t start, size_t size, int protection)
+{
+	return start % HM_PAGE_SIZE == 0 && size != 0 &&
+	       size < UINTPTR_MAX - HM_PAGE_SIZE - start &&
+	       !(protection & ~(PROT_READ | PROT_WRITE | PROT_EXEC));
+}
+
 int HostMemMprotect(void *address, size_t size, int protection)
 {
-	struct hm_signal_mask before;
+	struct hm_translation before;
 	uintptr_t end;
 
-	if (!hm_is_attached() || !hm_range_is_plain(address, size, &end) ||
-	    (protection & ~(PROT_READ | PROT_WRITE | PROT_EXEC)))
+	if (!hm_is_attached() || !is_for_pieces((uintptr_t)address, size, protection))
 		return hm_system.protect(address, size, protection);
+	end = hm_round_up((uintptr_t)address + size, HM_PAGE_SIZE);
 	hm_translation_begin(&before);
 	return hm_translation_end(&before,
 				  protect_pieces((uintptr_t)address, end, protection));
