@@ -12,6 +12,11 @@
  * of "count, then look at the door" here and "close the door, then look at the counts"
  * there is what makes it safe, hence sequential consistency on both sides.
  *
+ * Where a runtime stops its threads by signals, they are held back from enter to leave: who
+ * was stopped inside would keep a lock that the one who has stopped him needs.  A quick call
+ * is too short for that, so who waits for one gives up after a while (quick.h), and a fork
+ * opens the door for a moment before it tries again.
+ *
  * Locks: none; the one who closes the door excludes others by a word of its own.
  */
 #include "calls.h"
@@ -32,7 +37,11 @@ static _Atomic uint32_t closed;
 static _Atomic uint32_t forking;
 static _Atomic uint32_t next_slot;
 static _Atomic uint32_t prepared;
+static _Atomic bool stops_expected;
 HM_THREAD_LOCAL uint32_t hm_calls_own_slot;
+
+static HM_THREAD_LOCAL uint32_t holds; /* of signals, of this thread */
+static HM_THREAD_LOCAL struct hm_signal_mask before_holds;
 
 uint32_t hm_calls_choose_slot(void)
 {
@@ -48,23 +57,33 @@ static struct slot *slot_of_thread(void)
 	return &slots[hm_calls_slot()];
 }
 
-bool hm_calls_try_enter(void)
+void hm_calls_expect_stops(void)
 {
-	atomic_fetch_add(&slot_of_thread()->inside, 1);
-	if (atomic_load(&closed) == 0)
-		return true;
-	hm_calls_leave();
-	return false;
+	atomic_store(&stops_expected, true);
+	hm_quick_expect_stops();
 }
 
-void hm_calls_enter(void)
+/* Nothing comes between once they are held, and what comes before has finished. */
+void hm_calls_hold_signals(void)
 {
-	hm_lock_assert_none_held();
-	while (!hm_calls_try_enter())
-		hm_word_wait(&closed, 1);
+	if (holds == 0)
+		hm_thread_hold_signals(&before_holds);
+	holds++;
 }
 
-void hm_calls_leave(void)
+void hm_calls_release_signals(void)
+{
+	if (holds == 1) {
+		struct hm_signal_mask before = before_holds;
+
+		holds = 0;
+		hm_thread_release_signals(&before);
+	} else {
+		holds--;
+	}
+}
+
+static void leave(void)
 {
 	struct slot *slot = slot_of_thread();
 
@@ -73,18 +92,39 @@ void hm_calls_leave(void)
 		hm_word_wake_all(&slot->inside);
 }
 
-static void close_door(void)
+static bool try_enter(void)
 {
-	uint32_t inside;
+	atomic_fetch_add(&slot_of_thread()->inside, 1);
+	if (atomic_load(&closed) == 0)
+		return true;
+	leave();
+	return false;
+}
 
-	while (atomic_exchange(&forking, 1) != 0)
-		hm_word_wait(&forking, 1);
-	atomic_store(&closed, 1);
-	for (size_t i = 0; i < HM_CALLS_SLOTS; i++) {
-		while ((inside = atomic_load(&slots[i].inside)) != 0)
-			hm_word_wait(&slots[i].inside, inside);
-	}
-	hm_quick_stop_alone();
+/* The handler's mask is its own; what it has interrupted may hold signals. */
+bool hm_calls_try_enter(void)
+{
+	if (!try_enter())
+		return false;
+	if (holds != 0)
+		holds++;
+	return true;
+}
+
+void hm_calls_enter(void)
+{
+	hm_lock_assert_none_held();
+	if (atomic_load_explicit(&stops_expected, memory_order_relaxed))
+		hm_calls_hold_signals();
+	while (!try_enter())
+		hm_word_wait(&closed, 1);
+}
+
+void hm_calls_leave(void)
+{
+	leave();
+	if (holds != 0)
+		hm_calls_release_signals();
 }
 
 static void open_door(void)
@@ -94,6 +134,33 @@ static void open_door(void)
 	atomic_store(&forking, 0);
 	hm_word_wake_all(&closed);
 	hm_word_wake_all(&forking);
+	if (holds != 0)
+		hm_calls_release_signals();
+}
+
+static bool try_close_door(void)
+{
+	uint32_t inside;
+
+	if (atomic_load(&stops_expected))
+		hm_calls_hold_signals();
+	while (atomic_exchange(&forking, 1) != 0)
+		hm_word_wait(&forking, 1);
+	atomic_store(&closed, 1);
+	for (size_t i = 0; i < HM_CALLS_SLOTS; i++) {
+		while ((inside = atomic_load(&slots[i].inside)) != 0)
+			hm_word_wait(&slots[i].inside, inside);
+	}
+	if (hm_quick_stop_alone())
+		return true;
+	open_door();
+	return false;
+}
+
+static void close_door(void)
+{
+	while (!try_close_door())
+		hm_thread_yield();
 }
 
 void hm_calls_flush(void)

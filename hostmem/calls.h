@@ -25,6 +25,16 @@ void hm_calls_leave(void);
 /* For a signal handler: false instead of waiting. */
 bool hm_calls_try_enter(void);
 
+/*
+ * From now on no thread is stopped by a signal between enter and leave, for the rest of the
+ * process: its runtime may hold threads still wherever they are, and go on to ask for memory,
+ * or fork, before it lets them run.
+ */
+void hm_calls_expect_stops(void);
+/* The same from here on, for several calls in a row; nests, with enter and leave too. */
+void hm_calls_hold_signals(void);
+void hm_calls_release_signals(void);
+
 /* Returns when everybody who was inside has been outside once.  The caller is outside. */
 void hm_calls_flush(void);
 

@@ -253,7 +253,8 @@ const char *hm_heap_check(struct hm_heap *heap)
 	hm_calls_enter();
 	hm_caches_lock();
 	hm_heap_lock(heap);
-	hm_quick_stop();
+	while (!hm_quick_stop())
+		continue;
 	for (struct hm_cache *cache = hm_caches_first(); cache != NULL && broken == NULL;
 	     cache = cache->next_all) {
 		if (atomic_load(&cache->heap) == heap)

@@ -122,8 +122,8 @@ void hm_heap_shed(struct hm_heap *heap);
 void hm_heap_doom_all_locked(struct hm_heap *heap);
 
 /* The common cache takes over what a thread had that ends; `alone`: in a fork child.  Under
- * hm_caches_lock, or alone. */
-void hm_heap_inherit(struct hm_heap *heap, struct hm_cache *cache, bool alone);
+ * hm_caches_lock, or alone.  false: not now, see hm_quick_stop. */
+bool hm_heap_inherit(struct hm_heap *heap, struct hm_cache *cache, bool alone);
 
 /* In a fork child: nobody else waits for blocks. */
 void hm_heaps_after_fork(struct hm_host *host);

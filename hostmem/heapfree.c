@@ -52,7 +52,8 @@ static bool hand_over(struct hm_heap *heap, struct hm_span *span, void *block)
 			      hm_span_block_size(span)))
 		return false;
 	/* So that two who free it do not both hand it over. */
-	hm_quick_stop();
+	if (!hm_quick_stop())
+		return false;
 	if (hm_span_index(span, (uintptr_t)block, &index) && hm_span_is_live(span, index))
 		handed = hm_waiting_hand_over(&heap->host->waiting, heap, block,
 					      hm_span_block_size(span));
@@ -109,7 +110,8 @@ void hm_heap_take_back(struct hm_heap *heap, void *block)
 	}
 	hm_heap_lock(heap);
 	if (!hand_over(heap, span, block)) {
-		hm_quick_stop();
+		while (!hm_quick_stop())
+			continue;
 		(void)put_locked(heap, heap->common, span, block, &ignored);
 		hm_quick_resume();
 	}

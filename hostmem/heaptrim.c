@@ -95,10 +95,11 @@ static void drain_stopped(struct hm_heap *heap, enum hm_cache_move what)
 
 static void trim_locked(struct hm_heap *heap)
 {
-	hm_quick_stop();
-	drain_stopped(heap, HM_MOVE_USEFUL);
-	doom_empty(heap, heap->common);
-	hm_quick_resume();
+	if (hm_quick_stop()) {
+		drain_stopped(heap, HM_MOVE_USEFUL);
+		doom_empty(heap, heap->common);
+		hm_quick_resume();
+	}
 	hm_heap_doom_kept_locked(heap);
 }
 
@@ -153,29 +154,40 @@ void hm_heap_shed(struct hm_heap *heap)
 	hm_heap_lock(heap);
 	cache = heap->only != NULL ? NULL : hm_heap_cache(heap);
 	/* Who is freeing a block of another thread's span is through with it then. */
-	hm_quick_stop();
-	if (cache != NULL)
-		hm_cache_move_idle(cache, common, cache->most_idle / 2);
-	doom_excess(heap);
-	hm_quick_resume();
+	if (hm_quick_stop()) {
+		if (cache != NULL)
+			hm_cache_move_idle(cache, common, cache->most_idle / 2);
+		doom_excess(heap);
+		hm_quick_resume();
+	}
 	hm_heap_unlock(heap);
 	hm_calls_leave();
 	(void)hm_heap_give_back(heap->host);
 }
 
-void hm_heap_inherit(struct hm_heap *heap, struct hm_cache *cache, bool alone)
+static void inherit_stopped(struct hm_heap *heap, struct hm_cache *cache)
 {
-	if (!alone) {
-		hm_heap_lock(heap);
-		hm_quick_stop();
-	}
 	hm_cache_move(cache, heap->common, HM_MOVE_ALL);
 	hm_cache_add_live(heap->common, cache);
 	doom_excess(heap);
-	if (!alone) {
-		hm_quick_resume();
-		hm_heap_unlock(heap);
+}
+
+bool hm_heap_inherit(struct hm_heap *heap, struct hm_cache *cache, bool alone)
+{
+	bool stopped;
+
+	if (alone) {
+		inherit_stopped(heap, cache);
+		return true;
 	}
+	hm_heap_lock(heap);
+	stopped = hm_quick_stop();
+	if (stopped) {
+		inherit_stopped(heap, cache);
+		hm_quick_resume();
+	}
+	hm_heap_unlock(heap);
+	return stopped;
 }
 
 /* Bytes that threads have freed and their owners have not taken over. */
@@ -197,17 +209,20 @@ static size_t returned_bytes(const struct hm_heap *heap)
 bool hm_heap_recall(struct hm_heap *heap)
 {
 	size_t pages = atomic_load(&heap->spans) * HM_SPAN_SIZE;
+	bool stopped;
 
 	if (heap->only != NULL || !may_stop(heap->host) ||
 	    returned_bytes(heap) < hm_max(RETURNED_ANYWAY, pages / RETURNED_SHARE))
 		return false;
 	hm_heap_lock(heap);
-	hm_quick_stop();
-	drain_stopped(heap, HM_MOVE_USEFUL);
-	doom_excess(heap);
-	hm_quick_resume();
+	stopped = hm_quick_stop();
+	if (stopped) {
+		drain_stopped(heap, HM_MOVE_USEFUL);
+		doom_excess(heap);
+		hm_quick_resume();
+	}
 	hm_heap_unlock(heap);
-	return true;
+	return stopped;
 }
 
 /* The block is taken before anybody else can go on: he would find it first. */
@@ -218,7 +233,10 @@ void *hm_heap_find_anywhere(struct hm_heap *heap, unsigned class, size_t alignme
 	if (!may_stop(heap->host))
 		return NULL;
 	hm_heap_lock(heap);
-	hm_quick_stop();
+	if (!hm_quick_stop()) {
+		hm_heap_unlock(heap);
+		return NULL;
+	}
 	drain_stopped(heap, HM_MOVE_USEFUL);
 	for (; class < HM_BLOCK_CLASSES && block == NULL; class ++) {
 		if (hm_block_size(class) % alignment == 0)
@@ -235,7 +253,8 @@ void hm_heap_doom_all_locked(struct hm_heap *heap)
 	struct hm_cache *common = heap->common;
 	struct hm_span *span;
 
-	hm_quick_stop();
+	while (!hm_quick_stop())
+		continue;
 	drain_stopped(heap, HM_MOVE_ALL);
 	for (unsigned class = 0; class < HM_BLOCK_CLASSES; class ++) {
 		while ((span = common->bins[class].spans.first) != NULL) {

@@ -9,7 +9,9 @@
  * there is always something to attend to, and who enters does it by himself.
  *
  * A thread that is interrupted while it is inside keeps the one who stops waiting, as with
- * any lock; it is inside for a few dozen instructions, and seldom for some thousand.
+ * any lock; it is inside for a few dozen instructions, and seldom for some thousand.  Where
+ * the runtime holds threads still by signals, who stops may be the one who would let it run,
+ * so he waits for no longer than a processor may be away.
  *
  * Who is kept out sleeps on one word for all.
  *
@@ -27,16 +29,23 @@
 
 /* ms */
 #define STORES_ARRIVE 2U
+#define PATIENCE 100U
 
 static _Atomic(struct hm_quick *) all;
 static _Atomic uint32_t stopped;
 static _Atomic uint64_t fence; /* HM_QUICK_FENCE or 0 */
+static _Atomic bool stops_expected;
 static struct hm_lock lock;
 
 void hm_quick_prepare(void)
 {
 	if (FAILED(hm_fence_prepare()))
 		atomic_store(&fence, HM_QUICK_FENCE);
+}
+
+void hm_quick_expect_stops(void)
+{
+	atomic_store(&stops_expected, true);
 }
 
 void hm_quick_lock(void)
@@ -83,15 +92,26 @@ void hm_quick_enter(struct hm_quick *quick)
 	}
 }
 
-static void wait_for(const struct hm_quick *quick)
+static bool is_inside(const struct hm_quick *quick)
 {
-	for (unsigned spins = 0;
-	     atomic_load_explicit(&quick->inside, memory_order_acquire) != 0; spins++) {
-		if (spins < SPINS)
-			hm_thread_relax();
-		else
-			hm_thread_yield();
+	return atomic_load_explicit(&quick->inside, memory_order_acquire) != 0;
+}
+
+/* false: it is still inside. */
+static bool wait_for(const struct hm_quick *quick)
+{
+	bool patient = !atomic_load_explicit(&stops_expected, memory_order_relaxed);
+	uint64_t began;
+
+	for (unsigned spins = 0; is_inside(quick) && spins < SPINS; spins++)
+		hm_thread_relax();
+	if (!is_inside(quick))
+		return true;
+	for (began = hm_thread_now(); is_inside(quick); hm_thread_yield()) {
+		if (!patient && hm_thread_now() - began > PATIENCE)
+			return false;
 	}
+	return true;
 }
 
 /*
@@ -110,19 +130,24 @@ static void do_without(void)
 	hm_word_wait_for(&never, 0, STORES_ARRIVE);
 }
 
-void hm_quick_stop_alone(void)
+bool hm_quick_stop_alone(void)
 {
 	struct hm_quick *first = atomic_load(&all);
+	bool stopped_all = true;
 
 	atomic_store(&stopped, 1);
 	for (struct hm_quick *quick = first; quick != NULL; quick = quick->next)
 		atomic_fetch_or(&quick->purpose, HM_QUICK_CLOSED);
 	if (first == NULL)
-		return;
+		return true;
 	if (atomic_load(&fence) == 0 && !hm_fence_others())
 		do_without();
-	for (const struct hm_quick *quick = first; quick != NULL; quick = quick->next)
-		wait_for(quick);
+	for (const struct hm_quick *quick = first; quick != NULL && stopped_all;
+	     quick = quick->next)
+		stopped_all = wait_for(quick);
+	if (!stopped_all)
+		hm_quick_resume_alone();
+	return stopped_all;
 }
 
 void hm_quick_resume_alone(void)
@@ -134,10 +159,13 @@ void hm_quick_resume_alone(void)
 	hm_word_wake_all(&stopped);
 }
 
-void hm_quick_stop(void)
+bool hm_quick_stop(void)
 {
 	hm_quick_lock();
-	hm_quick_stop_alone();
+	if (hm_quick_stop_alone())
+		return true;
+	hm_quick_unlock();
+	return false;
 }
 
 void hm_quick_resume(void)

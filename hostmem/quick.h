@@ -71,9 +71,13 @@ HM_QUICK void hm_quick_leave(struct hm_quick *quick)
 }
 
 /* Between hm_calls_enter and hm_calls_leave, by a thread that is not inside.  What quick
- * calls touch is the caller's until it resumes. */
-void hm_quick_stop(void);
+ * calls touch is the caller's until it resumes.  false: nobody is stopped, since somebody has
+ * been inside for too long; never so where no stops are expected. */
+bool hm_quick_stop(void);
 void hm_quick_resume(void);
+
+/* From now on a thread may be held still while it is inside. */
+void hm_quick_expect_stops(void);
 
 /* HM_RANK_QUICK: keeps others from stopping.  Around deciding what is unusual. */
 void hm_quick_lock(void);
@@ -83,7 +87,7 @@ void hm_quick_set_purpose(struct hm_quick *quick, uint64_t purpose);
 
 /* The same for a fork, when nobody is between hm_calls_enter and hm_calls_leave; no lock is
  * taken.  In the child nobody else is inside. */
-void hm_quick_stop_alone(void);
+bool hm_quick_stop_alone(void);
 void hm_quick_resume_alone(void);
 void hm_quick_after_fork(void);
 

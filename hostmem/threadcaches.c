@@ -192,14 +192,31 @@ struct hm_cache *hm_cache_of_thread(struct hm_heap *heap, uint64_t number)
 	return cache;
 }
 
-/* Empties a cache whose thread is gone, or is going. */
-static void abandon(struct hm_cache *cache, bool alone)
+/* Empties a cache whose thread is gone, or is going; false: not now. */
+static bool abandon(struct hm_cache *cache, bool alone)
 {
 	struct hm_heap *heap = atomic_load(&cache->heap);
 
-	if (heap != NULL)
-		hm_heap_inherit(heap, cache, alone);
+	if (heap != NULL && !hm_heap_inherit(heap, cache, alone))
+		return false;
 	hm_cache_dismiss(cache);
+	return true;
+}
+
+/* Of a list, as far as it can be done; what is left of the list. */
+static struct hm_cache *abandon_list(struct hm_cache *cache)
+{
+	hm_calls_enter();
+	hm_caches_lock();
+	while (cache != NULL && abandon(cache, false)) {
+		struct hm_cache *next = cache->next;
+
+		put_down_locked(cache);
+		cache = next;
+	}
+	hm_caches_unlock();
+	hm_calls_leave();
+	return cache;
 }
 
 static void end_of_thread(void)
@@ -210,19 +227,8 @@ static void end_of_thread(void)
 	own = NULL;
 	for (unsigned slot = 0; slot < HM_CACHE_SLOTS; slot++)
 		hm_cache_slots[slot] = &nobody;
-	if (cache == NULL)
-		return;
-	hm_calls_enter();
-	hm_caches_lock();
-	while (cache != NULL) {
-		struct hm_cache *next = cache->next;
-
-		abandon(cache, false);
-		put_down_locked(cache);
-		cache = next;
-	}
-	hm_caches_unlock();
-	hm_calls_leave();
+	while (cache != NULL)
+		cache = abandon_list(cache);
 }
 
 HRESULT hm_caches_prepare(void)
@@ -247,7 +253,7 @@ void hm_caches_after_fork(void)
 	     cache = cache->next_all) {
 		if (cache->common || hm_cache_serves(cache, 0) || is_own(cache))
 			continue;
-		abandon(cache, true);
+		(void)abandon(cache, true);
 		put_down_locked(cache);
 	}
 }

@@ -207,6 +207,7 @@ test_abi_wrappers_LDADD = libhostmem.la
 
 conformance_tests = \
 	%D%/conformance/attach_coreclr \
+	%D%/conformance/attach_stopped \
 	%D%/conformance/bad_inputs_alloc \
 	%D%/conformance/bad_inputs_com \
 	%D%/conformance/bad_inputs_free \
@@ -297,6 +298,7 @@ monitor_tests = \
 	%D%/conformance/monitor_loop \
 	%D%/conformance/monitor_refused
 test_conformance_attach_coreclr_LDADD = libhostmem.la
+test_conformance_attach_stopped_LDADD = libhostmem.la
 test_conformance_bad_inputs_alloc_LDADD = libhostmem.la
 test_conformance_bad_inputs_com_LDADD = libhostmem.la
 test_conformance_bad_inputs_free_LDADD = libhostmem.la
@@ -688,6 +690,7 @@ endif
 noinst_HEADERS += \
 	%D%/callback.h \
 	%D%/conformance/access.h \
+	%D%/conformance/attach.h \
 	%D%/conformance/bad_inputs.h \
 	%D%/conformance/bad_inputs_heap.h \
 	%D%/conformance/budget.h \

@@ -8,6 +8,7 @@
  * Locks: none; who comes first is decided by one exchange.
  */
 #include "attached.h"
+#include "hostmem/calls.h"
 #include "hostmem/com/object.h"
 #include "hostmem/com/record.h"
 
@@ -84,6 +85,7 @@ static HRESULT take(struct host_object *object, const HostMemAttachment *how,
 	hm_attached.profile = profile;
 	atomic_store(&hm_attached.starting,
 		     (how->dwFlags & HOSTMEM_ATTACH_STARTING) != 0);
+	hm_calls_expect_stops();
 	atomic_store_explicit(&hm_attached.ready, true, memory_order_release);
 	return S_OK;
 }

@@ -294,7 +294,7 @@ void *HostMemMmap(void *address, size_t size, int protection, int flags, int fil
 		  int64_t offset)
 {
 	struct call call = { (uintptr_t)address, size, protection, flags, file, offset };
-	struct hm_translation before;
+	int before;
 	uintptr_t end = 0;
 	void *base;
 	int error;
@@ -307,9 +307,9 @@ void *HostMemMmap(void *address, size_t size, int protection, int flags, int fil
 	    ((flags & MAP_FIXED) && !hm_range_is_plain(address, size, &end)) ||
 	    size > HM_USER_END)
 		return ask_system(&call);
-	hm_translation_begin(&before);
+	before = hm_translation_begin();
 	base = translate(&call, end, &error);
 	if (error == 0 && is_for_host(&call))
 		populate(&call, base);
-	return hm_translation_end(&before, error) == 0 ? base : MAP_FAILED;
+	return hm_translation_end(before, error) == 0 ? base : MAP_FAILED;
 }

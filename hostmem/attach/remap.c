@@ -213,11 +213,11 @@ static bool can_cover(const struct move *move)
 static void *remap_over(const struct move *move)
 {
 	uintptr_t end = move->place + move->wanted;
-	struct hm_translation before;
+	int before;
 	void *base = MAP_FAILED;
 	int error;
 
-	hm_translation_begin(&before);
+	before = hm_translation_begin();
 	error = hm_cover_pieces(move->place, end);
 	if (error == 0) {
 		base = ask_system(move, (size_t)(move->end - move->start), move->wanted);
@@ -225,7 +225,7 @@ static void *remap_over(const struct move *move)
 		if (error != 0)
 			hm_uncover_pieces(move->place, end);
 	}
-	return hm_translation_end(&before, error) == 0 ? base : MAP_FAILED;
+	return hm_translation_end(before, error) == 0 ? base : MAP_FAILED;
 }
 
 void *HostMemMremap(void *address, size_t size, size_t wanted, int flags, void *place)
@@ -233,7 +233,7 @@ void *HostMemMremap(void *address, size_t size, size_t wanted, int flags, void *
 	struct move move = { .start = (uintptr_t)address,
 			     .flags = flags,
 			     .place = (uintptr_t)place };
-	struct hm_translation before;
+	int before;
 	uintptr_t to, unused;
 	int error;
 
@@ -246,7 +246,7 @@ void *HostMemMremap(void *address, size_t size, size_t wanted, int flags, void *
 		return (flags & MREMAP_FIXED) && can_cover(&move)
 			       ? remap_over(&move)
 			       : ask_system(&move, size, wanted);
-	hm_translation_begin(&before);
+	before = hm_translation_begin();
 	error = translate(&move, &to);
-	return hm_translation_end(&before, error) == 0 ? (void *)to : MAP_FAILED;
+	return hm_translation_end(before, error) == 0 ? (void *)to : MAP_FAILED;
 }

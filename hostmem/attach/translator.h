@@ -2,7 +2,6 @@
 #define HOSTMEM_ATTACH_TRANSLATOR_H
 
 #include "pieces.h"
-#include "hostmem/os/thread.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -14,14 +13,10 @@
  * stops its threads by signals must not stop one inside the host, whose locks the others are
  * about to need.
  */
-struct hm_translation {
-	struct hm_signal_mask signals;
-	int error; /* errno, which is the runtime's */
-};
-
-void hm_translation_begin(struct hm_translation *before);
+/* errno as it is, which is the runtime's. */
+int hm_translation_begin(void);
 /* The result for the runtime: 0 and errno as it was, or -1 and errno if `error` is not 0. */
-int hm_translation_end(const struct hm_translation *before, int error);
+int hm_translation_end(int before, int error);
 
 /* Whether the range is what the system takes: at a page, not empty, not beyond the address
  * space; *end is rounded up.  If not, the system knows the error. */

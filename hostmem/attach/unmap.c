@@ -11,22 +11,23 @@
 #include "overlays.h"
 #include "requests.h"
 #include "hostmem/arguments.h"
+#include "hostmem/calls.h"
 #include "hostmem/os/size.h"
 #include "hostmem/os/system.h"
 
 #include <errno.h>
 #include <sys/mman.h>
 
-void hm_translation_begin(struct hm_translation *before)
+int hm_translation_begin(void)
 {
-	before->error = errno;
-	hm_thread_hold_signals(&before->signals);
+	hm_calls_hold_signals();
+	return errno;
 }
 
-int hm_translation_end(const struct hm_translation *before, int error)
+int hm_translation_end(int before, int error)
 {
-	hm_thread_release_signals(&before->signals);
-	errno = error != 0 ? error : before->error;
+	errno = error != 0 ? error : before;
+	hm_calls_release_signals();
 	return error != 0 ? -1 : 0;
 }
 
@@ -90,13 +91,13 @@ int hm_unmap_pieces(uintptr_t start, uintptr_t end)
 
 int HostMemMunmap(void *address, size_t size)
 {
-	struct hm_translation before;
+	int before;
 	uintptr_t end;
 
 	if (!hm_is_attached() || !hm_range_is_plain(address, size, &end))
 		return hm_system.unmap(address, size);
-	hm_translation_begin(&before);
-	return hm_translation_end(&before, hm_unmap_pieces((uintptr_t)address, end));
+	before = hm_translation_begin();
+	return hm_translation_end(before, hm_unmap_pieces((uintptr_t)address, end));
 }
 
 /* ---- mprotect ---- */
@@ -137,14 +138,14 @@ static bool is_for_pieces(uintptr_t start, size_t size, int protection)
 
 int HostMemMprotect(void *address, size_t size, int protection)
 {
-	struct hm_translation before;
+	int before;
 	uintptr_t end;
 
 	if (!hm_is_attached() || !is_for_pieces((uintptr_t)address, size, protection))
 		return hm_system.protect(address, size, protection);
 	end = hm_round_up((uintptr_t)address + size, HM_PAGE_SIZE);
-	hm_translation_begin(&before);
-	return hm_translation_end(&before,
+	before = hm_translation_begin();
+	return hm_translation_end(before,
 				  protect_pieces((uintptr_t)address, end, protection));
 }
 

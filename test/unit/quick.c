@@ -51,7 +51,7 @@ static bool try_quickly(struct hm_quick *self)
 static void stop(void)
 {
 	hm_calls_enter();
-	hm_quick_stop();
+	CHECK(hm_quick_stop());
 }
 
 static void resume(void)
@@ -367,7 +367,7 @@ static void after_a_fork_nobody_is_waited_for(void)
 
 	atomic_store(&self->inside, 1);
 	hm_quick_after_fork();
-	hm_quick_stop_alone();
+	CHECK(hm_quick_stop_alone());
 	CHECK(!try_quickly(self));
 	hm_quick_resume_alone();
 	CHECK(!(self->purpose & HM_QUICK_CLOSED));
