@@ -207,6 +207,7 @@ test_abi_wrappers_LDADD = libhostmem.la
 
 conformance_tests = \
 	%D%/conformance/attach_coreclr \
+	%D%/conformance/attach_occupied \
 	%D%/conformance/attach_stopped \
 	%D%/conformance/bad_inputs_alloc \
 	%D%/conformance/bad_inputs_com \
@@ -299,6 +300,7 @@ monitor_tests = \
 	%D%/conformance/monitor_refused
 test_conformance_attach_coreclr_LDADD = libhostmem.la
 test_conformance_attach_stopped_LDADD = libhostmem.la
+test_conformance_attach_occupied_LDADD = libhostmem.la
 test_conformance_bad_inputs_alloc_LDADD = libhostmem.la
 test_conformance_bad_inputs_com_LDADD = libhostmem.la
 test_conformance_bad_inputs_free_LDADD = libhostmem.la

@@ -7,8 +7,10 @@
  * that grows) is the system's, too.
  *
  * An address that is only a hint is tried at a multiple of 64 KiB and forgotten otherwise, as
- * the system may.  A mapping over memory that is nobody's replaces it, which only the
- * system can do; where nothing is, it becomes a reservation of the host's.
+ * the system may.  A mapping over memory that is somebody else's, as the guard pages that
+ * HotSpot makes in the stacks of its threads, replaces it, which only the system can do; where
+ * nothing is, it becomes a reservation of the host's.  What is there, the system is asked
+ * beforehand: a host that finds a place taken tells its subscribers of a refusal.
  *
  * Locks: none here.
  */
@@ -166,6 +168,21 @@ static int map_over_host(const struct hm_piece *piece, int protection, int flags
 	return hr == E_OUTOFMEMORY ? hm_attached.profile->refused_over : hm_errno_for(hr);
 }
 
+/* Whether nothing is there: the system gives the place, and gets it back. */
+static bool is_free(uintptr_t address, size_t size)
+{
+	int before = errno;
+	void *base = hm_system.map((void *)address, size, PROT_NONE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+					   MAP_FIXED_NOREPLACE,
+				   -1, 0);
+
+	if (base != MAP_FAILED)
+		(void)hm_system.unmap(base, size);
+	errno = before;
+	return (uintptr_t)base == address;
+}
+
 /* Memory that is nobody's, or somebody else's. */
 static int map_over_system(const struct hm_piece *piece, int protection, int flags)
 {
@@ -174,7 +191,8 @@ static int map_over_system(const struct hm_piece *piece, int protection, int fla
 	/* The host's own, which a mapping would destroy. */
 	if (hm_arena_of(piece->start) != NULL)
 		return EINVAL;
-	if (piece->start % HM_GRANULE_SIZE == 0) {
+	if (piece->start % HM_GRANULE_SIZE == 0 &&
+	    is_free(piece->start, hm_piece_size(piece))) {
 		HRESULT hr = hm_request_at(piece->start, hm_piece_size(piece),
 					   hm_protection_for(protection), &base);
 
@@ -213,7 +231,7 @@ static HRESULT map_at_hint(const struct call *call, void **out)
 	DWORD protect = hm_protection_for(call->protection);
 
 	if (call->address == 0 || call->address % HM_GRANULE_SIZE != 0 ||
-	    hm_arena_of(call->address) != NULL)
+	    hm_arena_of(call->address) != NULL || !is_free(call->address, call->size))
 		return HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS);
 	return hm_request_at(call->address, call->size, protect, out);
 }
