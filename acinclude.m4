@@ -111,3 +111,34 @@ CXXFLAGS=$hm_save_CXXFLAGS
 LIBS=$hm_save_LIBS
 AC_LANG_POP([C++])
 AC_MSG_RESULT([$hm_v8])])
+
+# HM_JDK(DIR)
+# Sets hm_jdk to the folder of a JDK 17 or later: DIR, or if that is "check" or "yes" the one
+# that JAVA_HOME names, or that of the javac in PATH; to no if there is none, or DIR is "no".
+# JDK_CPPFLAGS is what the headers of JNI need.
+AC_DEFUN([HM_JDK],
+[hm_jdk=no
+AS_CASE([$1],
+	[no], [],
+	[check | yes],
+		[_HM_JDK_IN([$JAVA_HOME])
+		 AS_IF([test "$hm_jdk" = no],
+		       [hm_javac=$(readlink -f "$(command -v javac)" 2>/dev/null)
+			_HM_JDK_IN([${hm_javac%/bin/javac}])])],
+	[_HM_JDK_IN([$1])])
+AC_MSG_CHECKING([for a JDK, 17 or later])
+AC_MSG_RESULT([$hm_jdk])
+AS_CASE([$1:$hm_jdk],
+	[check:no | no:no], [],
+	[*:no], [AC_MSG_ERROR([no JDK 17 or later in $1: bin/javac, include/jni.h and lib/server/libjvm.so are needed there])])
+JDK_CPPFLAGS="-isystem $hm_jdk/include -isystem $hm_jdk/include/linux"
+AC_SUBST([hm_jdk])
+AC_SUBST([JDK_CPPFLAGS])])
+
+# _HM_JDK_IN(DIR)
+# The release file says JAVA_VERSION="17.0.15"; that of Java 8 began with "1.".
+AC_DEFUN([_HM_JDK_IN],
+[hm_release=$(sed -n 's/^JAVA_VERSION="\(@<:@0-9@:>@*\).*/\1/p' "$1/release" 2>/dev/null)
+AS_IF([test "0$hm_release" -ge 17 && test -x "$1/bin/javac" &&
+       test -f "$1/include/linux/jni_md.h" && test -f "$1/lib/server/libjvm.so"],
+      [hm_jdk=$(CDPATH='' cd -- "$1" && pwd)])])

@@ -66,6 +66,24 @@ samples_lua_SOURCES = \
 samples_lua_CPPFLAGS = $(AM_CPPFLAGS) $(LUA_CFLAGS)
 samples_lua_LDADD = libhostmem.la $(LUA_LIBS)
 
+if HAVE_JDK
+noinst_PROGRAMS += %D%/openjdk
+noinst_DATA += %D%/Story.class
+endif
+samples_openjdk_SOURCES = \
+	%D%/openjdk.c \
+	%D%/openjdk_calls.h \
+	%D%/sample.h \
+	%D%/sample_attached.h \
+	%D%/sample_report.h
+samples_openjdk_CPPFLAGS = $(AM_CPPFLAGS) $(JDK_CPPFLAGS) -DOPENJDK_FOLDER='"$(hm_jdk)"'
+samples_openjdk_LDADD = libhostmem.la
+
+## What it runs.
+%D%/Story.class: %D%/openjdk.java
+	$(AM_V_GEN)'$(hm_jdk)/bin/javac' -d %D% $(srcdir)/%D%/openjdk.java
+CLEANFILES += %D%/Story.class
+
 if HAVE_V8
 noinst_PROGRAMS += %D%/v8
 endif
@@ -90,4 +108,5 @@ dist_scenarios_DATA = \
 
 EXTRA_DIST += \
 	%D%/coreclr.cs \
-	%D%/README.md
+	%D%/README.md \
+	%D%/openjdk.java
