@@ -142,3 +142,12 @@ AC_DEFUN([_HM_JDK_IN],
 AS_IF([test "0$hm_release" -ge 17 && test -x "$1/bin/javac" &&
        test -f "$1/include/linux/jni_md.h" && test -f "$1/lib/server/libjvm.so"],
       [hm_jdk=$(CDPATH='' cd -- "$1" && pwd)])])
+
+# HM_MONO
+# Sets hm_mono to yes if there is Mono 6 with its headers and mcs, which compiles C#.
+AC_DEFUN([HM_MONO],
+[PKG_CHECK_MODULES([MONO], [mono-2 >= 6], [hm_mono=yes], [hm_mono=no])
+AC_CHECK_PROG([MCS], [mcs], [mcs])
+AS_IF([test -z "$MCS"], [hm_mono=no])
+MONO_CFLAGS=$(echo " $MONO_CFLAGS" | sed 's/ -I/ -isystem /g')
+AM_CONDITIONAL([HAVE_MONO], [test "$hm_mono" = yes])])

@@ -156,23 +156,11 @@ static int call(struct adapter *self, const char *method, int argument)
 /* So many rounds with a part of what the collected heap asks for refused at random. */
 static bool survive(struct adapter *self)
 {
-	HostMemFault fault = HOSTMEM_FAULT_INIT;
 	HostMemUsage usage = HOSTMEM_USAGE_INIT;
-	IHostMemorySimulator *simulator = NULL;
-	uint64_t cookie;
-	int cut;
+	uint64_t cookie = sample_refuse_some(&self->host, REFUSED_PERCENT, 0);
+	int cut = call(self, "Survive", SURVIVE_ROUNDS);
 
-	fault.operations = 1U << HostMemCommit;
-	fault.levels = 1U << eTaskCritical;
-	fault.count = 0;
-	fault.probability = REFUSED_PERCENT / 100.0;
-	fault.seed = 7;
-	IHostMemoryControl_QueryInterface(self->host.control, &IID_IHostMemorySimulator,
-					  (void **)&simulator);
-	IHostMemorySimulator_AddFault(simulator, &fault, &cookie);
-	cut = call(self, "Survive", SURVIVE_ROUNDS);
-	IHostMemorySimulator_RemoveFault(simulator, cookie);
-	IHostMemorySimulator_Release(simulator);
+	sample_refuse_no_more(&self->host, cookie);
 	IHostMemoryControl_GetUsage(self->host.control, &usage);
 	return sample_check(cut >= 0 && usage.cRefusedInjected > 0,
 			    "%d of %d rounds ended in an OutOfMemoryException, none in a "

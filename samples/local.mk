@@ -66,6 +66,23 @@ samples_lua_SOURCES = \
 samples_lua_CPPFLAGS = $(AM_CPPFLAGS) $(LUA_CFLAGS)
 samples_lua_LDADD = libhostmem.la $(LUA_LIBS)
 
+if HAVE_MONO
+noinst_PROGRAMS += %D%/mono
+noinst_DATA += %D%/mono.dll
+endif
+samples_mono_SOURCES = \
+	%D%/mono.c \
+	%D%/sample.h \
+	%D%/sample_attached.h \
+	%D%/sample_report.h
+samples_mono_CPPFLAGS = $(AM_CPPFLAGS) $(MONO_CFLAGS)
+samples_mono_LDADD = libhostmem.la $(MONO_LIBS)
+
+## What it runs.
+%D%/mono.dll: %D%/mono.cs
+	$(AM_V_GEN)$(MCS) -target:library -out:$@ $(srcdir)/%D%/mono.cs
+CLEANFILES += %D%/mono.dll
+
 if HAVE_JDK
 noinst_PROGRAMS += %D%/openjdk
 noinst_DATA += %D%/Story.class
@@ -108,5 +125,6 @@ dist_scenarios_DATA = \
 
 EXTRA_DIST += \
 	%D%/coreclr.cs \
+	%D%/mono.cs \
 	%D%/README.md \
 	%D%/openjdk.java

@@ -44,4 +44,41 @@ static inline HRESULT sample_attach(struct sample *s, size_t limit, const char *
 	return SUCCEEDED(hr) ? HostMemAttach((IUnknown *)s->control, &how) : hr;
 }
 
+/* One of the host's faces for which the program holds no reference: it has the host. */
+static inline IHostMemorySimulator *sample_simulator(struct sample *s)
+{
+	IHostMemorySimulator *simulator = NULL;
+
+	IHostMemoryControl_QueryInterface(s->control, &IID_IHostMemorySimulator,
+					  (void **)&simulator);
+	IHostMemorySimulator_Release(simulator);
+	return simulator;
+}
+
+/*
+ * From now on so many percent of the requests that commit `least` bytes or more, and that the
+ * runtime survives without, are refused at random: always the same ones, if the runtime makes the
+ * same requests.  Returns what ends it.
+ */
+static inline uint64_t sample_refuse_some(struct sample *s, unsigned percent,
+					  size_t least)
+{
+	HostMemFault fault = HOSTMEM_FAULT_INIT;
+	uint64_t cookie = 0;
+
+	fault.operations = 1U << HostMemCommit;
+	fault.levels = 1U << eTaskCritical;
+	fault.cbMin = least;
+	fault.count = 0;
+	fault.probability = percent / 100.0;
+	fault.seed = 7;
+	IHostMemorySimulator_AddFault(sample_simulator(s), &fault, &cookie);
+	return cookie;
+}
+
+static inline void sample_refuse_no_more(struct sample *s, uint64_t cookie)
+{
+	IHostMemorySimulator_RemoveFault(sample_simulator(s), cookie);
+}
+
 #endif /* SAMPLE_ATTACHED_H */

@@ -543,6 +543,7 @@ e2e_tests = \
 	%D%/e2e/info.sh \
 	%D%/e2e/install.sh \
 	%D%/e2e/lua.sh \
+	%D%/e2e/mono.sh \
 	%D%/e2e/openjdk.sh \
 	%D%/e2e/pressure.sh \
 	%D%/e2e/readme.sh \
