@@ -454,6 +454,15 @@ hostile_module_la_LDFLAGS = \
 	-rpath /nowhere \
 	-shared
 
+## One that looks, from inside a program, at how much of it is its host's.
+check_LTLIBRARIES += share-probe.la
+share_probe_la_SOURCES = %D%/e2e/share_probe.c abi/iids.c
+share_probe_la_LDFLAGS = \
+	-avoid-version \
+	-module \
+	-rpath /nowhere \
+	-shared
+
 ## One with a defect at a time: a wrapper around our own host.
 check_LTLIBRARIES += defective-module.la
 defective_module_la_SOURCES = \
@@ -549,6 +558,7 @@ e2e_tests = \
 	%D%/e2e/readme.sh \
 	%D%/e2e/run.sh \
 	%D%/e2e/runtimes.sh \
+	%D%/e2e/share.sh \
 	%D%/e2e/tools.sh \
 	%D%/e2e/v8.sh \
 	%D%/e2e/valgrind.sh
@@ -794,6 +804,7 @@ AM_TESTS_ENVIRONMENT = \
 	top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
 	top_builddir='$(abs_top_builddir)'; export top_builddir; \
 	CC='$(CC)'; export CC; \
+	CORECLR='$(hm_coreclr)'; export CORECLR; \
 	CXX='$(CXX)'; export CXX; \
 	NM='$(NM)'; export NM; \
 	HOSTMEM_MODULE='$(abs_top_builddir)/.libs/hostmem-module.so'; \

@@ -125,3 +125,13 @@ bench-pages: %D%/pages$(EXEEXT)
 bench-pressure: %D%/pressure$(EXEEXT)
 	$(AM_V_at)%D%/pressure$(EXEEXT) $(BENCHFLAGS) '$(BENCH)'
 .PHONY: bench bench-heap bench-pages bench-pressure
+
+EXTRA_DIST += \
+	%D%/runtimes/Workload.cs \
+	%D%/runtimes/Workload.java \
+	%D%/runtimes/command.sh \
+	%D%/runtimes/workload.js \
+	%D%/runtimes/workload.lua \
+	%D%/runtimes/workload.py \
+	%D%/runtimes/workload.rb \
+	%D%/runtimes/workload.scm
