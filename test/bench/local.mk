@@ -1,11 +1,13 @@
 ## The benchmarks: built and run by `make bench` only, one of them by `make bench-heap`,
-## `make bench-pages` or `make bench-pressure`.  BENCH picks rows, which `bench` knows one of only: quick.  BENCHFLAGS
-## are options; `make bench-heap BENCHFLAGS=--help` lists both.
+## `make bench-pages`, `make bench-pressure` or `make bench-run`.  BENCH picks rows, which
+## `bench` knows one of only: quick.  BENCHFLAGS are options; `make bench-heap
+## BENCHFLAGS=--help` lists both.
 
 EXTRA_PROGRAMS = \
 	%D%/heap \
 	%D%/pages \
-	%D%/pressure
+	%D%/pressure \
+	%D%/run
 test_bench_heap_SOURCES = \
 	%D%/allocator.c \
 	%D%/allocator.h \
@@ -107,24 +109,55 @@ test_bench_pressure_SOURCES = \
 ## Likewise; others have a libuv loop of their own.
 test_bench_pressure_LDADD = libhostmem.la libhostmem-internal.la $(UV_LIBS) -lm
 
+test_bench_run_SOURCES = \
+	%D%/machine.c \
+	%D%/machine.h \
+	%D%/measure.c \
+	%D%/measure.h \
+	%D%/options.c \
+	%D%/options.h \
+	%D%/process.c \
+	%D%/process.h \
+	%D%/run.c \
+	%D%/runcommand.c \
+	%D%/runcommand.h \
+	%D%/runreport.c \
+	%D%/runreport.h \
+	%D%/table.c \
+	%D%/table.h \
+	%D%/verdict.c \
+	%D%/verdict.h
+## What libtool puts in the place of the command is a script, whose time would count.
+test_bench_run_CPPFLAGS = \
+	$(AM_CPPFLAGS) \
+	-DCORECLR_FOLDER='"$(hm_coreclr)"' \
+	-DHOSTMEM_COMMAND='"$(abs_top_builddir)/hostmem/cli/.libs/hostmem"' \
+	-DRUNTIMES_FOLDER='"$(abs_top_srcdir)/%D%/runtimes"'
+test_bench_run_LDADD = libhostmem.la -lm
+
 CLEANFILES += \
 	$(EXTRA_PROGRAMS) \
 	%D%/heap.csv \
 	%D%/pages.csv \
-	%D%/pressure.csv
+	%D%/pressure.csv \
+	%D%/run.csv
 
 ## One after the other, also with -j.
-bench: %D%/heap$(EXEEXT) %D%/pages$(EXEEXT) %D%/pressure$(EXEEXT)
+bench: %D%/heap$(EXEEXT) %D%/pages$(EXEEXT) %D%/pressure$(EXEEXT) %D%/run$(EXEEXT)
 	$(AM_V_at)%D%/pages$(EXEEXT) $(BENCHFLAGS) '$(BENCH)'
 	$(AM_V_at)%D%/heap$(EXEEXT) $(BENCHFLAGS) '$(BENCH)'
 	$(AM_V_at)%D%/pressure$(EXEEXT) $(BENCHFLAGS) '$(BENCH)'
+	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) bench-run
 bench-heap: %D%/heap$(EXEEXT)
 	$(AM_V_at)%D%/heap$(EXEEXT) $(BENCHFLAGS) '$(BENCH)'
 bench-pages: %D%/pages$(EXEEXT)
 	$(AM_V_at)%D%/pages$(EXEEXT) $(BENCHFLAGS) '$(BENCH)'
 bench-pressure: %D%/pressure$(EXEEXT)
 	$(AM_V_at)%D%/pressure$(EXEEXT) $(BENCHFLAGS) '$(BENCH)'
-.PHONY: bench bench-heap bench-pages bench-pressure
+bench-run: %D%/run$(EXEEXT) hostmem/cli/hostmem$(EXEEXT) libhostmem-preload.la
+	$(AM_V_at)LD_LIBRARY_PATH='$(abs_top_builddir)/.libs' \
+		%D%/run$(EXEEXT) $(BENCHFLAGS) '$(BENCH)'
+.PHONY: bench bench-heap bench-pages bench-pressure bench-run
 
 EXTRA_DIST += \
 	%D%/runtimes/Workload.cs \
