@@ -14,8 +14,8 @@ struct hm_ready {
 struct hm_cache_bin {
 	/* Of the list of ready blocks: behind the last one, where there is no room for one
 	 * more, and the first one. */
-	_Alignas(64) _Atomic(struct hm_ready *) top;
-	struct hm_ready *limit;
+	_Alignas(64) struct hm_ready *limit;
+	_Atomic(struct hm_ready *) top;
 	struct hm_ready *first;
 	/*
 	 * Blocks that its users and the list above have been given, less those that were put

@@ -22,9 +22,9 @@ struct hm_debug_heap;
 #define HM_KEPT_PAGES 16U
 
 struct hm_heap {
-	struct hm_host *host;
 	struct hm_cache *only;
 	uint64_t number; /* of no other heap of the process, ever; not 0 */
+	struct hm_host *host;
 	uint32_t slot;   /* of a thread's caches, in which the one for it is looked for */
 	DWORD protect;   /* of its pages */
 	struct hm_cache *common;

@@ -50,8 +50,8 @@ typedef _Atomic uint8_t hm_block_mark;
 struct hm_span {
 	/* The owner while it is HM_SPAN_LISTED, else NULL: whose quick Free is all that
 	 * there is to do. */
-	_Atomic(struct hm_cache *) lister;
 	struct hm_cache_bin *bin;         /* of the owner, of its class */
+	_Atomic(struct hm_cache *) lister;
 	_Atomic(struct hm_cache *) owner; /* NULL: of a large block */
 	_Atomic(struct hm_heap *) heap;
 	_Atomic uintptr_t base;
