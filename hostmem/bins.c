@@ -29,6 +29,7 @@ void hm_bin_clear(struct hm_cache_bin *bin, struct hm_ready *none, unsigned most
 	bin->spans = (struct hm_span_list){ NULL, 0 };
 	bin->growing = NULL;
 	atomic_store_explicit(&bin->given, 0, memory_order_relaxed);
+	hm_bin_give_up(bin);
 	hm_bin_set_top(bin, bin->first);
 }
 
@@ -53,6 +54,7 @@ static void move(struct hm_cache_bin *bin, int64_t count)
 	int64_t given = atomic_load_explicit(&bin->given, memory_order_relaxed);
 
 	set_given(bin, given - 2 * (int64_t)hm_bin_count_ready(bin) + 1);
+	hm_bin_give_up(bin);
 	hm_bin_set_top(bin, hm_bin_top(bin) + count);
 	atomic_store_explicit(&bin->given, given + 2 * count, memory_order_release);
 }
@@ -134,7 +136,7 @@ void hm_bin_purge(struct hm_cache_bin *bin, const struct hm_cache *lister)
 
 const char *hm_bin_check(const struct hm_cache_bin *bin, const struct hm_cache *lister)
 {
-	if (bin->growing != NULL && bin->growing->bin != bin)
+	if (bin->growing != NULL && hm_span_bin(bin->growing) != bin)
 		return "what grows is of another class, or somebody else's";
 	if (bin->first[-1].block != NULL)
 		return "the end of what is ready is overwritten";
@@ -142,7 +144,7 @@ const char *hm_bin_check(const struct hm_cache_bin *bin, const struct hm_cache *
 		const struct hm_ready *ready = &bin->first[i];
 		const struct hm_span *span = hm_span_find((uintptr_t)ready->block);
 
-		if (span == NULL || !is_listed(span, lister) || span->bin != bin)
+		if (span == NULL || !is_listed(span, lister) || hm_span_bin(span) != bin)
 			return "a block is ready whose span is not listed";
 		if (hm_block_state_of(ready->mark) != HM_BLOCK_FREE)
 			return "a block is ready and not free";

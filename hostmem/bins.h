@@ -12,10 +12,17 @@ struct hm_ready {
 };
 
 struct hm_cache_bin {
-	/* Of the list of ready blocks: behind the last one, where there is no room for one
-	 * more, and the first one. */
+	/*
+	 * Of the list of ready blocks: where there is no room for one more, behind the last
+	 * one, the same as a call has found it that is at work, and the first one.
+	 *
+	 * What a call reads is not where a line of the memory begins: there users write,
+	 * whose first words processors take for these, until they have looked twice, where
+	 * the last bits of the address are the same.
+	 */
 	_Alignas(64) struct hm_ready *limit;
 	_Atomic(struct hm_ready *) top;
+	_Atomic(struct hm_ready *) found;
 	struct hm_ready *first;
 	/*
 	 * Blocks that its users and the list above have been given, less those that were put
@@ -62,10 +69,32 @@ HM_QUICK struct hm_ready *hm_bin_top(const struct hm_cache_bin *bin)
 	return atomic_load_explicit(&bin->top, memory_order_relaxed);
 }
 
-/* Released for hm_bin_live, whoever else asks. */
+/* Released for hm_bin_live and who stops, whoever else asks. */
 HM_QUICK void hm_bin_set_top(struct hm_cache_bin *bin, struct hm_ready *top)
 {
 	atomic_store_explicit(&bin->top, top, memory_order_release);
+}
+
+/*
+ * Between these a quick call is inside, see quick.h: hm_bin_begin with the top as it is, then
+ * hm_bin_set_top with another one or hm_bin_give_up.
+ */
+HM_QUICK void hm_bin_begin(struct hm_cache_bin *bin, struct hm_ready *top)
+{
+	atomic_store_explicit(&bin->found, top, memory_order_relaxed);
+}
+
+HM_QUICK void hm_bin_give_up(struct hm_cache_bin *bin)
+{
+	atomic_store_explicit(&bin->found, NULL, memory_order_release);
+}
+
+static inline bool hm_bin_is_at_work(const struct hm_cache_bin *bin)
+{
+	struct hm_ready *found = atomic_load_explicit(&bin->found, memory_order_acquire);
+
+	return found != NULL &&
+	       found == atomic_load_explicit(&bin->top, memory_order_acquire);
 }
 
 /* How many blocks its users have taken less those that they have put back; anybody may ask.

@@ -17,6 +17,7 @@
  */
 #include "caches.h"
 #include "os/check.h"
+#include "os/container.h"
 
 /* Times that ready blocks are left alone at most, see settle. */
 #define LONGEST_PAUSE 63U
@@ -45,7 +46,7 @@ void hm_cache_enter_span(struct hm_cache *cache, struct hm_span *span)
 {
 	struct hm_cache_bin *bin = bin_of(cache, span);
 
-	span->bin = bin;
+	atomic_store_explicit(&span->bin, bin, memory_order_relaxed);
 	atomic_store_explicit(&span->owner, cache, memory_order_relaxed);
 	if (hm_span_advance(span))
 		hm_span_push(&bin->spans, span, HM_SPAN_LISTED);
@@ -250,6 +251,17 @@ static bool use_idle(struct hm_cache *cache, unsigned class)
 
 /* ---- Blocks ---- */
 
+bool hm_cache_is_at_work(const struct hm_quick *quick)
+{
+	const struct hm_cache *cache = hm_const_container_of(quick, struct hm_cache,
+							     quick);
+	bool any = false;
+
+	for (unsigned class = 0; class < HM_BLOCK_CLASSES && !any; class ++)
+		any = hm_bin_is_at_work(&cache->bins[class]);
+	return any;
+}
+
 /* Takes over what others have freed in one span. */
 static bool collect_span(struct hm_cache *cache, struct hm_span *span)
 {
@@ -299,11 +311,21 @@ bool hm_cache_put(struct hm_cache *cache, struct hm_span *span, uint64_t index,
 	return true;
 }
 
+/* The last one that is ready. */
+static void *take(struct hm_cache_bin *bin)
+{
+	struct hm_ready *last = hm_bin_top(bin) - 1;
+
+	hm_block_become(last->mark, HM_BLOCK_LIVE);
+	hm_bin_give_up(bin);
+	hm_bin_set_top(bin, last);
+	return last->block;
+}
+
 void *hm_cache_find(struct hm_cache *cache, unsigned class)
 {
 	struct hm_cache_bin *bin = &cache->bins[class];
 	bool collected = false, settled = false;
-	void *block = NULL;
 
 	if (hm_bin_count_ready(bin) == 0)
 		hm_bin_limit_ready(bin, hm_ready_most(class));
@@ -326,8 +348,7 @@ void *hm_cache_find(struct hm_cache *cache, unsigned class)
 			settled = true;
 		}
 	}
-	(void)hm_cache_take(cache, class, &block);
-	return block;
+	return take(bin);
 }
 
 bool hm_cache_put_away(struct hm_cache *cache, struct hm_span *span, uint64_t index)

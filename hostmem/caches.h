@@ -51,22 +51,35 @@ void hm_cache_clear(struct hm_cache *cache);
 
 /* ---- Blocks ---- */
 
-/* A block of that class that is ready; false: there is none, see hm_cache_find. */
-HM_QUICK bool hm_cache_take(struct hm_cache *cache, unsigned class, void **block)
+/* For its `quick`: whether one of the calls below is inside. */
+bool hm_cache_is_at_work(const struct hm_quick *quick);
+
+/*
+ * A quick call of its own: a block of that class that is ready, if the cache is for that
+ * heap; false: nothing done, see hm_cache_find.
+ */
+HM_QUICK bool hm_cache_take(struct hm_cache *cache, const uint64_t *number,
+			    unsigned class, void **block)
 {
 	struct hm_cache_bin *bin = &cache->bins[class];
-	struct hm_ready *last;
+	struct hm_ready *top, *last;
 	void *found;
 
 	HM_KEEP(bin);
-	last = hm_bin_top(bin) - 1;
-	found = last->block;
-	if (!HM_LIKELY(found != NULL))
-		return false;
-	hm_bin_set_top(bin, last);
-	hm_block_become(last->mark, HM_BLOCK_LIVE);
-	*block = found;
-	return true;
+	top = hm_bin_top(bin);
+	hm_bin_begin(bin, top);
+	if (HM_LIKELY(hm_quick_is_for(&cache->quick, number))) {
+		last = top - 1;
+		found = last->block;
+		if (HM_LIKELY(found != NULL)) {
+			hm_block_become(last->mark, HM_BLOCK_LIVE);
+			*block = found;
+			hm_bin_set_top(bin, last);
+			return true;
+		}
+	}
+	hm_bin_give_up(bin);
+	return false;
 }
 
 /* The same, after looking at all that the cache has: other blocks, other spans, what others
@@ -84,27 +97,40 @@ void hm_cache_look_behind(struct hm_cache *cache, struct hm_span *span);
 bool hm_cache_rearrange(struct hm_cache *cache, struct hm_span *span);
 
 /*
- * Frees a block of a span that is listed; false: nothing done, hm_cache_put has to: it is
- * not live, or there is no room among those that are ready.
+ * The same for a block that is freed; false: nothing done, hm_cache_put has to: it is not a
+ * live block of a span that is listed, or there is no room among those that are ready.
  *
  * Whether anything else is live in the span is not asked here, but before its place among
  * those that are ready is given up, and before there is need for pages.
  */
-HM_QUICK bool hm_cache_try_put(struct hm_span *span, uint64_t index, void *block)
+HM_QUICK bool hm_cache_try_put(struct hm_cache *cache, const uint64_t *number,
+			       struct hm_span *span, void *block)
 {
-	hm_block_mark *mark = &span->marks[index];
-	struct hm_cache_bin *bin = span->bin;
-	struct hm_ready *top = hm_bin_top(bin);
+	struct hm_cache_bin *bin = hm_span_bin(span);
+	struct hm_ready *top;
+	hm_block_mark *mark;
+	uint64_t index;
 
-	HM_KEEP(mark);
-	if (!HM_LIKELY(hm_block_state_of(mark) == HM_BLOCK_LIVE) ||
-	    !HM_LIKELY(top != bin->limit))
+	/* In this order: what is this thread's now has been so since the bin was read. */
+	if (!HM_LIKELY(atomic_load_explicit(&span->lister, memory_order_relaxed) ==
+		       cache) ||
+	    !HM_LIKELY(hm_span_index(span, (uintptr_t)block, &index)))
 		return false;
-	hm_block_become(mark, HM_BLOCK_FREE);
-	top->block = block;
-	top->mark = mark;
-	hm_bin_set_top(bin, top + 1);
-	return true;
+	mark = &span->marks[index];
+	HM_KEEP(mark);
+	top = hm_bin_top(bin);
+	hm_bin_begin(bin, top);
+	if (HM_LIKELY(hm_quick_is_for(&cache->quick, number)) &&
+	    HM_LIKELY(hm_block_state_of(mark) == HM_BLOCK_LIVE) &&
+	    HM_LIKELY(top != bin->limit)) {
+		hm_block_become(mark, HM_BLOCK_FREE);
+		top->block = block;
+		top->mark = mark;
+		hm_bin_set_top(bin, top + 1);
+		return true;
+	}
+	hm_bin_give_up(bin);
+	return false;
 }
 
 /* The same in any case, of any of its spans; false = it was not live.  *too_many as

@@ -25,8 +25,8 @@ struct hm_heap {
 	struct hm_cache *only;
 	uint64_t number; /* of no other heap of the process, ever; not 0 */
 	struct hm_host *host;
-	uint32_t slot;   /* of a thread's caches, in which the one for it is looked for */
-	DWORD protect;   /* of its pages */
+	uint32_t slot; /* of a thread's caches, in which the one for it is looked for */
+	DWORD protect; /* of its pages */
 	struct hm_cache *common;
 	struct hm_lock lock; /* HM_RANK_HEAP: the common cache, the large blocks */
 	struct hm_span_list large;
@@ -153,16 +153,8 @@ HM_QUICK struct hm_cache *hm_heap_cache(const struct hm_heap *heap)
 HM_QUICK bool hm_heap_alloc_quickly(const struct hm_heap *heap, struct hm_cache *cache,
 				    size_t size, void **block)
 {
-	bool taken = false;
-	unsigned class;
-
-	if (!HM_LIKELY(size <= HM_BLOCK_LARGEST))
-		return false;
-	class = hm_block_class(size);
-	if (HM_LIKELY(hm_quick_begin(&cache->quick, &heap->number)))
-		taken = hm_cache_take(cache, class, block);
-	hm_quick_leave(&cache->quick);
-	return taken;
+	return HM_LIKELY(size <= HM_BLOCK_LARGEST) &&
+	       hm_cache_take(cache, &heap->number, hm_block_class(size), block);
 }
 
 /* Whether it has freed a block of a span of this thread's; else ask hm_heap_free. */
@@ -170,18 +162,9 @@ HM_QUICK bool hm_heap_free_quickly(const struct hm_heap *heap, struct hm_cache *
 				   void *block)
 {
 	struct hm_span *span = hm_span_find((uintptr_t)block);
-	bool freed = false;
-	uint64_t index;
 
-	if (!HM_LIKELY(span != NULL))
-		return false;
-	if (HM_LIKELY(hm_quick_begin(&cache->quick, &heap->number)) &&
-	    HM_LIKELY(atomic_load_explicit(&span->lister, memory_order_relaxed) ==
-		      cache) &&
-	    HM_LIKELY(hm_span_index(span, (uintptr_t)block, &index)))
-		freed = hm_cache_try_put(span, index, block);
-	hm_quick_leave(&cache->quick);
-	return freed;
+	return HM_LIKELY(span != NULL) &&
+	       hm_cache_try_put(cache, &heap->number, span, block);
 }
 
 #endif

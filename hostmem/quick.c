@@ -84,9 +84,15 @@ void hm_quick_set_purpose(struct hm_quick *quick, uint64_t purpose)
 void hm_quick_enter(struct hm_quick *quick)
 {
 	for (;;) {
+		uint64_t purpose;
+
 		atomic_exchange(&quick->inside, 1);
-		if (!(atomic_load(&quick->purpose) & HM_QUICK_CLOSED))
+		purpose = atomic_load(&quick->purpose);
+		if (!(purpose & HM_QUICK_CLOSED)) {
+			if (purpose & HM_QUICK_STOPPED)
+				atomic_fetch_and(&quick->purpose, ~HM_QUICK_STOPPED);
 			return;
+		}
 		hm_quick_leave(quick);
 		hm_word_wait(&stopped, 1);
 	}
@@ -94,7 +100,8 @@ void hm_quick_enter(struct hm_quick *quick)
 
 static bool is_inside(const struct hm_quick *quick)
 {
-	return atomic_load_explicit(&quick->inside, memory_order_acquire) != 0;
+	return atomic_load_explicit(&quick->inside, memory_order_acquire) != 0 ||
+	       (quick->at_work != NULL && quick->at_work(quick));
 }
 
 /* false: it is still inside. */
@@ -153,8 +160,11 @@ bool hm_quick_stop_alone(void)
 void hm_quick_resume_alone(void)
 {
 	for (struct hm_quick *quick = atomic_load(&all); quick != NULL;
-	     quick = quick->next)
+	     quick = quick->next) {
+		if (quick->at_work != NULL)
+			atomic_fetch_or(&quick->purpose, HM_QUICK_STOPPED);
 		atomic_fetch_and(&quick->purpose, ~HM_QUICK_CLOSED);
+	}
 	atomic_store(&stopped, 0);
 	hm_word_wake_all(&stopped);
 }

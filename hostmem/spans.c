@@ -116,7 +116,7 @@ struct hm_span *hm_span_new(struct hm_heap *heap, enum hm_span_kind kind)
 	atomic_store_explicit(&span->reciprocal, 0, memory_order_relaxed);
 	atomic_store_explicit(&span->returns, 0, memory_order_relaxed);
 	atomic_store_explicit(&span->queued, 0, memory_order_relaxed);
-	span->bin = NULL;
+	atomic_store_explicit(&span->bin, NULL, memory_order_relaxed);
 	set_count(span, 0);
 	set_class(span, 0);
 	span->capacity = span->cursor = span->witness = 0;

@@ -50,7 +50,7 @@ typedef _Atomic uint8_t hm_block_mark;
 struct hm_span {
 	/* The owner while it is HM_SPAN_LISTED, else NULL: whose quick Free is all that
 	 * there is to do. */
-	struct hm_cache_bin *bin;         /* of the owner, of its class */
+	_Atomic(struct hm_cache_bin *) bin; /* of the owner, of its class */
 	_Atomic(struct hm_cache *) lister;
 	_Atomic(struct hm_cache *) owner; /* NULL: of a large block */
 	_Atomic(struct hm_heap *) heap;
@@ -157,6 +157,12 @@ static inline size_t hm_span_block_size(const struct hm_span *span)
 static inline uintptr_t hm_span_base(const struct hm_span *span)
 {
 	return atomic_load_explicit(&span->base, memory_order_relaxed);
+}
+
+/* Of the one that owned it at some time until now. */
+HM_QUICK struct hm_cache_bin *hm_span_bin(const struct hm_span *span)
+{
+	return atomic_load_explicit(&span->bin, memory_order_acquire);
 }
 
 static inline void *hm_span_block(const struct hm_span *span, size_t index)

@@ -58,6 +58,7 @@ static struct hm_cache *make(void)
 
 	if (cache == NULL)
 		return NULL;
+	cache->quick.at_work = hm_cache_is_at_work;
 	hm_quick_register(&cache->quick);
 	cache->next_all = atomic_load(&all);
 	while (!atomic_compare_exchange_weak(&all, &cache->next_all, cache))
@@ -251,6 +252,8 @@ void hm_caches_after_fork(void)
 	hm_quick_after_fork();
 	for (struct hm_cache *cache = hm_caches_first(); cache != NULL;
 	     cache = cache->next_all) {
+		for (unsigned class = 0; class < HM_BLOCK_CLASSES; class ++)
+			hm_bin_give_up(&cache->bins[class]);
 		if (cache->common || hm_cache_serves(cache, 0) || is_own(cache))
 			continue;
 		(void)abandon(cache, true);

@@ -165,6 +165,40 @@ static void an_owner_that_is_suspended_in_the_middle_hides_nothing(void)
 	end();
 }
 
+/* Until it is through, or has given up; whatever has become of the list since. */
+static void a_call_is_at_work_from_its_beginning_to_its_end(void)
+{
+	struct hm_cache_bin *bin = &own.bins[KIB_CLASS];
+	static const uint64_t number = 1;
+	struct hm_span *span;
+	void *block;
+
+	begin();
+	span = cache_span(&own, KIB_CLASS, WHOLE);
+	CHECK(!hm_cache_is_at_work(&own.quick));
+	block = cache_take(&own, KIB_CLASS);
+	CHECK(!hm_cache_is_at_work(&own.quick));
+	for (int i = -1; i <= 1; i += 2) {
+		hm_bin_begin(bin, hm_bin_top(bin));
+		CHECK(hm_cache_is_at_work(&own.quick));
+		hm_bin_set_top(bin, hm_bin_top(bin) + i);
+		CHECK(!hm_cache_is_at_work(&own.quick));
+	}
+	hm_bin_begin(bin, hm_bin_top(bin));
+	hm_bin_give_up(bin);
+	CHECK(!hm_cache_is_at_work(&own.quick));
+	/* What is for somebody else gives up, too. */
+	CHECK(!hm_cache_take(&own, &number, KIB_CLASS, &block));
+	CHECK(!hm_cache_is_at_work(&own.quick));
+	CHECK(!hm_cache_try_put(&own, &number, span, block));
+	CHECK(!hm_cache_is_at_work(&own.quick));
+	CHECK(hm_cache_try_put(&own, &cache_number, span, block));
+	/* The one before ended there. */
+	hm_bin_forget_all(bin);
+	CHECK(!hm_cache_is_at_work(&own.quick));
+	end();
+}
+
 int main(void)
 {
 	TAP_RUN(no_block_is_lost_behind_the_ready_ones);
@@ -173,5 +207,6 @@ int main(void)
 	TAP_RUN(looking_in_vain_for_empty_spans_is_done_less_and_less);
 	TAP_RUN(a_count_below_zero_is_told_from_what_is_ready);
 	TAP_RUN(an_owner_that_is_suspended_in_the_middle_hides_nothing);
+	TAP_RUN(a_call_is_at_work_from_its_beginning_to_its_end);
 	return tap_done();
 }

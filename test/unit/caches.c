@@ -81,8 +81,11 @@ static void a_block_is_put_back_once(void)
 	span = cache_span(&own, KIB_CLASS, WHOLE);
 	CHECK(!cache_put(&own, span, 5)); /* never taken */
 	cache_take_in_order(&own, span, 0, 10);
-	CHECK(hm_cache_try_put(span, 5, hm_span_block(span, 5)));
-	CHECK(!hm_cache_try_put(span, 5, hm_span_block(span, 5)));
+	CHECK(!hm_cache_try_put(&other, &cache_number, span, hm_span_block(span, 5)));
+	CHECK(!hm_cache_try_put(&own, &cache_number, span,
+				(char *)hm_span_block(span, 5) + 16));
+	CHECK(hm_cache_try_put(&own, &cache_number, span, hm_span_block(span, 5)));
+	CHECK(!hm_cache_try_put(&own, &cache_number, span, hm_span_block(span, 5)));
 	CHECK(!hm_cache_put(&own, span, 5, &too_many));
 	CHECK(!hm_cache_put_away(&other, span, 5));
 	CHECK(hm_cache_put_away(&other, span, 6));

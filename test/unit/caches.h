@@ -12,6 +12,9 @@
 #define KIB_CLASS 19U
 #define KIB_BLOCKS 64U
 
+/* The number of the heap that these caches serve. */
+static const uint64_t cache_number;
+
 static inline void cache_begin(struct hm_cache *cache)
 {
 	memset(cache, 0, sizeof(*cache));
@@ -34,7 +37,9 @@ static inline void *cache_take(struct hm_cache *cache, unsigned class)
 {
 	void *block = NULL;
 
-	return hm_cache_take(cache, class, &block) ? block : hm_cache_find(cache, class);
+	return hm_cache_take(cache, &cache_number, class, &block)
+		       ? block
+		       : hm_cache_find(cache, class);
 }
 
 /* Takes `count` blocks, each of the next address. */
@@ -50,8 +55,7 @@ static inline bool cache_put(struct hm_cache *cache, struct hm_span *span, uint6
 {
 	bool too_many;
 
-	return (span->lister == cache &&
-		hm_cache_try_put(span, index, hm_span_block(span, index))) ||
+	return hm_cache_try_put(cache, &cache_number, span, hm_span_block(span, index)) ||
 	       hm_cache_put(cache, span, index, &too_many);
 }
 

@@ -161,10 +161,97 @@ static void who_counts_sees_no_block_that_nobody_has(void)
 	spans_end();
 }
 
+/* ---- Stopping ---- */
+
+enum { STOPS = 3000 };
+
+/* Registered for good. */
+static struct hm_cache contested;
+
+static void *take_slowly(void)
+{
+	void *block;
+
+	hm_quick_enter(&contested.quick);
+	block = hm_cache_find(&contested, 0);
+	hm_quick_leave(&contested.quick);
+	return block;
+}
+
+static bool put_slowly(void *block)
+{
+	uint64_t index = 0;
+	bool too_many, put;
+
+	hm_quick_enter(&contested.quick);
+	put = hm_span_index(spans[0], (uintptr_t)block, &index) &&
+	      hm_cache_put(&contested, spans[0], index, &too_many);
+	hm_quick_leave(&contested.quick);
+	return put;
+}
+
+/* As a heap does: quickly, and if that is refused in the other way. */
+static void *take_and_put_quickly(void *argument)
+{
+	while (atomic_load_explicit(&working, memory_order_relaxed) != 0) {
+		void *block;
+
+		if (!hm_cache_take(&contested, &cache_number, 0, &block))
+			block = take_slowly();
+		if (!hm_cache_try_put(&contested, &cache_number, spans[0], block) &&
+		    !put_slowly(block))
+			atomic_fetch_add(&refused, 1);
+	}
+	return argument;
+}
+
+static void begin_contest(void)
+{
+	hm_quick_prepare();
+	cache_begin(&contested);
+	contested.quick.at_work = hm_cache_is_at_work;
+	hm_quick_register(&contested.quick);
+	hm_quick_lock();
+	hm_quick_set_unusual(&contested.quick, false);
+	hm_quick_unlock();
+	spans[0] = cache_span(&contested, 0, WHOLE);
+	atomic_store(&refused, 0);
+	atomic_store(&working, 1);
+}
+
+/* And what he does there is not undone by who had looked before. */
+static void who_stops_finds_nobody_in_the_middle(void)
+{
+	unsigned wrong = 0;
+	pthread_t thread;
+
+	spans_begin();
+	begin_contest();
+	if (pthread_create(&thread, NULL, take_and_put_quickly, NULL) != 0)
+		abort();
+	for (unsigned i = 0; i < STOPS; i++) {
+		int64_t live;
+
+		hm_quick_stop();
+		live = cache_live(&contested, 0);
+		wrong += (live != 0 && live != 1) || hm_cache_check(&contested) != NULL;
+		hm_bin_forget_all(&contested.bins[0]);
+		hm_quick_resume();
+	}
+	atomic_store(&working, 0);
+	(void)pthread_join(thread, NULL);
+	CHECK_U32(wrong, 0);
+	CHECK_U32(refused, 0);
+	CHECK_INT(cache_live(&contested, 0), 0);
+	cache_end(&contested);
+	spans_end();
+}
+
 int main(void)
 {
 	(void)alarm(WATCHDOG);
 	TAP_RUN(every_returned_block_comes_back);
 	TAP_RUN(who_counts_sees_no_block_that_nobody_has);
+	TAP_RUN(who_stops_finds_nobody_in_the_middle);
 	return tap_done();
 }

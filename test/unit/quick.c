@@ -360,6 +360,60 @@ static void with_the_fence_nothing_is_lost(void)
 	run_duel();
 }
 
+static _Atomic bool is_at_work;
+
+static bool look_at_work(const struct hm_quick *self)
+{
+	(void)self;
+	return atomic_load(&is_at_work);
+}
+
+static void *be_at_work(void *argument)
+{
+	atomic_store(&is_at_work, true);
+	CHECK(hm_quick_is_for(argument, &nothing) == has_fence);
+	atomic_store(&is_inside, true);
+	for (unsigned i = 0; i < 500; i++)
+		(void)sched_yield();
+	atomic_store(&is_leaving, true);
+	atomic_store(&is_at_work, false);
+	return NULL;
+}
+
+static void stopping_waits_for_who_says_so_by_other_words(void)
+{
+	struct hm_quick *self;
+	pthread_t thread;
+
+	quick[used].at_work = look_at_work;
+	self = new_quick(false);
+	atomic_store(&is_inside, false);
+	atomic_store(&is_leaving, false);
+	if (pthread_create(&thread, NULL, be_at_work, self) != 0)
+		abort();
+	while (!atomic_load(&is_inside))
+		(void)sched_yield();
+	stop();
+	CHECK(atomic_load(&is_leaving));
+	CHECK(!hm_quick_is_for(self, &nothing));
+	resume();
+	(void)pthread_join(thread, NULL);
+	/* What it has seen before it began may be out of date, until it enters. */
+	CHECK(!hm_quick_is_for(self, &nothing));
+	CHECK(self->purpose & HM_QUICK_STOPPED);
+	CHECK_SIZE(hm_quick_purpose(self), nothing);
+	hm_quick_enter(self);
+	CHECK(!(self->purpose & HM_QUICK_STOPPED));
+	hm_quick_leave(self);
+	CHECK(hm_quick_is_for(self, &nothing) == has_fence);
+	stop();
+	CHECK(!try_quickly(self));
+	resume();
+	CHECK(!hm_quick_is_for(self, &nothing));
+	CHECK(try_quickly(self) == has_fence);
+	CHECK(hm_quick_is_for(self, &nothing) == has_fence);
+}
+
 /* In a fork's child, where nobody but one is there any more. */
 static void after_a_fork_nobody_is_waited_for(void)
 {
@@ -401,6 +455,7 @@ int main(void)
 	TAP_RUN(while_stopped_nobody_begins);
 	TAP_RUN(stopping_waits_for_who_is_inside);
 	TAP_RUN(who_comes_meanwhile_sleeps_until_it_goes_on);
+	TAP_RUN(stopping_waits_for_who_says_so_by_other_words);
 	TAP_RUN(with_the_fence_nothing_is_lost);
 	TAP_RUN(after_a_fork_nobody_is_waited_for);
 	TAP_RUN(where_the_fence_is_refused_later_each_brings_his_own);
