@@ -118,8 +118,7 @@ extern HM_HIDDEN _Atomic(hm_span_slot *) hm_span_leaves[HM_SPAN_LEAVES];
 /* Of any heap of the process; NULL = none.  Of a large block: for its first granule. */
 HM_QUICK struct hm_span *hm_span_find(uintptr_t address)
 {
-	uintptr_t granule = address >> HM_GRANULE_SHIFT;
-	uintptr_t leaf_number = granule / HM_SPAN_LEAF_SIZE;
+	uintptr_t leaf_number = address >> HM_SPAN_LEAF_SHIFT;
 	hm_span_slot *leaf;
 
 	if (!HM_LIKELY(leaf_number < HM_SPAN_LEAVES))
@@ -127,7 +126,8 @@ HM_QUICK struct hm_span *hm_span_find(uintptr_t address)
 	leaf = atomic_load_explicit(&hm_span_leaves[leaf_number], memory_order_acquire);
 	if (!HM_LIKELY(leaf != NULL))
 		return NULL;
-	return atomic_load_explicit(&leaf[granule % HM_SPAN_LEAF_SIZE],
+	/* What is left of it, so that nothing has to be cut off. */
+	return atomic_load_explicit(&leaf[(uint32_t)address >> HM_GRANULE_SHIFT],
 				    memory_order_acquire);
 }
 
