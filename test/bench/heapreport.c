@@ -4,7 +4,7 @@
  * A line of a table has the figure of each heap and then ours by each of the others', where
  * a star is a missed target and a question mark says that two threads have not had two
  * processors.  Where the targets are about minima these have a line of their own, under the
- * medians.
+ * others.
  *
  * The CSV has a line for each of the others: the pair that is compared.
  */
@@ -45,15 +45,28 @@ bool heapreport_open(const struct options *options)
 			strerror(errno));
 		return false;
 	}
-	fputs("row,threads,peer,ours_median,ours_min,peer_median,peer_min,ratio,target,"
-	      "verdict,unit,note\n",
+	fputs("row,threads,peer,ours_quarter,ours_median,ours_min,peer_quarter,peer_"
+	      "median,"
+	      "peer_min,ratio,target,verdict,unit,note\n",
 	      report.csv);
 	return true;
 }
 
+/* What is told of samples. */
+enum figure { QUARTER, MEDIAN, LEAST };
+
+static double figure_of(const struct heap_result *result, enum figure figure)
+{
+	if (result->verdict != OK)
+		return NAN;
+	return figure == LEAST    ? result->figures.least
+	       : figure == MEDIAN ? result->figures.median
+				  : result->figures.quarter;
+}
+
 /* What two heaps are compared by. */
 struct basis {
-	bool least;      /* by minima; else by medians */
+	enum figure figure;
 	bool together;   /* two threads at once */
 	bool processors; /* there have been two */
 };
@@ -70,12 +83,11 @@ static struct comparison compare(const struct heap_result *ours,
 			      !(basis.processors && ours->figures.clean &&
 				theirs->figures.clean);
 
-	if (both && basis.least)
-		comparison.ratio = ours->figures.least / theirs->figures.least;
-	else if (both)
-		comparison.ratio = ours->figures.median / theirs->figures.median;
+	if (both)
+		comparison.ratio = figure_of(ours, basis.figure) /
+				   figure_of(theirs, basis.figure);
 	/* On one processor nothing has to cross: that is another figure, and a better one. */
-	if (comparison.doubtful && basis.least && !isnan(comparison.target))
+	if (comparison.doubtful && basis.figure == LEAST && !isnan(comparison.target))
 		comparison.verdict = UNDECIDED;
 	else if (both)
 		comparison.verdict = verdict_of(comparison.ratio, comparison.target,
@@ -98,8 +110,9 @@ static void field(double figure)
 
 static void fields(const struct heap_result *result)
 {
-	field(result->verdict == OK ? result->figures.median : NAN);
-	field(result->verdict == OK ? result->figures.least : NAN);
+	field(figure_of(result, QUARTER));
+	field(figure_of(result, MEDIAN));
+	field(figure_of(result, LEAST));
 }
 
 static void csv_line(const char *name, unsigned threads, const char *peer,
@@ -128,13 +141,11 @@ static void remember_failures(const char *name, const struct heap_result *result
 	}
 }
 
-static void put_figure(char *cell, const struct heap_result *result, bool least,
+static void put_figure(char *cell, const struct heap_result *result, enum figure figure,
 		       double unit)
 {
-	double figure = least ? result->figures.least : result->figures.median;
-
 	if (result->verdict == OK)
-		table_put(cell, "%.1f", figure / unit);
+		table_put(cell, "%.1f", figure_of(result, figure) / unit);
 	else
 		table_put(cell, "%s", verdict_name(result->verdict));
 }
@@ -162,13 +173,13 @@ static void put_targets(char *cell, const struct comparison comparisons[ALLOCATO
 
 /* The name and the threads of a line, then the figures of all heaps. */
 static void begin_line(struct table_line *line, const char *name, unsigned threads,
-		       const struct heap_result *results, bool least, double unit)
+		       const struct heap_result *results, enum figure figure, double unit)
 {
 	memset(line, 0, sizeof(*line));
 	table_put(line->cells[line->count++], "%s", name);
 	table_put(line->cells[line->count++], "%u", threads);
 	for (unsigned i = OURS; i < ALLOCATORS; i++)
-		put_figure(line->cells[line->count++], &results[i], least, unit);
+		put_figure(line->cells[line->count++], &results[i], figure, unit);
 }
 
 static void timed_line(const char *name, const struct heap_row *row,
@@ -178,10 +189,12 @@ static void timed_line(const char *name, const struct heap_row *row,
 	struct table_line line;
 	enum verdict verdict = NO_TARGET;
 
-	begin_line(&line, name, row->threads, results, basis.least, 1);
+	begin_line(&line, name, row->threads, results, basis.figure, 1);
 	for (unsigned i = MIMALLOC; i < ALLOCATORS; i++) {
 		comparisons[i] = compare(&results[OURS], &results[i], basis,
-					 basis.least == row->least ? row->most[i] : NAN);
+					 (basis.figure == LEAST) == row->least
+						 ? row->most[i]
+						 : NAN);
 		if (comparisons[i].verdict > verdict)
 			verdict = comparisons[i].verdict;
 		put_ratio(line.cells[line.count++], &comparisons[i]);
@@ -223,14 +236,14 @@ static void timed_head(void)
 void heapreport_timed(const struct heap_row *row,
 		      const struct heap_result results[ALLOCATORS], bool processors)
 {
-	struct basis basis = { false, row->threads > 1, processors };
+	struct basis basis = { QUARTER, row->threads > 1, processors };
 	char name[64];
 
 	timed_head();
 	timed_line(row->name, row, results, basis);
 	if (row->least) {
 		snprintf(name, sizeof(name), "%s:min", row->name);
-		basis.least = true;
+		basis.figure = LEAST;
 		timed_line(name, row, results, basis);
 	}
 	remember_failures(row->name, results);
@@ -277,9 +290,10 @@ void heapreport_peak(const struct peak_row *row,
 	unsigned best = least_peak(results);
 
 	peak_head();
-	begin_line(&line, row->name, row->threads, results, false, MIB);
+	begin_line(&line, row->name, row->threads, results, MEDIAN, MIB);
 	for (unsigned i = MIMALLOC; i < ALLOCATORS; i++) {
-		comparison = compare(&results[OURS], &results[i], (struct basis){ 0 },
+		comparison = compare(&results[OURS], &results[i],
+				     (struct basis){ .figure = MEDIAN },
 				     i == best ? row->most : NAN);
 		csv_line(row->name, row->threads, allocator_name(i), &results[OURS],
 			 &results[i], &comparison, "bytes");

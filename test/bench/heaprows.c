@@ -3,7 +3,7 @@
  *
  * All targets are ratios: ours by another heap's.  A crossing is judged by minima, since
  * its two threads wait for each other: whenever one loses its processor the other one
- * stands still as well, and a median says how often that was.
+ * stands still as well, and the other figures say how often that was.
  */
 #include "heaprows.h"
 

@@ -263,7 +263,8 @@ static int compare(const void *left, const void *right)
 static struct measure_figures figures_of(double *samples, unsigned count)
 {
 	qsort(samples, count, sizeof(*samples), compare);
-	return (struct measure_figures){ .median = samples[count / 2],
+	return (struct measure_figures){ .quarter = samples[count / 4],
+					 .median = samples[count / 2],
 					 .least = samples[0] };
 }
 
