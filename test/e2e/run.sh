@@ -237,12 +237,12 @@ check 'which then has nothing of us' ended 0 mine
 (unset PATH; "$program" run ls -d / >"$folder/out" 2>"$folder/err")
 status=$?
 check 'without PATH the system has one' ended 0 /
-printf 'echo here\n' >"$folder/here"
+printf 'echo here $1 $2\n' >"$folder/here"
 chmod +x "$folder/here"
-(cd "$folder" && PATH=/none: && "$program" run here >"$folder/out" 2>"$folder/err")
+(cd "$folder" && PATH=/none: && "$program" run here a b >"$folder/out" 2>"$folder/err")
 status=$?
 check 'a script that does not say whose is one of the shell, here by an empty part of PATH' \
-	ended 0 here
+	ended 0 'here a b'
 script with-argument '#!/bin/sh -e' 'echo "$0 $1"; false; echo not'
 run with-argument 'a b'
 check 'a script of an interpreter with an argument' ended 1 "$folder/with-argument a b"
@@ -285,6 +285,9 @@ status=$?
 check 'settings of another release: it runs without a host, and that is said' eval \
 	'[ "$status" = 6 ] && tells "^hostmem: HOSTMEM_SETTINGS is not what "'
 
+run --summary ls --help
+check 'a program that closes its standard error at its end has one, too' account_of ls
+
 # ---- What it starts ----
 
 run --summary sh -c 'env true; env true; exit 5'
@@ -302,4 +305,6 @@ check 'what it becomes is still it' account_of true
 run --summary "$program" run --summary --limit 8M true
 check 'one run in another: the inner one goes before' eval '[ "$(grep -c "^hostmem: true" "$folder/err")" = 1 ] &&
 	tells " of 8\\.0 MiB"'
+run "$program" run sh -c 'echo "$LD_PRELOAD"'
+check 'and the library is preloaded once' eval 'says "^/" && ! says ":"'
 finish

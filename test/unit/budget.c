@@ -106,6 +106,18 @@ static void the_peak_is_of_what_was_charged(void)
 	check_figures(&budget, 301, 301, 301);
 }
 
+static void a_forgotten_peak_begins_at_what_is_charged(void)
+{
+	struct hm_budget budget = fresh(SIZE_MAX);
+
+	hm_budget_charge(&budget, 300);
+	hm_budget_refund(&budget, 200);
+	hm_budget_forget_peak(&budget);
+	check_figures(&budget, 100, 100, 100);
+	hm_budget_charge(&budget, 50);
+	check_figures(&budget, 150, 150, 150);
+}
+
 static void a_charge_may_become_pending_again(void)
 {
 	struct hm_budget budget = fresh(100);
@@ -350,6 +362,7 @@ int main(void)
 	TAP_RUN(the_limit_may_be_reached_and_not_passed);
 	TAP_RUN(what_is_pending_counts_against_the_limit_but_not_as_use);
 	TAP_RUN(the_peak_is_of_what_was_charged);
+	TAP_RUN(a_forgotten_peak_begins_at_what_is_charged);
 	TAP_RUN(a_charge_may_become_pending_again);
 	TAP_RUN(refunded_bytes_can_be_had_again);
 	TAP_RUN(what_cannot_be_refused_is_charged_beyond_any_limit);
