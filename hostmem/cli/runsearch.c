@@ -51,7 +51,8 @@ static int search_along(const char *folders, const char *name, char path[PATH_MA
 
 		if (error == 0)
 			return 0;
-		if (error == EISDIR || error == EACCES)
+		/* In a folder that may not be searched nothing is there. */
+		if (error == EISDIR || (error == EACCES && access(path, F_OK) == 0))
 			found = error;
 		if (folders[length] == '\0')
 			return found;
