@@ -207,7 +207,11 @@ test_abi_wrappers_LDADD = libhostmem.la
 
 conformance_tests = \
 	%D%/conformance/attach_coreclr \
+	%D%/conformance/attach_errors \
+	%D%/conformance/attach_files \
 	%D%/conformance/attach_occupied \
+	%D%/conformance/attach_pages \
+	%D%/conformance/attach_remap \
 	%D%/conformance/attach_stopped \
 	%D%/conformance/bad_inputs_alloc \
 	%D%/conformance/bad_inputs_com \
@@ -299,6 +303,10 @@ monitor_tests = \
 	%D%/conformance/monitor_loop \
 	%D%/conformance/monitor_refused
 test_conformance_attach_coreclr_LDADD = libhostmem.la
+test_conformance_attach_errors_LDADD = libhostmem.la
+test_conformance_attach_files_LDADD = libhostmem.la
+test_conformance_attach_pages_LDADD = libhostmem.la
+test_conformance_attach_remap_LDADD = libhostmem.la
 test_conformance_attach_stopped_LDADD = libhostmem.la
 test_conformance_attach_occupied_LDADD = libhostmem.la
 test_conformance_bad_inputs_alloc_LDADD = libhostmem.la

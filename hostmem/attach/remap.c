@@ -120,18 +120,24 @@ static int move_contents(const struct move *move, uintptr_t to, size_t size)
 	return copy_contents(move, to, size);
 }
 
+/* Pages for contents that nobody may read are committed all the same. */
+static bool is_closed(const struct move *move)
+{
+	return !move->blank && move->protection == PROT_NONE;
+}
+
 static int find_place(const struct move *move, uintptr_t *to)
 {
 	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+	int protection = is_closed(move) ? PROT_READ | PROT_WRITE : move->protection;
 	void *base;
 	HRESULT hr;
 
 	*to = move->place;
 	if (move->flags & MREMAP_FIXED)
-		return hm_map_over(move->place, move->place + move->wanted,
-				   move->protection, flags);
-	hr = hm_request_anywhere(move->wanted, hm_protection_for(move->protection),
-				 &base);
+		return hm_map_over(move->place, move->place + move->wanted, protection,
+				   flags);
+	hr = hm_request_anywhere(move->wanted, hm_protection_for(protection), &base);
 	*to = (uintptr_t)base;
 	return SUCCEEDED(hr) ? 0 : hm_errno_for(hr);
 }
@@ -144,6 +150,8 @@ static int move_away(const struct move *move, uintptr_t *to)
 	if (error != 0)
 		return error;
 	error = move_contents(move, *to, size);
+	if (error == 0 && is_closed(move))
+		error = hm_protect_pieces(*to, *to + move->wanted, PROT_NONE);
 	if (error != 0 && !(move->flags & MREMAP_FIXED))
 		(void)hm_unmap_pieces(*to, *to + move->wanted);
 	if (error == 0 && !(move->flags & MREMAP_DONTUNMAP))

@@ -25,6 +25,9 @@ bool hm_range_is_plain(const void *address, size_t size, uintptr_t *end);
 /* Gives back a range of any owners; errno, 0 on success. */
 int hm_unmap_pieces(uintptr_t start, uintptr_t end);
 
+/* Changes the access of a range of any owners, and commits what has none; errno. */
+int hm_protect_pieces(uintptr_t start, uintptr_t end, int protection);
+
 /* Maps fresh memory over a range of any owners; errno, 0 on success. */
 int hm_map_over(uintptr_t start, uintptr_t end, int protection, int flags);
 

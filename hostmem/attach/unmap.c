@@ -115,7 +115,7 @@ static int protect_piece(const struct hm_piece *piece, int protection)
 					     protection));
 }
 
-static int protect_pieces(uintptr_t start, uintptr_t end, int protection)
+int hm_protect_pieces(uintptr_t start, uintptr_t end, int protection)
 {
 	int error = 0;
 
@@ -146,7 +146,7 @@ int HostMemMprotect(void *address, size_t size, int protection)
 	end = hm_round_up((uintptr_t)address + size, HM_PAGE_SIZE);
 	before = hm_translation_begin();
 	return hm_translation_end(before,
-				  protect_pieces((uintptr_t)address, end, protection));
+				  hm_protect_pieces((uintptr_t)address, end, protection));
 }
 
 /* ---- madvise ---- */
