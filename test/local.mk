@@ -206,9 +206,11 @@ test_abi_jsrt_LDADD = libhostmem.la
 test_abi_wrappers_LDADD = libhostmem.la
 
 conformance_tests = \
+	%D%/conformance/attach_blocks \
 	%D%/conformance/attach_coreclr \
 	%D%/conformance/attach_errors \
 	%D%/conformance/attach_files \
+	%D%/conformance/attach_life \
 	%D%/conformance/attach_occupied \
 	%D%/conformance/attach_pages \
 	%D%/conformance/attach_remap \
@@ -302,9 +304,11 @@ monitor_tests = \
 	%D%/conformance/monitor_look \
 	%D%/conformance/monitor_loop \
 	%D%/conformance/monitor_refused
+test_conformance_attach_blocks_LDADD = libhostmem.la
 test_conformance_attach_coreclr_LDADD = libhostmem.la
 test_conformance_attach_errors_LDADD = libhostmem.la
 test_conformance_attach_files_LDADD = libhostmem.la
+test_conformance_attach_life_LDADD = libhostmem.la
 test_conformance_attach_pages_LDADD = libhostmem.la
 test_conformance_attach_remap_LDADD = libhostmem.la
 test_conformance_attach_stopped_LDADD = libhostmem.la

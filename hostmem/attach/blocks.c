@@ -14,6 +14,8 @@
  * Locks: none here.
  */
 #include "attached.h"
+#include "hostmem/arenas.h"
+#include "hostmem/heap.h"
 #include "hostmem/os/clibrary.h"
 #include "hostmem/os/compiler.h"
 #include "hostmem/os/console.h"
@@ -41,14 +43,15 @@ static bool is_heaps(const void *block)
 		HM_REGION_HEAP);
 }
 
-/* What the heap does not know: the C library's, or nobody's any more. */
+/* What the heap does not know: the C library's, or nobody's any more.  The pages of a large
+ * one may be gone; but the C library has nothing in the host's arenas. */
 static void look_closer(const void *block, const char *function)
 {
 	static const char fault[] = "(): the block was freed before, or is none\n";
 	char line[sizeof("realloc") + sizeof(fault)];
 	size_t length = strlen(function);
 
-	if (!is_heaps(block))
+	if (!is_heaps(block) && hm_arena_of((uintptr_t)block) == NULL)
 		return;
 	memcpy(line, function, length);
 	memcpy(line + length, fault, sizeof(fault) - 1);
@@ -248,6 +251,17 @@ void *HostMemReallocArray(void *block, size_t count, size_t size)
 	return HostMemRealloc(block, all);
 }
 
+/* Its host has been shut down, and its heap answers nobody any more. */
+static size_t size_of_orphan(void *block)
+{
+	const struct hm_span *span = hm_span_find((uintptr_t)block);
+	size_t size;
+
+	if (span == NULL || FAILED(hm_heap_size(atomic_load(&span->heap), block, &size)))
+		return 0;
+	return size;
+}
+
 size_t HostMemMallocUsableSize(void *block)
 {
 	size_t size;
@@ -257,5 +271,7 @@ size_t HostMemMallocUsableSize(void *block)
 	if (hm_is_attached() &&
 	    SUCCEEDED(IHostMalloc2_GetSize(hm_attached.heap, block, &size)))
 		return size;
+	if (hm_is_attached() && is_heaps(block))
+		return size_of_orphan(block);
 	return hm_clibrary_usable_size(block);
 }
