@@ -2,7 +2,8 @@
 #
 # `make install` gives what a program in another folder needs: it finds hostmem with
 # pkg-config, compiles as C and as C++, links, runs, and loads the host module; the same
-# with hostmem-jsrt.  The command runs from there.  `make uninstall` leaves nothing.
+# with hostmem-jsrt, and with hostmem-interpose.  The command runs from there.  `make
+# uninstall` leaves nothing.
 
 set -u
 top_srcdir=${top_srcdir:-${srcdir:-.}}
@@ -188,6 +189,91 @@ END
 		-fno-sanitize=vptr -o "$folder/jsrt-in-cplusplus" "$folder/jsrt.cc"
 }
 
+# A library that knows nothing of hostmem asks for pages and blocks.
+interposed()
+{
+	cat >"$folder/ignorant.c" <<'END' || return
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+void *take_pages(size_t size);
+char *take_block(void);
+void give_back(void *pages, size_t size, void *block);
+
+void *take_pages(size_t size)
+{
+	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+char *take_block(void)
+{
+	return strdup("a block");
+}
+
+void give_back(void *pages, size_t size, void *block)
+{
+	munmap(pages, size);
+	free(block);
+}
+END
+	cat >"$folder/interposed.c" <<'END' || return
+#include <hostmem/attach.h>
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+static IHostMemoryControl *control;
+
+static HostMemUsage usage(void)
+{
+	HostMemUsage now = HOSTMEM_USAGE_INIT;
+
+	IHostMemoryControl_GetUsage(control, &now);
+	return now;
+}
+
+int main(int count, char **words)
+{
+	void *(*take_pages)(size_t size);
+	char *(*take_block)(void);
+	void (*give_back)(void *pages, size_t size, void *block);
+	void *early = malloc(100), *library, *face, *pages;
+	HostMemUsage before;
+	char *block;
+
+	if (count != 2 || HostMemCreate(NULL, &IID_IHostMemoryControl, &face) != S_OK ||
+	    HostMemAttach((IUnknown *)face, NULL) != S_OK)
+		return 1;
+	control = (IHostMemoryControl *)face;
+	free(early);
+	library = dlopen(words[1], RTLD_NOW);
+	if (library == NULL)
+		return 2;
+	*(void **)&take_pages = dlsym(library, "take_pages");
+	*(void **)&take_block = dlsym(library, "take_block");
+	*(void **)&give_back = dlsym(library, "give_back");
+	before = usage();
+	pages = take_pages(1 << 20);
+	block = take_block();
+	memset(pages, 1, 1 << 20);
+	if (usage().cbCommitted < before.cbCommitted + (1 << 20))
+		return 3;
+	if (usage().cBlocks != before.cBlocks + 1 || strcmp(block, "a block") != 0)
+		return 4;
+	give_back(pages, 1 << 20, block);
+	if (usage().cBlocks != before.cBlocks)
+		return 5;
+	return usage().cbCommitted >= before.cbCommitted + (1 << 20);
+}
+END
+	"${CC:-cc}" -shared -fPIC -o "$folder/ignorant.so" "$folder/ignorant.c" &&
+		compile_with hostmem-interpose "${CC:-cc}" -std=c11 -Wall -Wextra -Werror \
+			-o "$folder/interposed" "$folder/interposed.c"
+}
+
 check 'make install' make_in_build install
 if [ ! -d "$tree" ]; then
 	echo "1..$count"
@@ -206,6 +292,15 @@ check 'hostmem-jsrt.pc names the same version' \
 	[ "$(pkg --modversion hostmem-jsrt)" = "$(hostmem --modversion)" ]
 check 'a program with a JSRT-like runtime compiles as C' jsrt_in_c
 check 'and runs' runs "$folder/jsrt-in-c"
+check 'hostmem-interpose.pc names the same version' \
+	[ "$(pkg --modversion hostmem-interpose)" = "$(hostmem --modversion)" ]
+if [ -n "$(sed -n 's/^SANITIZERS = //p' "$top_builddir/Makefile")" ]; then
+	skip 'a program with hostmem-interpose compiles' 'the sanitizer has a malloc of its own'
+else
+	check 'a program with hostmem-interpose compiles' interposed
+	check 'and what it loads has its memory from the host' \
+		runs "$folder/interposed" "$folder/ignorant.so"
+fi
 if echo 'int main() {}' >"$folder/empty.cc" &&
 	"${CXX:-c++}" -std=c++17 -o "$folder/empty" "$folder/empty.cc" 2>/dev/null; then
 	check 'a program compiles as C++17' in_cplusplus
