@@ -47,7 +47,7 @@ misused()
 	check "$(printf "'%s': %s" "$*" "$want" | tr '\n' ' ')" line 2 "hostmem run: $want; see 'hostmem run --help'"
 }
 
-size='is no size like 64K, 256M or 2G'
+size='wants a size like 64K, 256M or 2G, not'
 list='--headroom is no list like task=16M,domain=8M,process=0'
 names='coreclr, hotspot, v8, mono, cpython, lua, generic'
 misused 'no program given'
