@@ -309,6 +309,7 @@ test_conformance_attach_coreclr_LDADD = libhostmem.la
 test_conformance_attach_errors_LDADD = libhostmem.la
 test_conformance_attach_files_LDADD = libhostmem.la
 test_conformance_attach_life_LDADD = libhostmem.la
+test_conformance_attach_occupied_LDADD = libhostmem.la
 test_conformance_attach_pages_LDADD = libhostmem.la
 test_conformance_attach_remap_LDADD = libhostmem.la
 test_conformance_attach_stopped_LDADD = libhostmem.la
