@@ -511,6 +511,7 @@ defects_tests = %D%/defects/defects.sh
 suite_tests = %D%/conformance/suite.sh
 
 fault_tests = \
+	%D%/fault/attach_sweep \
 	%D%/fault/half_done \
 	%D%/fault/monitor_sweep \
 	%D%/fault/sweep

@@ -128,7 +128,7 @@ static int error_elsewhere(const struct call *call)
 
 	if (base == MAP_FAILED)
 		return errno;
-	(void)hm_system.unmap(base, call->size);
+	(void)hm_memory_unmap(base, hm_round_up(call->size, HM_PAGE_SIZE));
 	return 0;
 }
 
@@ -178,7 +178,7 @@ static bool is_free(uintptr_t address, size_t size)
 				   -1, 0);
 
 	if (base != MAP_FAILED)
-		(void)hm_system.unmap(base, size);
+		(void)hm_memory_unmap(base, hm_round_up(size, HM_PAGE_SIZE));
 	errno = before;
 	return (uintptr_t)base == address;
 }
@@ -249,7 +249,7 @@ static HRESULT map_low(const struct call *call, void **out)
 
 		if (room == MAP_FAILED)
 			return E_OUTOFMEMORY;
-		(void)hm_system.unmap(room, size);
+		(void)hm_memory_unmap(room, hm_round_up(size, HM_PAGE_SIZE));
 		exact.address = hm_round_up((uintptr_t)room, HM_GRANULE_SIZE);
 		hr = map_at_hint(&exact, out);
 		if (SUCCEEDED(hr) || hr == E_OUTOFMEMORY)
