@@ -51,8 +51,8 @@
  *             virtual machine ends at ENOMEM; blocks of 1 MiB and more
  *   v8        blocks of 1 MiB and more: array buffers
  *   mono      mappings of 1 MiB and more
- *   cpython   everything
- *   lua       everything
+ *   cpython   all mappings but code, and all blocks
+ *   lua       the same
  *   generic   mappings of 1 MiB and more, blocks of 64 KiB and more
  */
 typedef struct HostMemAttachment {

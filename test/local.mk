@@ -91,11 +91,13 @@ unit_tests = \
 	%D%/unit/notify_threads \
 	%D%/unit/opening \
 	%D%/unit/opening_close \
+	%D%/unit/overlays \
 	%D%/unit/pages \
 	%D%/unit/pages_reserve \
 	%D%/unit/pagestates \
 	%D%/unit/pagestates_random \
 	%D%/unit/parked \
+	%D%/unit/pieces \
 	%D%/unit/places \
 	%D%/unit/places_share \
 	%D%/unit/places_threads \
@@ -210,6 +212,7 @@ conformance_tests = \
 	%D%/conformance/attach_coreclr \
 	%D%/conformance/attach_errors \
 	%D%/conformance/attach_files \
+	%D%/conformance/attach_levels \
 	%D%/conformance/attach_life \
 	%D%/conformance/attach_occupied \
 	%D%/conformance/attach_pages \
@@ -308,6 +311,7 @@ test_conformance_attach_blocks_LDADD = libhostmem.la
 test_conformance_attach_coreclr_LDADD = libhostmem.la
 test_conformance_attach_errors_LDADD = libhostmem.la
 test_conformance_attach_files_LDADD = libhostmem.la
+test_conformance_attach_levels_LDADD = libhostmem.la
 test_conformance_attach_life_LDADD = libhostmem.la
 test_conformance_attach_occupied_LDADD = libhostmem.la
 test_conformance_attach_pages_LDADD = libhostmem.la
