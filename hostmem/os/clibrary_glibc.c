@@ -14,6 +14,7 @@
 #include "next.h"
 
 #include <malloc.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #if defined(__has_feature)
@@ -52,6 +53,11 @@ void hm_clibrary_free(void *block)
 	free(block);
 }
 
+size_t hm_clibrary_usable_size(void *block)
+{
+	return malloc_usable_size(block);
+}
+
 #else
 
 extern void *__libc_malloc(size_t size);
@@ -85,13 +91,17 @@ void hm_clibrary_free(void *block)
 	__libc_free(block);
 }
 
-#endif
-
 size_t hm_clibrary_usable_size(void *block)
 {
-	static size_t (*usable_size)(void *block);
+	static size_t (*_Atomic known)(void *block);
+	size_t (*usable_size)(void *block) = atomic_load(&known);
 
-	if (usable_size == NULL)
+	/* Whoever looks it up finds the same. */
+	if (usable_size == NULL) {
 		(void)hm_next_function("malloc_usable_size", &usable_size);
+		atomic_store(&known, usable_size);
+	}
 	return usable_size != NULL ? usable_size(block) : 0;
 }
+
+#endif

@@ -60,7 +60,7 @@ static void blocks_of_the_c_library_stay_its_own(void)
 	CHECK(fputs("a line\n", file) > 0);
 	rewind(file);
 	CHECK_INT(getline(&line, &room, file), 7);
-	line = HostMemRealloc(line, 7);
+	line = HostMemRealloc(line, sizeof("a line\n"));
 	CHECK_STR(line, "a line\n");
 	HostMemFree(line);
 	CHECK_INT(fclose(file), 0);

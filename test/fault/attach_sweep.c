@@ -331,7 +331,8 @@ static int live_twice(uint64_t first, bool for_good)
 	CHECK_SIZE(atomic_load(&hm_overlays_count), 0);
 	/* Mappings that were kept back may have been of use.  A place that was only looked at
 	 * stays taken where the system takes nothing back at all. */
-	CHECK(count_mappings() <= mappings + (for_good ? 1 : 0));
+	if (!FACES_SANITIZED)
+		CHECK(count_mappings() <= mappings + (for_good ? 1 : 0));
 	if (tap_failed())
 		return FAILED_ANYHOW;
 	return plan.refused != 0 ? PASSED_AND_REFUSED : NOTHING_WAS_REFUSED;
