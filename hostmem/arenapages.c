@@ -92,7 +92,9 @@ static void arena_divide(const struct hm_page_source *self, void *address, size_
 	struct hm_arena *arena = hm_arena_of((uintptr_t)address);
 
 	(void)self;
-	if (arena != NULL)
+	if (arena == NULL)
+		DIRECT->divide(DIRECT, address, size, before);
+	else
 		hm_divide(arena, (uintptr_t)address, size, before->start, before->end);
 }
 
@@ -102,7 +104,9 @@ static void arena_unite(const struct hm_page_source *self, void *address, size_t
 	struct hm_arena *arena = hm_arena_of((uintptr_t)address);
 
 	(void)self;
-	if (arena != NULL)
+	if (arena == NULL)
+		DIRECT->unite(DIRECT, address, size, before);
+	else
 		hm_place_reunite(arena, (uintptr_t)address, size, before->start,
 				 before->end);
 }

@@ -183,6 +183,8 @@ os_sources = \
 	%D%/os/images_elf.c \
 	%D%/os/largepages.h \
 	%D%/os/largepages_linux.c \
+	%D%/os/leftovers.h \
+	%D%/os/leftovers_posix.c \
 	%D%/os/lines.h \
 	%D%/os/lines_posix.c \
 	%D%/os/loaded.h \

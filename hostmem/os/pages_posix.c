@@ -18,33 +18,29 @@
  * put it back.  That cannot fail for want of room, because undoing a split merges; if
  * it fails nevertheless, nobody knows what the pages are, and that is E_FAIL.
  *
- * Locks: HM_RANK_LEFTOVERS around a small list.  errno is kept: it is the runtime's, and
- * may be in use by its caller.
+ * Locks: those of leftovers_posix.c.  errno is kept: it is the runtime's, and may be in use by
+ * its caller.
  */
 #include "pages.h"
 #include "check.h"
 #include "largepages.h"
-#include "lock.h"
+#include "leftovers.h"
 #include "size.h"
 
 #include <stdatomic.h>
 #include <unistd.h>
 
-#define MOST_LEFTOVERS 64
+/* Huge pages go where there is room for one. */
+#define PLACED (HM_RESERVE_TOP_DOWN | HM_RESERVE_LARGE)
 
 /* From so many bytes of tables on, huge pages pay. */
 #define MANY_TABLES ((size_t)2 << 20)
 
-static struct {
-	struct hm_lock lock;
-	_Atomic size_t count;
-	struct leftover {
-		void *address;
-		size_t size;
-	} ranges[MOST_LEFTOVERS];
-} leftovers;
-
 static _Atomic(void *) last_place; /* that reserve_anywhere gave */
+
+/* The same from the top down; NULL: there may be a higher place than right below it. */
+static _Atomic(void *) lowest_place;
+static _Atomic(void *) part_of_one; /* that is about to be given back */
 
 /* There may be reserved pages that can be written to, see clear. */
 static _Atomic bool loose;
@@ -127,44 +123,6 @@ static HRESULT posix_commit(const struct hm_page_source *self, void *address, si
 	return posix_protect(self, address, size, access, before);
 }
 
-static void keep_leftover(void *address, size_t size)
-{
-	hm_lock_acquire(&leftovers.lock, HM_RANK_LEFTOVERS);
-	if (leftovers.count < MOST_LEFTOVERS)
-		leftovers.ranges[leftovers.count++] =
-			(struct leftover){ .address = address, .size = size };
-	hm_lock_release(&leftovers.lock, HM_RANK_LEFTOVERS);
-}
-
-/*
- * Gives up what a reservation has mapped too much.  Where the kernel has no room to split
- * a mapping it keeps it, and is asked again later; beyond a handful it is left, which
- * costs addresses and no memory.
- */
-static void give_up(void *address, size_t size)
-{
-	if (FAILED(hm_memory_unmap(address, size)))
-		keep_leftover(address, size);
-}
-
-static void give_up_leftovers(void)
-{
-	while (atomic_load_explicit(&leftovers.count, memory_order_relaxed) != 0) {
-		struct leftover range = { .size = 0 };
-
-		hm_lock_acquire(&leftovers.lock, HM_RANK_LEFTOVERS);
-		if (leftovers.count != 0)
-			range = leftovers.ranges[--leftovers.count];
-		hm_lock_release(&leftovers.lock, HM_RANK_LEFTOVERS);
-		if (range.size == 0)
-			return;
-		if (FAILED(hm_memory_unmap(range.address, range.size))) {
-			keep_leftover(range.address, range.size);
-			return;
-		}
-	}
-}
-
 static bool usable(void *address, size_t size, size_t alignment)
 {
 	return (uintptr_t)address >= HM_USER_START &&
@@ -179,11 +137,26 @@ static HRESULT reserve_exact(void *wanted, size_t size, unsigned access, unsigne
 
 	/* Kernels before 4.17 take the address for a hint and may go elsewhere. */
 	if (SUCCEEDED(hr) && *out != wanted) {
-		give_up(*out, size);
+		hm_leftover(*out, size);
 		*out = NULL;
 		return HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS);
 	}
 	return hr;
+}
+
+/* What a reservation that may lie anywhere is to be. */
+struct room {
+	size_t size,
+		units; /* the same in whole 64 KiB units, so that none is ever shared */
+	size_t alignment;
+	unsigned access, flags;
+};
+
+/* The tail behind the last page goes back: the region is pages long, and not units. */
+static void give_up_tail(const struct room *room, void *base)
+{
+	if (room->units != room->size)
+		hm_leftover((char *)base + room->size, room->units - room->size);
 }
 
 /*
@@ -191,28 +164,27 @@ static HRESULT reserve_exact(void *wanted, size_t size, unsigned access, unsigne
  * is one, at the price of the room for it.  The highest place in what was mapped is kept,
  * next to what is there already, so that the kernel can merge the two.
  */
-static HRESULT reserve_trimmed(size_t units, size_t alignment, unsigned access,
-			       unsigned flags, void **out)
+static HRESULT reserve_trimmed(const struct room *room, void **out)
 {
-	size_t span = units + alignment;
+	size_t span = room->units + room->alignment;
 	char *address, *start, *end;
 	void *mapped;
 	HRESULT hr;
 
 	*out = NULL;
-	if (alignment > HM_USER_END - units)
+	if (room->alignment > HM_USER_END - room->units)
 		return E_OUTOFMEMORY;
-	hr = hm_memory_map(NULL, span, access, flags, &mapped);
+	hr = hm_memory_map(NULL, span, room->access, room->flags, &mapped);
 	if (FAILED(hr))
 		return hr;
 	address = mapped;
 	end = address + span;
-	start = end - units;
-	start -= (uintptr_t)start % alignment;
-	if (start + units != end)
-		give_up(start + units, (size_t)(end - (start + units)));
+	start = end - room->units;
+	start -= (uintptr_t)start % room->alignment;
+	if (start + room->size != end)
+		hm_leftover(start + room->size, (size_t)(end - (start + room->size)));
 	if (start != address)
-		give_up(address, (size_t)(start - address));
+		hm_leftover(address, (size_t)(start - address));
 	*out = start;
 	return S_OK;
 }
@@ -226,38 +198,59 @@ static HRESULT reserve_trimmed(size_t units, size_t alignment, unsigned access,
  * and off the grid (it likes the topmost hole best, whatever its ends), the grid just
  * below its place is most likely free; only if not, more is mapped than needed.
  */
-static HRESULT reserve_units(size_t units, size_t alignment, unsigned access,
-			     unsigned flags, void *last, void **out)
+static HRESULT reserve_near(const struct room *room, void **out)
 {
-	HRESULT hr = hm_memory_map(last, units, access, flags, out);
+	void *last = atomic_load_explicit(&last_place, memory_order_relaxed);
+	HRESULT hr = hm_memory_map(last, room->units, room->access, room->flags, out);
 	void *place = *out;
-
-	if (FAILED(hr) || usable(place, units, alignment))
-		return hr;
-	give_up(place, units);
-	place = (void *)hm_round_down((uintptr_t)place, alignment);
-	if (usable(place, units, alignment) &&
-	    SUCCEEDED(reserve_exact(place, units, access, flags, out)))
-		return S_OK;
-	return reserve_trimmed(units, alignment, access, flags, out);
-}
-
-/* The tail behind the last page goes back: the region is pages long, and not units. */
-static HRESULT reserve_anywhere(size_t size, size_t alignment, unsigned access,
-				unsigned flags, void *last, void **out)
-{
-	size_t units = hm_round_up(size, HM_GRANULE_SIZE);
-	HRESULT hr = reserve_units(units, alignment, access, flags, last, out);
 
 	if (FAILED(hr))
 		return hr;
-	if (!usable(*out, units, alignment)) {
-		give_up(*out, units);
+	if (!usable(place, room->units, room->alignment)) {
+		hm_leftover(place, room->units);
+		place = (void *)hm_round_down((uintptr_t)place, room->alignment);
+		if (!usable(place, room->units, room->alignment) ||
+		    FAILED(reserve_exact(place, room->units, room->access, room->flags,
+					 out)))
+			return reserve_trimmed(room, out);
+	}
+	give_up_tail(room, *out);
+	return S_OK;
+}
+
+/*
+ * From the top down: right below the last one, as long as nothing was given back above it
+ * that the kernel would rather take.  That is one call, of the exact size.  Otherwise more is
+ * mapped than needed at once: the topmost hole that the kernel knows is off the grid as a
+ * rule, some library's neighbour, and to try it each time costs more than to trim.
+ */
+static HRESULT reserve_high(const struct room *room, void **out)
+{
+	void *last = atomic_load_explicit(&lowest_place, memory_order_relaxed);
+	void *place = (void *)hm_round_down((uintptr_t)last - room->units,
+					    room->alignment);
+
+	*out = NULL;
+	if ((uintptr_t)last > room->units &&
+	    usable(place, room->units, room->alignment) &&
+	    SUCCEEDED(reserve_exact(place, room->size, room->access, room->flags, out)))
+		return S_OK;
+	return reserve_trimmed(room, out);
+}
+
+static HRESULT reserve_anywhere(const struct room *room, bool high, void **out)
+{
+	HRESULT hr = high ? reserve_high(room, out) : reserve_near(room, out);
+
+	if (FAILED(hr))
+		return hr;
+	if (!usable(*out, room->units, room->alignment)) {
+		hm_leftover(*out, room->size);
 		*out = NULL;
 		return E_OUTOFMEMORY;
 	}
-	if (units != size)
-		give_up((char *)*out + size, units - size);
+	if (high)
+		atomic_store_explicit(&lowest_place, *out, memory_order_relaxed);
 	atomic_store_explicit(&last_place, *out, memory_order_relaxed);
 	return S_OK;
 }
@@ -266,24 +259,41 @@ static HRESULT posix_reserve(const struct hm_page_source *self, void *wanted, si
 			     size_t alignment, unsigned flags, unsigned access,
 			     void **out)
 {
-	unsigned given = flags & HM_RESERVE_COMMITTED ? access : HM_ACCESS_NONE;
-	unsigned mapping = flags & HM_RESERVE_LARGE ? HM_MAP_LARGE : 0U;
-	void *last = atomic_load_explicit(&last_place, memory_order_relaxed);
+	const struct room room = {
+		.size = size,
+		.units = hm_round_up(size, HM_GRANULE_SIZE),
+		.alignment = alignment,
+		.access = flags & HM_RESERVE_COMMITTED ? access : HM_ACCESS_NONE,
+		.flags = flags & HM_RESERVE_LARGE ? HM_MAP_LARGE : 0U,
+	};
 	HRESULT hr;
 
 	(void)self;
 	hm_assert(wanted != NULL || hm_is_power_of_two(alignment));
-	give_up_leftovers();
-	/* Without a hint the kernel takes the highest place that it knows. */
+	hm_leftovers_give_up();
 	if (wanted != NULL)
-		hr = reserve_exact(wanted, size, given, mapping, out);
+		hr = reserve_exact(wanted, size, room.access, room.flags, out);
 	else
-		hr = reserve_anywhere(size, alignment, given, mapping,
-				      flags & HM_RESERVE_TOP_DOWN ? NULL : last, out);
+		hr = reserve_anywhere(&room, (flags & PLACED) == HM_RESERVE_TOP_DOWN,
+				      out);
 	/* The pool of huge pages is empty, or the kernel was built without one. */
 	if ((flags & HM_RESERVE_LARGE) && (hr == E_OUTOFMEMORY || hr == E_FAIL))
 		return HRESULT_FROM_WIN32(ERROR_PRIVILEGE_NOT_HELD);
 	return hr;
+}
+
+/*
+ * What was given back may be a better place for the next reservation than right below the
+ * last one; not so a part of one that is smaller than a unit, since the rest is still there.
+ */
+static void note_hole(void *address, size_t size)
+{
+	void *part = address;
+
+	if (atomic_compare_exchange_strong(&part_of_one, &part, NULL) &&
+	    size < HM_GRANULE_SIZE)
+		return;
+	atomic_store_explicit(&lowest_place, NULL, memory_order_relaxed);
 }
 
 static HRESULT posix_release(const struct hm_page_source *self, void *address,
@@ -292,7 +302,8 @@ static HRESULT posix_release(const struct hm_page_source *self, void *address,
 	(void)self, (void)before;
 	switch (hm_memory_unmap(address, size)) {
 	case S_OK:
-		give_up_leftovers();
+		note_hole(address, size);
+		hm_leftovers_give_up();
 		return S_OK;
 	case E_OUTOFMEMORY:
 		/* If even that fails, the memory waits with its addresses. */
@@ -307,13 +318,22 @@ static HRESULT posix_release(const struct hm_page_source *self, void *address,
 static void posix_divide(const struct hm_page_source *self, void *address, size_t size,
 			 const struct hm_page_history *before)
 {
+	(void)self, (void)size, (void)before;
+	atomic_store_explicit(&part_of_one, address, memory_order_relaxed);
+}
+
+static void posix_unite(const struct hm_page_source *self, void *address, size_t size,
+			const struct hm_page_history *before)
+{
 	(void)self, (void)address, (void)size, (void)before;
+	atomic_store_explicit(&part_of_one, NULL, memory_order_relaxed);
 }
 
 static void posix_give_up(const struct hm_page_source *self, void *address, size_t size)
 {
 	(void)self;
-	give_up(address, size);
+	hm_leftover(address, size);
+	note_hole(address, size);
 }
 
 static void posix_discard(const struct hm_page_source *self, void *address, size_t size)
@@ -344,7 +364,7 @@ const struct hm_page_source hm_pages_posix = {
 	.discard = posix_discard,
 	.prefer_huge = posix_prefer_huge,
 	.divide = posix_divide,
-	.unite = posix_divide,
+	.unite = posix_unite,
 	.release = posix_release,
 	.give_up = posix_give_up,
 };

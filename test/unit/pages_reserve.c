@@ -22,26 +22,38 @@ static void check_mapped(size_t first, size_t pages)
 		CHECK(kernel.pages[i].mapped);
 }
 
+/* With nothing known of where the last one from the top down was. */
+static void start_afresh(void)
+{
+	start();
+	CHECK_HR(source->release(source, at_page(0), PAGE, NULL), S_OK);
+	kernel.unmaps = 0;
+}
+
 static void a_reservation_has_no_access_and_is_not_charged(void)
 {
-	static const struct {
+	const unsigned large = HM_RESERVE_COMMITTED | HM_RESERVE_LARGE;
+	const struct {
 		unsigned flags;
 		int protection, mapping;
+		size_t first;
 	} rows[] = {
-		{ 0, PROT_NONE, MAP_NORESERVE },
-		{ HM_RESERVE_TOP_DOWN, PROT_NONE, MAP_NORESERVE },
-		{ HM_RESERVE_COMMITTED, PROT_READ, MAP_NORESERVE },
-		{ HM_RESERVE_COMMITTED | HM_RESERVE_LARGE, PROT_READ, MAP_HUGETLB },
+		{ 0, PROT_NONE, MAP_NORESERVE, 0 },
+		{ HM_RESERVE_TOP_DOWN, PROT_NONE, MAP_NORESERVE, UNITS },
+		{ HM_RESERVE_COMMITTED, PROT_READ, MAP_NORESERVE, 0 },
+		{ large, PROT_READ, MAP_HUGETLB, 0 },
+		/* Of these nothing can be cut off. */
+		{ large | HM_RESERVE_TOP_DOWN, PROT_READ, MAP_HUGETLB, 0 },
 	};
 
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		void *out;
 
 		tap_row("flags %u", rows[i].flags);
-		start();
+		start_afresh();
 		kernel.places[0] = WINDOW;
 		CHECK_HR(reserve(NULL, UNITS, UNIT, rows[i].flags, &out), S_OK);
-		CHECK_POINTER(out, at_page(0));
+		CHECK_POINTER(out, at_page(rows[i].first));
 		CHECK_INT(kernel.protection, rows[i].protection);
 		CHECK_INT(kernel.flags, MAP_PRIVATE | MAP_ANONYMOUS | rows[i].mapping);
 		end();
@@ -65,7 +77,7 @@ static void what_is_mapped_too_much_goes_back(void)
 		{ "off the grid, which is free below", UNITS, UNIT, 19, NONE, 0, 16, 1 },
 		{ "the same, and a tail", 1, UNIT, 19, NONE, 0, 16, 2 },
 		{ "the grid below is taken", UNITS, UNIT, 19, 17, 53, 64, 3 },
-		{ "the same, and a tail", 1, UNIT, 19, 17, 53, 64, 4 },
+		{ "the same, and a tail", 1, UNIT, 19, 17, 53, 64, 3 },
 		{ "the highest of two places", UNITS, UNIT, 19, 17, 64, 80, 2 },
 		{ "a larger alignment", 2 * UNITS, 4 * UNIT, 80, NONE, 0, 64, 1 },
 		{ "a larger one still, taken", 2 * UNITS, 8 * UNIT, 100, 20, 144, 256,
@@ -95,16 +107,80 @@ static void the_last_place_is_a_hint_but_not_from_the_top_down(void)
 {
 	void *out;
 
-	start();
+	start_afresh();
 	kernel.places[0] = WINDOW + 4 * UNIT;
 	CHECK_HR(reserve(NULL, 1, UNIT, 0, &out), S_OK);
 	kernel.places[0] = kernel.places[1] = WINDOW + 8 * UNIT;
 	CHECK_HR(reserve(NULL, 1, UNIT, HM_RESERVE_TOP_DOWN, &out), S_OK);
 	CHECK_SIZE(kernel.wanted, 0);
 	CHECK_HR(reserve(NULL, 1, UNIT, 0, &out), S_OK);
-	CHECK_SIZE(kernel.wanted, WINDOW + 8 * UNIT);
+	CHECK_SIZE(kernel.wanted, WINDOW + 9 * UNIT);
 	CHECK_INT(kernel.flags & (MAP_FIXED | MAP_FIXED_NOREPLACE), 0);
 	end();
+}
+
+/* Reserves from the top down; the unit in which it is. */
+static size_t unit_given(size_t pages, size_t alignment)
+{
+	void *out;
+
+	CHECK_HR(reserve(NULL, pages, alignment, HM_RESERVE_TOP_DOWN, &out), S_OK);
+	CHECK_SIZE((uintptr_t)out % UNIT, 0);
+	return ((uintptr_t)out - WINDOW) / UNIT;
+}
+
+static void from_the_top_down_the_next_place_is_right_below_the_last(void)
+{
+	start_afresh();
+	kernel.places[0] = WINDOW + 16 * UNIT;
+	CHECK_SIZE(unit_given(1, UNIT), 17);
+	CHECK_U32(kernel.unmaps, 2);
+	/* With one call, of the exact size. */
+	CHECK_SIZE(unit_given(3, UNIT), 16);
+	CHECK_INT(kernel.flags & MAP_FIXED_NOREPLACE, MAP_FIXED_NOREPLACE);
+	CHECK_SIZE(unit_given(UNITS + 1, UNIT), 14);
+	CHECK_SIZE(unit_given(UNITS, 4 * UNIT), 12);
+	CHECK_U32(kernel.unmaps, 2);
+	CHECK_SIZE(mapped_pages(), 1 + 3 + UNITS + 1 + UNITS);
+	/* Somebody else is there. */
+	kernel.pages[11 * UNITS + 2].mapped = true;
+	kernel.places[1] = WINDOW + 6 * UNIT;
+	CHECK_SIZE(unit_given(UNITS, UNIT), 7);
+	CHECK_U32(kernel.unmaps, 3);
+	end();
+}
+
+static void from_the_top_down_what_was_given_back_is_preferred(void)
+{
+	static const struct {
+		const char *name;
+		bool divided, united;
+		size_t pages;
+		size_t want;
+	} rows[] = {
+		{ "a whole one", false, false, 1, 5 },
+		{ "a part of a unit, whose rest is there", true, false, 1, 19 },
+		{ "a part that is a unit", true, false, UNITS, 5 },
+		{ "a whole one that was nearly divided", true, true, 1, 5 },
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		tap_row("row %zu, %s", i, rows[i].name);
+		start_afresh();
+		kernel.places[0] = WINDOW + 20 * UNIT;
+		kernel.places[1] = WINDOW + 4 * UNIT;
+		CHECK_SIZE(unit_given(UNITS, UNIT), 21);
+		CHECK_SIZE(unit_given(UNITS, UNIT), 20);
+		if (rows[i].divided)
+			source->divide(source, at_page(320), PAGE, NULL);
+		if (rows[i].united)
+			source->unite(source, at_page(320), PAGE, NULL);
+		CHECK_HR(source->release(source, at_page(320), rows[i].pages * PAGE,
+					 NULL),
+			 S_OK);
+		CHECK_SIZE(unit_given(UNITS, UNIT), rows[i].want);
+		end();
+	}
 }
 
 static void nothing_is_given_beyond_user_space(void)
@@ -303,6 +379,8 @@ int main(void)
 	TAP_RUN(a_reservation_has_no_access_and_is_not_charged);
 	TAP_RUN(what_is_mapped_too_much_goes_back);
 	TAP_RUN(the_last_place_is_a_hint_but_not_from_the_top_down);
+	TAP_RUN(from_the_top_down_the_next_place_is_right_below_the_last);
+	TAP_RUN(from_the_top_down_what_was_given_back_is_preferred);
 	TAP_RUN(nothing_is_given_beyond_user_space);
 	TAP_RUN(an_alignment_that_cannot_be_had_is_no_memory);
 	TAP_RUN(a_wanted_place_is_had_exactly_or_not_at_all);
