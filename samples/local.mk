@@ -127,4 +127,6 @@ EXTRA_DIST += \
 	%D%/coreclr.cs \
 	%D%/mono.cs \
 	%D%/README.md \
+	%D%/demo.py \
+	%D%/demo.sh \
 	%D%/openjdk.java
