@@ -212,6 +212,7 @@ conformance_tests = \
 	%D%/conformance/attach_coreclr \
 	%D%/conformance/attach_errors \
 	%D%/conformance/attach_files \
+	%D%/conformance/attach_hotspot \
 	%D%/conformance/attach_levels \
 	%D%/conformance/attach_life \
 	%D%/conformance/attach_occupied \
@@ -312,6 +313,7 @@ test_conformance_attach_coreclr_LDADD = libhostmem.la
 test_conformance_attach_errors_LDADD = libhostmem.la
 test_conformance_attach_files_LDADD = libhostmem.la
 test_conformance_attach_levels_LDADD = libhostmem.la
+test_conformance_attach_hotspot_LDADD = libhostmem.la
 test_conformance_attach_life_LDADD = libhostmem.la
 test_conformance_attach_occupied_LDADD = libhostmem.la
 test_conformance_attach_pages_LDADD = libhostmem.la

@@ -39,10 +39,11 @@ static const struct hm_profile profiles[] = {
 	  .slack_most = 32 * MIB },
 	/*
 	 * ENOMEM ends the virtual machine at once; after EINVAL it lives on.  It wants the
-	 * collected heap at low addresses, and where that cannot grow by much any more, it
-	 * grows by single pages; so many of them that nothing would be left for the others.
-	 * Metaspace grows by units of 64 KiB, seldom by two at a time, and the tables of the
-	 * collectors may lie anywhere.  Large blocks are direct buffers.
+	 * collected heap at low addresses, if it is below 32 GiB and references are
+	 * compressed, else anywhere.  Where that cannot grow by much any more, it grows by
+	 * single pages; so many of them that nothing would be left for the others.  Metaspace
+	 * grows by units of 64 KiB, seldom by two at a time, and the tables of the collectors
+	 * may lie anywhere.  Large blocks are direct buffers.
 	 */
 	{ .name = "hotspot",
 	  .map = HM_NEVER,

@@ -17,7 +17,7 @@ struct hm_profile {
 	size_t map;  /* committed by the mapping itself */
 	size_t over; /* committed by a mapping over reserved pages */
 	/* The same of what is no whole number of 64 KiB, in a space that the runtime wanted
-	 * where it is. */
+	 * where it is, or in one of HM_HEAP_SPACE. */
 	size_t odd_over;
 	size_t commit; /* by a change of access, in a space that may lie anywhere */
 	size_t block;  /* of the malloc family */
@@ -44,6 +44,10 @@ const struct hm_profile *hm_profile_of_program(const char *program);
 
 /* A reservation of so many bytes is a space: it may be that of a collected heap. */
 #define HM_TASK_SPACE ((size_t)16 << 20)
+
+/* One that lies anywhere may be its tables if it is smaller: those of a heap of 32 GiB are as
+ * large, a 512th of it. */
+#define HM_HEAP_SPACE ((size_t)64 << 20)
 
 /* What task-critical requests leave of a limit. */
 size_t hm_profile_slack(const struct hm_profile *profile, size_t limit);

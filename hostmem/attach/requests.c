@@ -91,10 +91,17 @@ HRESULT hm_request_at(uintptr_t address, size_t size, DWORD protect, void **out)
 
 /* ---- Parts of them ---- */
 
-static bool is_space(const struct hm_piece *piece, DWORD kind)
+static bool is_space(const struct hm_piece *piece, DWORD kind, size_t least)
 {
 	return piece->region.protection == kind &&
-	       piece->region.end - piece->region.base >= HM_TASK_SPACE;
+	       piece->region.end - piece->region.base >= least;
+}
+
+/* Tables of a heap lie anywhere, and have a small part of its size. */
+static bool may_be_heap(const struct hm_piece *piece)
+{
+	return is_space(piece, SPACE_WANTED, HM_TASK_SPACE) ||
+	       is_space(piece, SPACE_ANYWHERE, HM_HEAP_SPACE);
 }
 
 static bool is_refusable(const struct hm_piece *piece, DWORD protect, bool over)
@@ -106,9 +113,9 @@ static bool is_refusable(const struct hm_piece *piece, DWORD protect, bool over)
 		return false;
 	if (over)
 		return size >= profile->over ||
-		       (is_space(piece, SPACE_WANTED) && size >= profile->odd_over &&
+		       (may_be_heap(piece) && size >= profile->odd_over &&
 			size % HM_GRANULE_SIZE != 0);
-	return is_space(piece, SPACE_ANYWHERE) && size >= profile->commit;
+	return is_space(piece, SPACE_ANYWHERE, HM_TASK_SPACE) && size >= profile->commit;
 }
 
 /* The run of pages of one state at an address, as far as the piece reaches. */

@@ -1,0 +1,135 @@
+/*
+ * What may be refused to an attached HotSpot: what its collected heap grows by, and large
+ * blocks; and that the answer is EINVAL, which it survives.
+ *
+ * It reserves without access and commits by mapping over that.  Its heap it wants below 32
+ * GiB, where references fit in 32 bits; without such references, or where there is no
+ * room, it takes the heap from anywhere.
+ */
+#include <hostmem/attach.h>
+
+#include "test/tap.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#define KIB ((size_t)1 << 10)
+#define MIB ((size_t)1 << 20)
+#define NEW (MAP_PRIVATE | MAP_ANONYMOUS)
+#define RW (PROT_READ | PROT_WRITE)
+#define RWX (RW | PROT_EXEC)
+
+/* 32 MiB, of which task-critical requests may have 8; and these are in use. */
+static bool attach(void)
+{
+	HostMemAttachment how = HOSTMEM_ATTACHMENT_INIT;
+	HostMemConfig config = HOSTMEM_CONFIG_INIT;
+	HostMemBudget budget = HOSTMEM_BUDGET_INIT;
+	IUnknown *host;
+	bool good;
+
+	budget.cbLimit = 32 * MIB;
+	budget.cbHeadroom[eTaskCritical] = 24 * MIB;
+	budget.cbHeadroom[eAppDomainCritical] = 24 * MIB;
+	config.budget = &budget;
+	how.profile = "hotspot";
+	good = CHECK_HR(HostMemCreate(&config, &IID_IUnknown, (void **)&host), S_OK) &&
+	       CHECK_HR(HostMemAttach(host, &how), S_OK) &&
+	       CHECK(HostMemMmap(NULL, 8 * MIB, RW, NEW, -1, 0) != MAP_FAILED);
+	IUnknown_Release(host);
+	return good;
+}
+
+/* An address at which nothing is. */
+static void *free_place(size_t size)
+{
+	unsigned char *base = mmap(NULL, size + 64 * KIB, PROT_NONE, NEW | MAP_NORESERVE,
+				   -1, 0);
+
+	CHECK(base != MAP_FAILED);
+	CHECK_INT(munmap(base, size + 64 * KIB), 0);
+	return base + -(uintptr_t)base % (64 * KIB);
+}
+
+/* What comes of so many bytes committed in a new reservation: 0 or an errno. */
+static int commit(size_t reserved, bool wanted, size_t size, int protection)
+{
+	unsigned char *space = wanted ? free_place(reserved) : NULL;
+	int error = 0;
+
+	space = HostMemMmap(space, reserved, PROT_NONE, NEW | MAP_NORESERVE, -1, 0);
+	if (!CHECK(space != MAP_FAILED))
+		return -1;
+	if (HostMemMmap(space + 4 * KIB, size, protection, NEW | MAP_FIXED, -1, 0) ==
+	    MAP_FAILED)
+		error = errno;
+	CHECK_INT(HostMemMunmap(space, reserved), 0);
+	return error;
+}
+
+static void what_its_heap_grows_by_is_refused_and_what_it_needs_is_not(void)
+{
+	static const struct {
+		const char *what;
+		size_t reserved;
+		bool wanted;
+		size_t size;
+		int protection, error;
+	} rows[] = {
+		{ "heap where it is wanted", 32 * MIB, true, MIB, RW, EINVAL },
+		{ "by 128 KiB", 32 * MIB, true, 128 * KIB, RW, EINVAL },
+		{ "by a page", 32 * MIB, true, 4 * KIB, RW, EINVAL },
+		{ "by 100 KiB", 32 * MIB, true, 100 * KIB, RW, EINVAL },
+		{ "heap anywhere", 64 * MIB, false, MIB, RW, EINVAL },
+		{ "by a page", 64 * MIB, false, 4 * KIB, RW, EINVAL },
+		{ "by 100 KiB", 64 * MIB, false, 100 * KIB, RW, EINVAL },
+		{ "metaspace", 1024 * MIB, false, 64 * KIB, RW, 0 },
+		{ "metaspace, next to the heap", 1024 * MIB, true, 64 * KIB, RW, 0 },
+		{ "tables of a heap", 32 * MIB, false, 4 * KIB, RW, 0 },
+		{ "of a small one", MIB, false, 100 * KIB, RW, 0 },
+		{ "small tables where they are wanted", MIB, true, 4 * KIB, RW, 0 },
+		{ "code", 240 * MIB, false, 256 * KIB, RWX, 0 },
+		{ "code, next to the heap", 240 * MIB, true, 4 * KIB, RWX, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		tap_row("%s", rows[i].what);
+		CHECK_INT(commit(rows[i].reserved, rows[i].wanted, rows[i].size,
+				 rows[i].protection),
+			  rows[i].error);
+	}
+}
+
+static void a_large_block_is_a_direct_buffer(void)
+{
+	void *block = HostMemMalloc(MIB - 1);
+
+	CHECK(block != NULL);
+	HostMemFree(block);
+	errno = 0;
+	CHECK_POINTER(HostMemMalloc(MIB), NULL);
+	CHECK_INT(errno, ENOMEM);
+}
+
+/* Which is what HotSpot cannot live without. */
+static void at_the_end_of_the_budget_all_is_refused(void)
+{
+	void *rest = HostMemMmap(NULL, 23 * MIB, RW, NEW, -1, 0);
+
+	CHECK(rest != MAP_FAILED);
+	errno = 0;
+	CHECK_POINTER(HostMemMmap(NULL, 4 * MIB, RW, NEW, -1, 0), MAP_FAILED);
+	CHECK_INT(errno, ENOMEM);
+	CHECK_INT(commit(240 * MIB, false, 4 * MIB, RWX), EINVAL);
+	CHECK_INT(HostMemMunmap(rest, 23 * MIB), 0);
+}
+
+int main(void)
+{
+	if (attach()) {
+		TAP_RUN(what_its_heap_grows_by_is_refused_and_what_it_needs_is_not);
+		TAP_RUN(a_large_block_is_a_direct_buffer);
+		TAP_RUN(at_the_end_of_the_budget_all_is_refused);
+	}
+	return tap_done();
+}
