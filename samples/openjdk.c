@@ -123,10 +123,11 @@ static bool start(struct adapter *self, char **options, int count, size_t limit)
 
 /* ---- The built-in program ---- */
 
-/* What is committed in the reservation of that size; SIZE_MAX if there is none. */
+/* What is committed in the smallest reservation of so many bytes or some more: OpenJDK may have
+ * put pages for null pointers before its heap.  SIZE_MAX if there is none. */
 static size_t committed_in_space(struct sample *s, size_t reserved)
 {
-	size_t size = 0, committed = 0;
+	size_t size = 0, committed = 0, best = SIZE_MAX, found = SIZE_MAX;
 
 	s->run_count = 0;
 	IHostMemoryControl_WalkRegions(s->control, sample_walked, s);
@@ -137,12 +138,14 @@ static size_t committed_in_space(struct sample *s, size_t reserved)
 			size = committed = 0;
 		size += run->RegionSize;
 		committed += run->State == MEM_COMMIT ? run->RegionSize : 0;
-		if (size == reserved &&
-		    (i + 1 == s->run_count ||
-		     s->runs[i + 1].BaseAddress == s->runs[i + 1].AllocationBase))
-			return committed;
+		if (i + 1 < s->run_count && run[1].AllocationBase == run->AllocationBase)
+			continue;
+		if (size >= reserved && size < best) {
+			best = size;
+			found = committed;
+		}
 	}
-	return SIZE_MAX;
+	return found;
 }
 
 static bool compare_heap(struct adapter *self)
