@@ -9,49 +9,50 @@
 
 /* ---- Arguments, beside the system's own functions ---- */
 
+/* What mmap is asked for; `start` is an address, or counts from pages that are there. */
+static const struct arguments {
+	bool there;
+	uintptr_t start;
+	size_t size;
+	int flags, file;
+} wrong[] = {
+	{ false, 0, 0, NEW, -1 },
+	{ false, 0, SIZE_MAX, NEW, -1 },
+	{ false, 0, SIZE_MAX - PAGE + 1, NEW, -1 },
+	{ false, 0, (size_t)1 << 63, NEW, -1 },
+	{ false, 0, (size_t)1 << 47, NEW, -1 },
+	{ false, 0, USER_END, NEW | MAP_NORESERVE, -1 },
+	{ false, 0, USER_END - UNIT, NEW | MAP_NORESERVE, -1 },
+	{ true, 0, USER_END, NEW | MAP_NORESERVE, -1 },
+	{ true, 0, 0, OVER, -1 },
+	{ true, 1, PAGE, OVER, -1 },
+	{ true, 0, SIZE_MAX, OVER, -1 },
+	{ true, 0, (size_t)1 << 47, OVER, -1 },
+	{ false, (uintptr_t)1 << 47, PAGE, OVER, -1 },
+	{ false, ~(uintptr_t)0xFFF, PAGE, OVER, -1 },
+	{ false, 0, PAGE, MAP_ANONYMOUS, -1 },
+	{ false, 0, PAGE, 0, -1 },
+	{ false, 0, PAGE, MAP_PRIVATE, -1 },
+	{ true, 0, PAGE, MAP_PRIVATE | MAP_FIXED, -1 },
+	{ true, 0, PAGE, MAP_PRIVATE | MAP_FIXED, 4711 },
+	{ true, 0, PAGE, MAP_ANONYMOUS | MAP_FIXED, -1 },
+};
+
 static void arguments_of_mmap_are_refused_as_by_the_system(void)
 {
 	unsigned char *base = map_new(4 * UNIT, RW);
-	const struct {
-		void *address;
-		size_t size;
-		int protection, flags, file;
-	} rows[] = {
-		{ NULL, 0, RW, NEW, -1 },
-		{ NULL, SIZE_MAX, RW, NEW, -1 },
-		{ NULL, SIZE_MAX - PAGE + 1, RW, NEW, -1 },
-		{ NULL, (size_t)1 << 63, RW, NEW, -1 },
-		{ NULL, (size_t)1 << 47, RW, NEW, -1 },
-		{ NULL, USER_END, PROT_NONE, NEW, -1 },
-		{ NULL, USER_END - UNIT, PROT_NONE, NEW, -1 },
-		{ base, USER_END, PROT_NONE, NEW, -1 },
-		{ base, 0, RW, OVER, -1 },
-		{ base + 1, PAGE, RW, OVER, -1 },
-		{ base, SIZE_MAX, RW, OVER, -1 },
-		{ base, (size_t)1 << 47, RW, OVER, -1 },
-		{ (void *)((uintptr_t)1 << 47), PAGE, RW, OVER, -1 },
-		{ (void *)~(uintptr_t)0xFFF, PAGE, RW, OVER, -1 },
-		{ NULL, PAGE, RW, MAP_ANONYMOUS, -1 },
-		{ NULL, PAGE, RW, 0, -1 },
-		{ NULL, PAGE, RW, MAP_PRIVATE, -1 },
-		{ base, PAGE, RW, MAP_PRIVATE | MAP_FIXED, -1 },
-		{ base, PAGE, RW, MAP_PRIVATE | MAP_FIXED, 4711 },
-		{ base, PAGE, RW, MAP_ANONYMOUS | MAP_FIXED, -1 },
-	};
 	struct attach_books books = attach_open_books();
 
 	fill_pages(base, 4 * UNIT, 8);
-	for (size_t i = 0; i < ROWS(rows); i++) {
+	for (const struct arguments *row = wrong; row < wrong + ROWS(wrong); row++) {
+		void *start = at(row->there ? base : NULL, row->start);
 		int error;
 
-		tap_row("row %zu", i);
-		CHECK_POINTER(mmap(rows[i].address, rows[i].size, rows[i].protection,
-				   rows[i].flags, rows[i].file, 0),
+		tap_row("row %zu", (size_t)(row - wrong));
+		CHECK_POINTER(mmap(start, row->size, RW, row->flags, row->file, 0),
 			      MAP_FAILED);
 		error = errno;
-		CHECK_NO_MAP(HostMemMmap(rows[i].address, rows[i].size,
-					 rows[i].protection, rows[i].flags, rows[i].file,
-					 0),
+		CHECK_NO_MAP(HostMemMmap(start, row->size, RW, row->flags, row->file, 0),
 			     error);
 	}
 	CHECK(holds(base, 4 * UNIT, 8));

@@ -51,8 +51,10 @@ static void a_block_that_cannot_grow_moves(void)
 		CHECK(to != base + PAGE && !can_read(base + PAGE));
 		CHECK_INT(can_read(to), rows[i] != PROT_NONE);
 		CHECK_INT(can_write(to, 1), (rows[i] & PROT_WRITE) != 0);
+		CHECK_INT(can_read(to + UNIT - 1), rows[i] != PROT_NONE);
 		CHECK_SIZE(attach_committed(&books), 2 * UNIT - 3 * PAGE);
-		CHECK_KEPT(HostMemMprotect(to, UNIT, PROT_READ));
+		CHECK_KEPT(HostMemMprotect(to, UNIT, RW));
+		CHECK(can_write(to, 1));
 		CHECK(holds(to, 3 * PAGE, 1) && holds(to + 3 * PAGE, 13 * PAGE, 0));
 		unmap_all(to, UNIT);
 		unmap_all(base, UNIT);

@@ -187,14 +187,10 @@ static bool fill_hole(void)
 	return HostMemMmap(life.base + 3 * UNIT, 5 * PAGE, RW, OVER, -1, 0) != MAP_FAILED;
 }
 
-static bool give_back_low(void)
+static bool give_back_some(void)
 {
-	return HostMemMunmap(life.low, PAGE) == 0;
-}
-
-static bool give_back_moved(void)
-{
-	return HostMemMunmap(life.bystander + UNIT, 2 * UNIT) == 0;
+	return HostMemMunmap(life.low, PAGE) == 0 &&
+	       HostMemMunmap(life.bystander + UNIT, 2 * UNIT) == 0;
 }
 
 static bool give_back(void)
@@ -220,8 +216,7 @@ static const struct {
 	{ "decommit", decommit },
 	{ "cut", cut },
 	{ "fill the hole", fill_hole },
-	{ "give back low", give_back_low },
-	{ "give back moved", give_back_moved },
+	{ "give back some", give_back_some },
 	{ "give back", give_back },
 };
 
@@ -253,8 +248,10 @@ static void play(size_t number)
 
 	errno = 0;
 	done = calls[number].run();
-	if (!done)
-		CHECK_INT(errno, ENOMEM);
+	CHECK_INT(errno, done ? 0 : ENOMEM);
+	/* What was not covered after all is the host's again. */
+	if (!done && calls[number].run == cover && !plan.for_good)
+		CHECK_SIZE(atomic_load(&hm_overlays_count), 0);
 	if (plan.refused == 0 && !CHECK(done))
 		return;
 	if (plan.refused != 0)

@@ -1,5 +1,5 @@
 /*
- * The translated functions beside the system's own, over a million random calls.
+ * The translated functions beside the system's own, over random calls by the hundred thousand.
  *
  * There are two windows of the same shape.  Each call goes to the translator for one of them
  * and to the system for the other; its result and errno must be the same, and afterwards so
@@ -428,7 +428,7 @@ static uint64_t number(const char *name, uint64_t otherwise)
 static void the_translator_answers_as_the_system(void)
 {
 	uint64_t seed = number("SEED", 1 + (uint64_t)getpid());
-	uint64_t operations = number("OPERATIONS", FACES_ROUNDS(1000000, 50000));
+	uint64_t operations = number("OPERATIONS", FACES_ROUNDS(250000, 20000));
 	size_t before = faces_usage(&faces).cbReserved;
 
 	state = seed * UINT64_C(0x9E3779B97F4A7C15) | 1;
