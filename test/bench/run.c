@@ -84,7 +84,7 @@ static bool take(const struct commands *commands, unsigned side, unsigned round,
 	if (!run_command(commands->words[side], &times, note))
 		return false;
 	samples[side].wall.samples[round] = times.wall;
-	samples[side].wall.clean[round] = true;
+	samples[side].wall.clean[round] = times.clean;
 	samples[side].processor.samples[round] = times.processor;
 	samples[side].processor.clean[round] = true;
 	return true;
@@ -130,6 +130,8 @@ static void run_row(const char *name)
 	if (result.verdict == OK) {
 		result.plain = figures_of(PLAIN);
 		result.hosted = figures_of(HOSTED);
+		result.decidable = result.decidable && result.plain.wall.clean &&
+				   result.hosted.wall.clean;
 		result.note[0] = '\0';
 	}
 	machine_progress("%s", "");

@@ -12,6 +12,7 @@ enum { RUN_WORDS = 32 };
 struct run_times {
 	double wall;
 	double processor; /* user and system, of all its threads */
+	bool clean;       /* others have hardly been in its way */
 };
 
 /*
