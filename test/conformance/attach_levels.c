@@ -41,12 +41,22 @@ static void map_code(size_t size)
 	(void)map_new(size, RW | PROT_EXEC);
 }
 
-static void map_over_reserved(size_t size)
+static void map_over_space(size_t space, size_t size)
 {
-	unsigned char *base = map_new(64 * MIB, PROT_NONE);
+	unsigned char *base = map_new(space, PROT_NONE);
 
 	expect(size);
 	map_over(base + MIB, size, RW);
+}
+
+static void map_over_reserved(size_t size)
+{
+	map_over_space(32 * MIB, size);
+}
+
+static void map_over_heap(size_t size)
+{
+	map_over_space(64 * MIB, size);
 }
 
 static void map_over_wanted(size_t size)
@@ -115,6 +125,8 @@ static const struct row {
 	{ "hotspot", map_over_reserved, 128 * KIB, T },
 	{ "hotspot", map_over_reserved, 64 * KIB, P },
 	{ "hotspot", map_over_reserved, 12 * KIB, P },
+	{ "hotspot", map_over_heap, 12 * KIB, T },
+	{ "hotspot", map_over_heap, 64 * KIB, P },
 	{ "hotspot", map_over_wanted, 12 * KIB, T },
 	{ "hotspot", map_over_wanted, 64 * KIB, P },
 	{ "hotspot", commit_in_a_space, MIB, P },
