@@ -14,13 +14,13 @@
  * Locks: none here.
  */
 #include "attached.h"
+#include "pieces.h"
 #include "hostmem/arenas.h"
 #include "hostmem/heap.h"
 #include "hostmem/os/clibrary.h"
 #include "hostmem/os/compiler.h"
 #include "hostmem/os/console.h"
 #include "hostmem/os/size.h"
-#include "hostmem/regions.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -35,12 +35,7 @@ static EMemoryCriticalLevel level_of(size_t size)
 /* Whether an address lies in pages of a heap of the host's. */
 static bool is_heaps(const void *block)
 {
-	struct hm_region_view view;
-
-	return hm_regions_find((uintptr_t)block, &view) &&
-	       view.host == hm_attached.host && view.phase == HM_REGION_LIVE &&
-	       (atomic_load_explicit(&view.region->traits, memory_order_relaxed) &
-		HM_REGION_HEAP);
+	return hm_pieces_any_heaps((uintptr_t)block, (uintptr_t)block + 1);
 }
 
 /* What the heap does not know: the C library's, or nobody's any more.  The pages of a large

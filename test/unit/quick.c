@@ -443,6 +443,26 @@ static void where_the_fence_is_refused_later_each_brings_his_own(void)
 	CHECK_U32(refusals, has_fence);
 }
 
+/* One of the last: there is no way back. */
+static void who_is_held_still_inside_is_given_up(void)
+{
+	struct hm_quick *held = new_quick(false), *other = new_quick(false);
+
+	hm_quick_expect_stops();
+	hm_quick_enter(held);
+	hm_calls_enter();
+	CHECK(!hm_quick_stop());
+	hm_calls_leave();
+	/* Nobody is stopped, and nobody has to wait. */
+	CHECK_INT(try_quickly(other), has_fence);
+	hm_quick_leave(held);
+	CHECK_INT(try_quickly(held), has_fence);
+	stop();
+	CHECK(!try_quickly(other));
+	resume();
+	CHECK_INT(try_quickly(other), has_fence);
+}
+
 int main(void)
 {
 	(void)alarm(WATCHDOG);
@@ -458,6 +478,7 @@ int main(void)
 	TAP_RUN(stopping_waits_for_who_says_so_by_other_words);
 	TAP_RUN(with_the_fence_nothing_is_lost);
 	TAP_RUN(after_a_fork_nobody_is_waited_for);
+	TAP_RUN(who_is_held_still_inside_is_given_up);
 	TAP_RUN(where_the_fence_is_refused_later_each_brings_his_own);
 	hm_system = real;
 	return tap_done();
