@@ -46,8 +46,8 @@
  *
  *   coreclr   commits in reservations of 16 MiB and more that were made anywhere: the
  *             collected heap
- *   hotspot   commits by a mapping over reserved pages, of 128 KiB and more, and in the
- *             collected heap of single pages, too; they are refused with EINVAL, since the
+ *   hotspot   commits by a mapping over reserved pages in what may be the collected heap, of
+ *             128 KiB and more and of single pages; they are refused with EINVAL, since the
  *             virtual machine ends at ENOMEM; blocks of 1 MiB and more
  *   v8        blocks of 1 MiB and more: array buffers
  *   mono      mappings of 1 MiB and more

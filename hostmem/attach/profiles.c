@@ -29,6 +29,7 @@ static const struct hm_profile profiles[] = {
 	{ .name = "coreclr",
 	  .map = HM_NEVER,
 	  .over = HM_NEVER,
+	  .heap_over = HM_NEVER,
 	  .odd_over = HM_NEVER,
 	  .commit = 1,
 	  .block = HM_NEVER,
@@ -42,12 +43,13 @@ static const struct hm_profile profiles[] = {
 	 * collected heap at low addresses, if it is below 32 GiB and references are
 	 * compressed, else anywhere.  Where that cannot grow by much any more, it grows by
 	 * single pages; so many of them that nothing would be left for the others.  Metaspace
-	 * grows by units of 64 KiB, seldom by two at a time, and the tables of the collectors
-	 * may lie anywhere.  Large blocks are direct buffers.
+	 * grows by units of 64 KiB, seldom by two at a time.  The tables of the collectors grow
+	 * after the heap, which is too late to refuse them.  Large blocks are direct buffers.
 	 */
 	{ .name = "hotspot",
 	  .map = HM_NEVER,
-	  .over = 128 * KIB,
+	  .over = HM_NEVER,
+	  .heap_over = 128 * KIB,
 	  .odd_over = 1,
 	  .commit = HM_NEVER,
 	  .block = MIB,
@@ -63,6 +65,7 @@ static const struct hm_profile profiles[] = {
 	{ .name = "v8",
 	  .map = HM_NEVER,
 	  .over = HM_NEVER,
+	  .heap_over = HM_NEVER,
 	  .odd_over = HM_NEVER,
 	  .commit = HM_NEVER,
 	  .block = MIB,
@@ -76,6 +79,7 @@ static const struct hm_profile profiles[] = {
 	{ .name = "mono",
 	  .map = MIB,
 	  .over = HM_NEVER,
+	  .heap_over = HM_NEVER,
 	  .odd_over = HM_NEVER,
 	  .commit = HM_NEVER,
 	  .block = HM_NEVER,
@@ -88,6 +92,7 @@ static const struct hm_profile profiles[] = {
 	{ .name = "cpython",
 	  .map = 1,
 	  .over = 1,
+	  .heap_over = 1,
 	  .odd_over = 1,
 	  .commit = 1,
 	  .block = 0,
@@ -96,6 +101,7 @@ static const struct hm_profile profiles[] = {
 	{ .name = "lua",
 	  .map = 1,
 	  .over = 1,
+	  .heap_over = 1,
 	  .odd_over = 1,
 	  .commit = 1,
 	  .block = 0,
@@ -104,6 +110,7 @@ static const struct hm_profile profiles[] = {
 	{ .name = "generic",
 	  .map = MIB,
 	  .over = HM_NEVER,
+	  .heap_over = HM_NEVER,
 	  .odd_over = HM_NEVER,
 	  .commit = HM_NEVER,
 	  .block = 64 * KIB,

@@ -16,9 +16,9 @@ struct hm_profile {
 	const char *name;
 	size_t map;  /* committed by the mapping itself */
 	size_t over; /* committed by a mapping over reserved pages */
-	/* The same of what is no whole number of 64 KiB, in a space that the runtime wanted
-	 * where it is, or in one of HM_HEAP_SPACE. */
-	size_t odd_over;
+	/* The same in a space that the runtime wanted where it is, or in one of HM_HEAP_SPACE;
+	 * and of what is no whole number of 64 KiB there. */
+	size_t heap_over, odd_over;
 	size_t commit; /* by a change of access, in a space that may lie anywhere */
 	size_t block;  /* of the malloc family */
 	/* An address that is no more than a hint counts from so many bytes on. */

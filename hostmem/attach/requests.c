@@ -111,11 +111,14 @@ static bool is_refusable(const struct hm_piece *piece, DWORD protect, bool over)
 
 	if (is_code(protect))
 		return false;
-	if (over)
-		return size >= profile->over ||
-		       (may_be_heap(piece) && size >= profile->odd_over &&
-			size % HM_GRANULE_SIZE != 0);
-	return is_space(piece, SPACE_ANYWHERE, HM_TASK_SPACE) && size >= profile->commit;
+	if (!over)
+		return is_space(piece, SPACE_ANYWHERE, HM_TASK_SPACE) &&
+		       size >= profile->commit;
+	if (size >= profile->over)
+		return true;
+	return may_be_heap(piece) &&
+	       size >= (size % HM_GRANULE_SIZE != 0 ? profile->odd_over
+						    : profile->heap_over);
 }
 
 /* The run of pages of one state at an address, as far as the piece reaches. */

@@ -86,6 +86,7 @@ static void what_its_heap_grows_by_is_refused_and_what_it_needs_is_not(void)
 		{ "metaspace", 1024 * MIB, false, 64 * KIB, RW, 0 },
 		{ "metaspace, next to the heap", 1024 * MIB, true, 64 * KIB, RW, 0 },
 		{ "tables of a heap", 32 * MIB, false, 4 * KIB, RW, 0 },
+		{ "by more", 32 * MIB, false, 256 * KIB, RW, 0 },
 		{ "of a small one", MIB, false, 100 * KIB, RW, 0 },
 		{ "small tables where they are wanted", MIB, true, 4 * KIB, RW, 0 },
 		{ "code", 240 * MIB, false, 256 * KIB, RWX, 0 },
