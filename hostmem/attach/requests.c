@@ -10,7 +10,7 @@
  * PAGE_READONLY if the runtime wanted it where it is; others with PAGE_NOACCESS.  A list of
  * our own was rejected; it would have to follow each cut of a reservation.
  *
- * Locks: none here.
+ * Locks: none here; where a commit was refused is one atomic word.
  */
 #include "requests.h"
 #include "attached.h"
@@ -18,6 +18,7 @@
 #include "hostmem/os/size.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 
 #define SPACE_ANYWHERE PAGE_READWRITE
@@ -139,14 +140,27 @@ static HRESULT look(const struct hm_piece *piece, uintptr_t at, struct hm_piece 
 	return S_OK;
 }
 
+/*
+ * Where a commit over reserved pages was refused, of those that may be.  Who asks for less there
+ * is the same: HotSpot goes down to the size of an object, and that may be a unit of 64 KiB.
+ */
+static _Atomic uintptr_t refused_at;
+
 static HRESULT commit(const struct hm_piece *piece, DWORD protect, bool over)
 {
-	bool refusable = is_refusable(piece, protect, over);
+	bool again = over && atomic_load(&refused_at) == piece->start;
+	bool refusable = is_refusable(piece, protect, over) || again;
 	void *base;
+	HRESULT hr =
+		IHostMemoryManager_VirtualAlloc(hm_attached.memory, (void *)piece->start,
+						hm_piece_size(piece), MEM_COMMIT, protect,
+						hm_attached_level(refusable), &base);
 
-	return IHostMemoryManager_VirtualAlloc(hm_attached.memory, (void *)piece->start,
-					       hm_piece_size(piece), MEM_COMMIT, protect,
-					       hm_attached_level(refusable), &base);
+	if (over && refusable && FAILED(hr))
+		atomic_store(&refused_at, piece->start);
+	else if (again)
+		atomic_store(&refused_at, 0);
+	return hr;
 }
 
 static HRESULT change_access(const struct hm_piece *piece, DWORD protect)

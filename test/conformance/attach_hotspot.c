@@ -101,6 +101,31 @@ static void what_its_heap_grows_by_is_refused_and_what_it_needs_is_not(void)
 	}
 }
 
+static int commit_at(unsigned char *address, size_t size)
+{
+	errno = 0;
+	return HostMemMmap(address, size, RW, NEW | MAP_FIXED, -1, 0) == MAP_FAILED
+		       ? errno
+		       : 0;
+}
+
+/* An object may be as large as a unit of metaspace. */
+static void who_was_refused_and_asks_for_less_is_still_the_heap(void)
+{
+	unsigned char *heap = HostMemMmap(free_place(32 * MIB), 32 * MIB, PROT_NONE,
+					  NEW | MAP_NORESERVE, -1, 0);
+
+	if (!CHECK(heap != MAP_FAILED))
+		return;
+	CHECK_INT(commit_at(heap, 192 * KIB), EINVAL);
+	CHECK_INT(commit_at(heap, 64 * KIB), EINVAL);
+	CHECK_INT(commit_at(heap, 64 * KIB), EINVAL);
+	CHECK_INT(commit_at(heap + MIB, 64 * KIB), 0);
+	CHECK_INT(commit_at(heap + 2 * MIB, 192 * KIB), EINVAL);
+	CHECK_INT(commit_at(heap, 64 * KIB), 0);
+	CHECK_INT(HostMemMunmap(heap, 32 * MIB), 0);
+}
+
 static void a_large_block_is_a_direct_buffer(void)
 {
 	void *block = HostMemMalloc(MIB - 1);
@@ -129,6 +154,7 @@ int main(void)
 {
 	if (attach()) {
 		TAP_RUN(what_its_heap_grows_by_is_refused_and_what_it_needs_is_not);
+		TAP_RUN(who_was_refused_and_asks_for_less_is_still_the_heap);
 		TAP_RUN(a_large_block_is_a_direct_buffer);
 		TAP_RUN(at_the_end_of_the_budget_all_is_refused);
 	}

@@ -147,7 +147,7 @@ class Program {
 		case "throw":
 			throw new Exception("gone wrong");
 		case "sizes":
-			for (int size : new int[] { 1000, 100000, 4 << 20, 24 })
+			for (int size : new int[] { 1000, 65520, 100000, 4 << 20, 24 })
 				System.out.println(size + ": " + caught(size));
 			break;
 		case "threads":
@@ -198,7 +198,7 @@ check 'so does an exception' eval \
 for collector in Serial Parallel; do
 	program "--limit 128 -XX:+Use${collector}GC" Program sizes
 	check "$collector: who outgrows the budget gets an OutOfMemoryError and goes on" eval \
-		'true_books 0 && [ "$(grep -c ": 1\$" "$folder/out")" = 4 ] && peak_between 64 128'
+		'true_books 0 && [ "$(grep -c ": 1\$" "$folder/out")" = 5 ] && peak_between 64 128'
 
 	program "--limit 128 -XX:+Use${collector}GC" Program threads
 	check "$collector: so does each of eight threads" eval 'true_books 0 && says "^caught 8\$"'
