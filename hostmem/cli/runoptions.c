@@ -50,7 +50,8 @@ static int read_size(const char *option, const char *value, bool *has, uint64_t 
 	*has = true;
 	if (hm_units_size(value, out))
 		return 0;
-	(void)snprintf(what, sizeof(what), "%s wants a size like 64K, 256M or 2G, not", option);
+	(void)snprintf(what, sizeof(what), "%s wants a size like 64K, 256M or 2G, not",
+		       option);
 	return hm_command_misused("run", what, value);
 }
 
