@@ -165,7 +165,9 @@ static int map_over_host(const struct hm_piece *piece, int protection, int flags
 		return 0;
 	if (hr == HOST_E_CLRNOTAVAILABLE)
 		return map_plainly(piece, protection, flags);
-	return hr == E_OUTOFMEMORY ? hm_attached.profile->refused_over : hm_errno_for(hr);
+	/* Refused at once, or after it has waited. */
+	return hm_errno_for(hr) == ENOMEM ? hm_attached.profile->refused_over
+					  : hm_errno_for(hr);
 }
 
 /* Whether nothing is there: the system gives the place, and gets it back. */
@@ -225,6 +227,13 @@ int hm_map_over(uintptr_t start, uintptr_t end, int protection, int flags)
 
 /* ---- Where there is room ---- */
 
+/* Whether it was the place: elsewhere the host may have room.  A refusal stays one, and is not
+ * asked for, nor waited for, a second time. */
+static bool is_no_place(HRESULT hr)
+{
+	return hr == HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS) || hr == E_INVALIDARG;
+}
+
 /* At the address that the runtime would like, or has to have. */
 static HRESULT map_at_hint(const struct call *call, void **out)
 {
@@ -252,7 +261,7 @@ static HRESULT map_low(const struct call *call, void **out)
 		(void)hm_memory_unmap(room, hm_round_up(size, HM_PAGE_SIZE));
 		exact.address = hm_round_up((uintptr_t)room, HM_GRANULE_SIZE);
 		hr = map_at_hint(&exact, out);
-		if (SUCCEEDED(hr) || hr == E_OUTOFMEMORY)
+		if (!is_no_place(hr))
 			return hr;
 	}
 	return hr;
@@ -267,7 +276,7 @@ static HRESULT map_somewhere(const struct call *call, void **out)
 		return map_low(call, out);
 	if (exact || call->size >= hm_attached.profile->hint) {
 		hr = map_at_hint(call, out);
-		if (SUCCEEDED(hr) || hr == E_OUTOFMEMORY || exact)
+		if (exact || !is_no_place(hr))
 			return hr;
 	}
 	return hm_request_anywhere(call->size, hm_protection_for(call->protection), out);
@@ -278,8 +287,7 @@ static HRESULT map_somewhere(const struct call *call, void **out)
 static bool is_systems_business(const struct call *call, HRESULT hr)
 {
 	return hr == HOST_E_CLRNOTAVAILABLE ||
-	       ((call->flags & (MAP_32BIT | MAP_FIXED_NOREPLACE)) &&
-		(hr == HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS) || hr == E_INVALIDARG));
+	       ((call->flags & (MAP_32BIT | MAP_FIXED_NOREPLACE)) && is_no_place(hr));
 }
 
 /* ---- The function ---- */

@@ -126,6 +126,40 @@ static void who_was_refused_and_asks_for_less_is_still_the_heap(void)
 	CHECK_INT(HostMemMunmap(heap, 32 * MIB), 0);
 }
 
+/* Whoever refuses first looks whether something comes back meanwhile. */
+static void a_refusal_after_a_wait_is_no_other_one(void)
+{
+	HostMemBudget before = HOSTMEM_BUDGET_INIT, budget;
+	HostMemUsage usage = HOSTMEM_USAGE_INIT;
+	IHostMemoryControl *host;
+	unsigned char *heap;
+	uint64_t refused;
+
+	if (!CHECK_HR(HostMemAttachedHost(&IID_IHostMemoryControl, (void **)&host), S_OK))
+		return;
+	CHECK_HR(IHostMemoryControl_GetBudget(host, &before), S_OK);
+	budget = before;
+	budget.msWait[eTaskCritical] = 10;
+	CHECK_HR(IHostMemoryControl_SetBudget(host, &budget), S_OK);
+	CHECK_INT(commit(32 * MIB, true, MIB, RW), EINVAL);
+
+	/* At a hint, too, it is asked for once. */
+	budget.cbLimit = 9 * MIB;
+	budget.cbHeadroom[eTaskCritical] = budget.cbHeadroom[eAppDomainCritical] = 0;
+	budget.msWait[eProcessCritical] = 10;
+	CHECK_HR(IHostMemoryControl_SetBudget(host, &budget), S_OK);
+	CHECK_HR(IHostMemoryControl_GetUsage(host, &usage), S_OK);
+	refused = usage.cRefusedBudget;
+	heap = free_place(4 * MIB);
+	errno = 0;
+	CHECK(HostMemMmap(heap, 4 * MIB, RW, NEW, -1, 0) == MAP_FAILED);
+	CHECK_INT(errno, ENOMEM);
+	CHECK_HR(IHostMemoryControl_GetUsage(host, &usage), S_OK);
+	CHECK_SIZE(usage.cRefusedBudget, refused + 1);
+	CHECK_HR(IHostMemoryControl_SetBudget(host, &before), S_OK);
+	(void)IHostMemoryControl_Release(host);
+}
+
 static void a_large_block_is_a_direct_buffer(void)
 {
 	void *block = HostMemMalloc(MIB - 1);
@@ -155,6 +189,7 @@ int main(void)
 	if (attach()) {
 		TAP_RUN(what_its_heap_grows_by_is_refused_and_what_it_needs_is_not);
 		TAP_RUN(who_was_refused_and_asks_for_less_is_still_the_heap);
+		TAP_RUN(a_refusal_after_a_wait_is_no_other_one);
 		TAP_RUN(a_large_block_is_a_direct_buffer);
 		TAP_RUN(at_the_end_of_the_budget_all_is_refused);
 	}
