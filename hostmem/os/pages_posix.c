@@ -42,6 +42,9 @@ static _Atomic(void *) last_place; /* that reserve_anywhere gave */
 static _Atomic(void *) lowest_place;
 static _Atomic(void *) part_of_one; /* that is about to be given back */
 
+/* A reservation was cut within a unit, so there may be one that begins in the middle. */
+static _Atomic bool ragged;
+
 /* There may be reserved pages that can be written to, see clear. */
 static _Atomic bool loose;
 
@@ -220,7 +223,8 @@ static HRESULT reserve_near(const struct room *room, void **out)
 
 /*
  * From the top down: right below the last one, as long as nothing was given back above it
- * that the kernel would rather take.  That is one call, of the exact size.  Otherwise more is
+ * that the kernel would rather take.  That is one call, of the exact size: who has the first
+ * page of a unit has the unit, unless a reservation's front was given back.  Otherwise more is
  * mapped than needed at once: the topmost hole that the kernel knows is off the grid as a
  * rule, some library's neighbour, and to try it each time costs more than to trim.
  */
@@ -229,13 +233,17 @@ static HRESULT reserve_high(const struct room *room, void **out)
 	void *last = atomic_load_explicit(&lowest_place, memory_order_relaxed);
 	void *place = (void *)hm_round_down((uintptr_t)last - room->units,
 					    room->alignment);
+	bool whole = atomic_load_explicit(&ragged, memory_order_relaxed);
 
 	*out = NULL;
-	if ((uintptr_t)last > room->units &&
-	    usable(place, room->units, room->alignment) &&
-	    SUCCEEDED(reserve_exact(place, room->size, room->access, room->flags, out)))
-		return S_OK;
-	return reserve_trimmed(room, out);
+	if ((uintptr_t)last <= room->units ||
+	    !usable(place, room->units, room->alignment) ||
+	    FAILED(reserve_exact(place, whole ? room->units : room->size, room->access,
+				 room->flags, out)))
+		return reserve_trimmed(room, out);
+	if (whole)
+		give_up_tail(room, *out);
+	return S_OK;
 }
 
 static HRESULT reserve_anywhere(const struct room *room, bool high, void **out)
@@ -318,7 +326,11 @@ static HRESULT posix_release(const struct hm_page_source *self, void *address,
 static void posix_divide(const struct hm_page_source *self, void *address, size_t size,
 			 const struct hm_page_history *before)
 {
-	(void)self, (void)size, (void)before;
+	uintptr_t end = (uintptr_t)address + size;
+
+	(void)self;
+	if (end % HM_GRANULE_SIZE != 0 && end != before->end)
+		atomic_store_explicit(&ragged, true, memory_order_relaxed);
 	atomic_store_explicit(&part_of_one, address, memory_order_relaxed);
 }
 

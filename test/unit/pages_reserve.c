@@ -163,6 +163,8 @@ static void from_the_top_down_what_was_given_back_is_preferred(void)
 		{ "a part that is a unit", true, false, UNITS, 5 },
 		{ "a whole one that was nearly divided", true, true, 1, 5 },
 	};
+	const struct hm_page_history whole = { NULL, (uintptr_t)at_page(320),
+					       (uintptr_t)at_page(336) };
 
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		tap_row("row %zu, %s", i, rows[i].name);
@@ -172,15 +174,38 @@ static void from_the_top_down_what_was_given_back_is_preferred(void)
 		CHECK_SIZE(unit_given(UNITS, UNIT), 21);
 		CHECK_SIZE(unit_given(UNITS, UNIT), 20);
 		if (rows[i].divided)
-			source->divide(source, at_page(320), PAGE, NULL);
+			source->divide(source, at_page(320), PAGE, &whole);
 		if (rows[i].united)
-			source->unite(source, at_page(320), PAGE, NULL);
+			source->unite(source, at_page(320), PAGE, &whole);
 		CHECK_HR(source->release(source, at_page(320), rows[i].pages * PAGE,
 					 NULL),
 			 S_OK);
 		CHECK_SIZE(unit_given(UNITS, UNIT), rows[i].want);
 		end();
 	}
+}
+
+static void from_the_top_down_no_unit_is_shared_with_what_is_left_of_one(void)
+{
+	const struct hm_page_history whole = { NULL, (uintptr_t)at_page(320),
+					       (uintptr_t)at_page(336) };
+
+	start_afresh();
+	kernel.places[0] = WINDOW + 20 * UNIT;
+	kernel.places[1] = WINDOW + 21 * UNIT;
+	CHECK_SIZE(unit_given(UNITS, UNIT), 21);
+	CHECK_SIZE(unit_given(UNITS, UNIT), 20);
+	source->divide(source, at_page(320), 3 * PAGE, &whole);
+	CHECK_HR(source->release(source, at_page(320), 3 * PAGE, NULL), S_OK);
+	CHECK_HR(source->release(source, at_page(336), UNIT, NULL), S_OK);
+	kernel.places[0] = WINDOW + 8 * UNIT;
+	CHECK_SIZE(unit_given(UNITS, UNIT), 22);
+	CHECK_SIZE(unit_given(1, UNIT), 21);
+	/* Its first page is free. */
+	CHECK_SIZE(unit_given(1, UNIT), 9);
+	CHECK_SIZE(unit_given(1, UNIT), 8);
+	CHECK_SIZE(mapped_pages(), UNITS - 3 + UNITS + 3);
+	end();
 }
 
 static void nothing_is_given_beyond_user_space(void)
@@ -381,6 +406,7 @@ int main(void)
 	TAP_RUN(the_last_place_is_a_hint_but_not_from_the_top_down);
 	TAP_RUN(from_the_top_down_the_next_place_is_right_below_the_last);
 	TAP_RUN(from_the_top_down_what_was_given_back_is_preferred);
+	TAP_RUN(from_the_top_down_no_unit_is_shared_with_what_is_left_of_one);
 	TAP_RUN(nothing_is_given_beyond_user_space);
 	TAP_RUN(an_alignment_that_cannot_be_had_is_no_memory);
 	TAP_RUN(a_wanted_place_is_had_exactly_or_not_at_all);
