@@ -537,6 +537,7 @@ test_fault_sweep_SOURCES = \
 
 stress_tests = \
 	%D%/stress/attach_differential \
+	%D%/stress/attach_many \
 	%D%/stress/differential \
 	%D%/stress/fork \
 	%D%/stress/fork_arenas \

@@ -74,6 +74,9 @@ static int give_to_overlay(const struct hm_piece *piece)
 
 	if (piece->owner != HM_PIECE_HOST)
 		return 0;
+	/* An arena's mapping is not this piece's alone, see requests.c. */
+	if (hm_arena_of(piece->start) != NULL)
+		return ENOMEM;
 	if (!hm_overlays_add(piece->start, piece->end))
 		return ENOMEM;
 	hr = hm_request_decommit(piece);

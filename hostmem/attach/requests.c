@@ -1,8 +1,11 @@
 /*
  * The host's part of the translation: who may be refused, and which call says what.
  *
- * Every reservation asks for MEM_TOP_DOWN, which gives it a mapping of its own: the runtime
- * may map files over parts of it, and the host's arenas are no place for that.
+ * A reservation asks for MEM_TOP_DOWN, which gives it a mapping of its own: the runtime may
+ * map files over parts of it, and the host's arenas are no place for that.  But the system has
+ * so many mappings and no more (vm.max_map_count), and what lies at multiples of 64 KiB does
+ * not grow together as the system's own small mappings do.  So where there are many, memory
+ * that is committed at once, over which nobody maps a file, comes from arenas.
  *
  * What a reservation is for is told by the protection that it is made with, which the host
  * keeps for each part of it.  One of HM_TASK_SPACE and more, in which a profile may take
@@ -14,6 +17,7 @@
  */
 #include "requests.h"
 #include "attached.h"
+#include "hostmem/host.h"
 #include "hostmem/os/memory.h"
 #include "hostmem/os/size.h"
 
@@ -60,13 +64,25 @@ static bool is_code(DWORD protect)
 
 /* ---- New reservations ---- */
 
+/* A fourth of what Linux allows unless it is told otherwise. */
+#define MANY_RESERVATIONS 16384U
+
+static bool are_many(void)
+{
+	size_t reserved, committed;
+	uint64_t regions;
+
+	hm_figures_read(&hm_attached.host->figures, &reserved, &committed, &regions);
+	return regions >= MANY_RESERVATIONS;
+}
+
 HRESULT hm_request_anywhere(size_t size, DWORD protect, void **out)
 {
 	bool refusable = size >= hm_attached.profile->map && !is_code(protect);
 	DWORD type = MEM_RESERVE | MEM_TOP_DOWN;
 
 	if (protect != PAGE_NOACCESS)
-		type |= MEM_COMMIT;
+		type = MEM_RESERVE | MEM_COMMIT | (are_many() ? 0 : MEM_TOP_DOWN);
 	else if (size >= HM_TASK_SPACE && size != hm_attached.profile->code)
 		protect = SPACE_ANYWHERE;
 	return IHostMemoryPages_ReserveAligned(hm_attached.pages, size, 0, type, protect,
