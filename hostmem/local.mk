@@ -204,6 +204,8 @@ os_sources = \
 	%D%/os/next_posix.c \
 	%D%/os/pages.h \
 	%D%/os/pages_posix.c \
+	%D%/os/placement.h \
+	%D%/os/placement_posix.c \
 	%D%/os/process.h \
 	%D%/os/process_posix.c \
 	%D%/os/residents.h \

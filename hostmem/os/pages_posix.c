@@ -25,6 +25,7 @@
 #include "check.h"
 #include "largepages.h"
 #include "leftovers.h"
+#include "placement.h"
 #include "size.h"
 
 #include <stdatomic.h>
@@ -35,15 +36,6 @@
 
 /* From so many bytes of tables on, huge pages pay. */
 #define MANY_TABLES ((size_t)2 << 20)
-
-static _Atomic(void *) last_place; /* that reserve_anywhere gave */
-
-/* The same from the top down; NULL: there may be a higher place than right below it. */
-static _Atomic(void *) lowest_place;
-static _Atomic(void *) part_of_one; /* that is about to be given back */
-
-/* A reservation was cut within a unit, so there may be one that begins in the middle. */
-static _Atomic bool ragged;
 
 /* There may be reserved pages that can be written to, see clear. */
 static _Atomic bool loose;
@@ -126,148 +118,11 @@ static HRESULT posix_commit(const struct hm_page_source *self, void *address, si
 	return posix_protect(self, address, size, access, before);
 }
 
-static bool usable(void *address, size_t size, size_t alignment)
-{
-	return (uintptr_t)address >= HM_USER_START &&
-	       hm_range_valid((uintptr_t)address, size) &&
-	       (uintptr_t)address % alignment == 0;
-}
-
-static HRESULT reserve_exact(void *wanted, size_t size, unsigned access, unsigned flags,
-			     void **out)
-{
-	HRESULT hr = hm_memory_map(wanted, size, access, flags | HM_MAP_EXACTLY, out);
-
-	/* Kernels before 4.17 take the address for a hint and may go elsewhere. */
-	if (SUCCEEDED(hr) && *out != wanted) {
-		hm_leftover(*out, size);
-		*out = NULL;
-		return HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS);
-	}
-	return hr;
-}
-
-/* What a reservation that may lie anywhere is to be. */
-struct room {
-	size_t size,
-		units; /* the same in whole 64 KiB units, so that none is ever shared */
-	size_t alignment;
-	unsigned access, flags;
-};
-
-/* The tail behind the last page goes back: the region is pages long, and not units. */
-static void give_up_tail(const struct room *room, void *base)
-{
-	if (room->units != room->size)
-		hm_leftover((char *)base + room->size, room->units - room->size);
-}
-
-/*
- * Maps more than is needed and gives up both ends: finds a place of any alignment if there
- * is one, at the price of the room for it.  The highest place in what was mapped is kept,
- * next to what is there already, so that the kernel can merge the two.
- */
-static HRESULT reserve_trimmed(const struct room *room, void **out)
-{
-	size_t span = room->units + room->alignment;
-	char *address, *start, *end;
-	void *mapped;
-	HRESULT hr;
-
-	*out = NULL;
-	if (room->alignment > HM_USER_END - room->units)
-		return E_OUTOFMEMORY;
-	hr = hm_memory_map(NULL, span, room->access, room->flags, &mapped);
-	if (FAILED(hr))
-		return hr;
-	address = mapped;
-	end = address + span;
-	start = end - room->units;
-	start -= (uintptr_t)start % room->alignment;
-	if (start + room->size != end)
-		hm_leftover(start + room->size, (size_t)(end - (start + room->size)));
-	if (start != address)
-		hm_leftover(address, (size_t)(start - address));
-	*out = start;
-	return S_OK;
-}
-
-/*
- * Whole 64 KiB units are asked for, so that the kernel's next place stays aligned and no
- * two reservations ever share a unit.
- *
- * The last place that was given is the hint for the next: it is aligned, and either free
- * again or right above what the kernel would take anyway.  If the kernel goes elsewhere
- * and off the grid (it likes the topmost hole best, whatever its ends), the grid just
- * below its place is most likely free; only if not, more is mapped than needed.
- */
-static HRESULT reserve_near(const struct room *room, void **out)
-{
-	void *last = atomic_load_explicit(&last_place, memory_order_relaxed);
-	HRESULT hr = hm_memory_map(last, room->units, room->access, room->flags, out);
-	void *place = *out;
-
-	if (FAILED(hr))
-		return hr;
-	if (!usable(place, room->units, room->alignment)) {
-		hm_leftover(place, room->units);
-		place = (void *)hm_round_down((uintptr_t)place, room->alignment);
-		if (!usable(place, room->units, room->alignment) ||
-		    FAILED(reserve_exact(place, room->units, room->access, room->flags,
-					 out)))
-			return reserve_trimmed(room, out);
-	}
-	give_up_tail(room, *out);
-	return S_OK;
-}
-
-/*
- * From the top down: right below the last one, as long as nothing was given back above it
- * that the kernel would rather take.  That is one call, of the exact size: who has the first
- * page of a unit has the unit, unless a reservation's front was given back.  Otherwise more is
- * mapped than needed at once: the topmost hole that the kernel knows is off the grid as a
- * rule, some library's neighbour, and to try it each time costs more than to trim.
- */
-static HRESULT reserve_high(const struct room *room, void **out)
-{
-	void *last = atomic_load_explicit(&lowest_place, memory_order_relaxed);
-	void *place = (void *)hm_round_down((uintptr_t)last - room->units,
-					    room->alignment);
-	bool whole = atomic_load_explicit(&ragged, memory_order_relaxed);
-
-	*out = NULL;
-	if ((uintptr_t)last <= room->units ||
-	    !usable(place, room->units, room->alignment) ||
-	    FAILED(reserve_exact(place, whole ? room->units : room->size, room->access,
-				 room->flags, out)))
-		return reserve_trimmed(room, out);
-	if (whole)
-		give_up_tail(room, *out);
-	return S_OK;
-}
-
-static HRESULT reserve_anywhere(const struct room *room, bool high, void **out)
-{
-	HRESULT hr = high ? reserve_high(room, out) : reserve_near(room, out);
-
-	if (FAILED(hr))
-		return hr;
-	if (!usable(*out, room->units, room->alignment)) {
-		hm_leftover(*out, room->size);
-		*out = NULL;
-		return E_OUTOFMEMORY;
-	}
-	if (high)
-		atomic_store_explicit(&lowest_place, *out, memory_order_relaxed);
-	atomic_store_explicit(&last_place, *out, memory_order_relaxed);
-	return S_OK;
-}
-
 static HRESULT posix_reserve(const struct hm_page_source *self, void *wanted, size_t size,
 			     size_t alignment, unsigned flags, unsigned access,
 			     void **out)
 {
-	const struct room room = {
+	const struct hm_room room = {
 		.size = size,
 		.units = hm_round_up(size, HM_GRANULE_SIZE),
 		.alignment = alignment,
@@ -280,28 +135,14 @@ static HRESULT posix_reserve(const struct hm_page_source *self, void *wanted, si
 	hm_assert(wanted != NULL || hm_is_power_of_two(alignment));
 	hm_leftovers_give_up();
 	if (wanted != NULL)
-		hr = reserve_exact(wanted, size, room.access, room.flags, out);
+		hr = hm_placement_exactly(wanted, size, &room, out);
 	else
-		hr = reserve_anywhere(&room, (flags & PLACED) == HM_RESERVE_TOP_DOWN,
-				      out);
+		hr = hm_placement_anywhere(&room, (flags & PLACED) == HM_RESERVE_TOP_DOWN,
+					   out);
 	/* The pool of huge pages is empty, or the kernel was built without one. */
 	if ((flags & HM_RESERVE_LARGE) && (hr == E_OUTOFMEMORY || hr == E_FAIL))
 		return HRESULT_FROM_WIN32(ERROR_PRIVILEGE_NOT_HELD);
 	return hr;
-}
-
-/*
- * What was given back may be a better place for the next reservation than right below the
- * last one; not so a part of one that is smaller than a unit, since the rest is still there.
- */
-static void note_hole(void *address, size_t size)
-{
-	void *part = address;
-
-	if (atomic_compare_exchange_strong(&part_of_one, &part, NULL) &&
-	    size < HM_GRANULE_SIZE)
-		return;
-	atomic_store_explicit(&lowest_place, NULL, memory_order_relaxed);
 }
 
 static HRESULT posix_release(const struct hm_page_source *self, void *address,
@@ -310,7 +151,7 @@ static HRESULT posix_release(const struct hm_page_source *self, void *address,
 	(void)self, (void)before;
 	switch (hm_memory_unmap(address, size)) {
 	case S_OK:
-		note_hole(address, size);
+		hm_placement_note_freed(address, size);
 		hm_leftovers_give_up();
 		return S_OK;
 	case E_OUTOFMEMORY:
@@ -322,30 +163,25 @@ static HRESULT posix_release(const struct hm_page_source *self, void *address,
 	}
 }
 
-/* The kernel knows who is where. */
 static void posix_divide(const struct hm_page_source *self, void *address, size_t size,
 			 const struct hm_page_history *before)
 {
-	uintptr_t end = (uintptr_t)address + size;
-
 	(void)self;
-	if (end % HM_GRANULE_SIZE != 0 && end != before->end)
-		atomic_store_explicit(&ragged, true, memory_order_relaxed);
-	atomic_store_explicit(&part_of_one, address, memory_order_relaxed);
+	hm_placement_note_part(address, size, before->end);
 }
 
 static void posix_unite(const struct hm_page_source *self, void *address, size_t size,
 			const struct hm_page_history *before)
 {
 	(void)self, (void)address, (void)size, (void)before;
-	atomic_store_explicit(&part_of_one, NULL, memory_order_relaxed);
+	hm_placement_forget_part();
 }
 
 static void posix_give_up(const struct hm_page_source *self, void *address, size_t size)
 {
 	(void)self;
 	hm_leftover(address, size);
-	note_hole(address, size);
+	hm_placement_note_freed(address, size);
 }
 
 static void posix_discard(const struct hm_page_source *self, void *address, size_t size)

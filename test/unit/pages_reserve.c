@@ -25,9 +25,13 @@ static void check_mapped(size_t first, size_t pages)
 /* With nothing known of where the last one from the top down was. */
 static void start_afresh(void)
 {
+	void *out;
+
 	start();
-	CHECK_HR(source->release(source, at_page(0), PAGE, NULL), S_OK);
-	kernel.unmaps = 0;
+	kernel.map_error = ENOMEM;
+	CHECK_HR(reserve(NULL, 1, UNIT, HM_RESERVE_TOP_DOWN, &out), E_OUTOFMEMORY);
+	kernel.map_error = 0;
+	kernel.anywhere = 0;
 }
 
 static void a_reservation_has_no_access_and_is_not_charged(void)
@@ -150,21 +154,35 @@ static void from_the_top_down_the_next_place_is_right_below_the_last(void)
 	end();
 }
 
+/* Gives pages of a reservation back, all of them or not. */
+static void give_back(size_t first, size_t pages, size_t end)
+{
+	const struct hm_page_history whole = { NULL, (uintptr_t)at_page(first),
+					       (uintptr_t)at_page(end) };
+
+	if (first + pages < end)
+		source->divide(source, at_page(first), pages * PAGE, &whole);
+	CHECK_HR(source->release(source, at_page(first), pages * PAGE, NULL), S_OK);
+	kernel.unmaps = 0;
+}
+
 static void from_the_top_down_what_was_given_back_is_preferred(void)
 {
 	static const struct {
 		const char *name;
-		bool divided, united;
-		size_t pages;
-		size_t want;
+		size_t first, pages,
+			end;         /* of what is given back, and of the reservation */
+		size_t wanted, want; /* pages, and the unit; 5 is the kernel's choice */
+		unsigned unmaps;
 	} rows[] = {
-		{ "a whole one", false, false, 1, 5 },
-		{ "a part of a unit, whose rest is there", true, false, 1, 19 },
-		{ "a part that is a unit", true, false, UNITS, 5 },
-		{ "a whole one that was nearly divided", true, true, 1, 5 },
+		{ "the last page has a unit", 320, 1, 321, UNITS, 20, 0 },
+		{ "what it is too small for", 320, 1, 321, UNITS + 1, 5, 2 },
+		{ "the lowest", 288, 32, 320, 1, 19, 0 },
+		{ "the lowest, for more than that", 288, 32, 320, 3 * UNITS, 17, 0 },
+		{ "a unit of two", 288, UNITS, 320, UNITS, 18, 0 },
+		{ "the first of them and a page", 288, UNITS + 1, 320, 1, 18, 0 },
+		{ "a part of a unit, whose rest is there", 336, 1, 352, 1, 17, 0 },
 	};
-	const struct hm_page_history whole = { NULL, (uintptr_t)at_page(320),
-					       (uintptr_t)at_page(336) };
 
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		tap_row("row %zu, %s", i, rows[i].name);
@@ -172,39 +190,50 @@ static void from_the_top_down_what_was_given_back_is_preferred(void)
 		kernel.places[0] = WINDOW + 20 * UNIT;
 		kernel.places[1] = WINDOW + 4 * UNIT;
 		CHECK_SIZE(unit_given(UNITS, UNIT), 21);
-		CHECK_SIZE(unit_given(UNITS, UNIT), 20);
-		if (rows[i].divided)
-			source->divide(source, at_page(320), PAGE, &whole);
-		if (rows[i].united)
-			source->unite(source, at_page(320), PAGE, &whole);
-		CHECK_HR(source->release(source, at_page(320), rows[i].pages * PAGE,
-					 NULL),
-			 S_OK);
-		CHECK_SIZE(unit_given(UNITS, UNIT), rows[i].want);
+		CHECK_SIZE(unit_given(1, UNIT), 20);
+		CHECK_SIZE(unit_given(2 * UNITS, UNIT), 18);
+		give_back(rows[i].first, rows[i].pages, rows[i].end);
+		CHECK_SIZE(unit_given(rows[i].wanted, UNIT), rows[i].want);
+		CHECK_U32(kernel.unmaps, rows[i].unmaps);
 		end();
 	}
 }
 
-static void from_the_top_down_no_unit_is_shared_with_what_is_left_of_one(void)
+/* One place, again and again, as a program does that needs a buffer now and then. */
+static void from_the_top_down_a_place_is_used_again(void)
 {
-	const struct hm_page_history whole = { NULL, (uintptr_t)at_page(320),
-					       (uintptr_t)at_page(336) };
-
 	start_afresh();
 	kernel.places[0] = WINDOW + 20 * UNIT;
-	kernel.places[1] = WINDOW + 21 * UNIT;
+	CHECK_SIZE(unit_given(UNITS, UNIT), 21);
+	for (unsigned i = 0; i < 3; i++) {
+		CHECK_SIZE(unit_given(1, UNIT), 20);
+		give_back(320, 1, 321);
+	}
+	CHECK_SIZE(unit_given(1, UNIT), 20);
+	CHECK_SIZE(unit_given(1, UNIT), 19);
+	CHECK_SIZE(unit_given(1, UNIT), 18);
+	/* Two that are given back one after the other are one place. */
+	give_back(304, 1, 305);
+	give_back(320, 1, 321);
+	CHECK_SIZE(unit_given(2 * UNITS, UNIT), 19);
+	CHECK_U32(kernel.unmaps, 0);
+	end();
+}
+
+static void from_the_top_down_no_unit_is_shared_with_what_is_left_of_one(void)
+{
+	start_afresh();
+	kernel.places[0] = WINDOW + 20 * UNIT;
+	kernel.places[1] = WINDOW + 8 * UNIT;
 	CHECK_SIZE(unit_given(UNITS, UNIT), 21);
 	CHECK_SIZE(unit_given(UNITS, UNIT), 20);
-	source->divide(source, at_page(320), 3 * PAGE, &whole);
-	CHECK_HR(source->release(source, at_page(320), 3 * PAGE, NULL), S_OK);
-	CHECK_HR(source->release(source, at_page(336), UNIT, NULL), S_OK);
-	kernel.places[0] = WINDOW + 8 * UNIT;
-	CHECK_SIZE(unit_given(UNITS, UNIT), 22);
+	give_back(320, 3, 336);
+	give_back(336, UNITS, 352);
 	CHECK_SIZE(unit_given(1, UNIT), 21);
 	/* Its first page is free. */
 	CHECK_SIZE(unit_given(1, UNIT), 9);
 	CHECK_SIZE(unit_given(1, UNIT), 8);
-	CHECK_SIZE(mapped_pages(), UNITS - 3 + UNITS + 3);
+	CHECK_SIZE(mapped_pages(), UNITS - 3 + 3);
 	end();
 }
 
@@ -406,6 +435,7 @@ int main(void)
 	TAP_RUN(the_last_place_is_a_hint_but_not_from_the_top_down);
 	TAP_RUN(from_the_top_down_the_next_place_is_right_below_the_last);
 	TAP_RUN(from_the_top_down_what_was_given_back_is_preferred);
+	TAP_RUN(from_the_top_down_a_place_is_used_again);
 	TAP_RUN(from_the_top_down_no_unit_is_shared_with_what_is_left_of_one);
 	TAP_RUN(nothing_is_given_beyond_user_space);
 	TAP_RUN(an_alignment_that_cannot_be_had_is_no_memory);
