@@ -118,25 +118,40 @@ void hm_heap_take_back(struct hm_heap *heap, void *block)
 	hm_heap_unlock(heap);
 }
 
+/* The owner of the span that a block is in, and the block's number there, if a quick call may
+ * touch that span; NULL = not so.  The common cache is not for those that have another: it is
+ * somebody's under the lock only. */
+static struct hm_cache *owner_at_hand(const struct hm_heap *heap,
+				      const struct hm_cache *cache,
+				      const struct hm_span *span, const void *block,
+				      uint64_t *index)
+{
+	struct hm_cache *owner = atomic_load_explicit(&span->owner, memory_order_relaxed);
+
+	return (owner == cache || owner != heap->common) && owner != NULL &&
+			       atomic_load_explicit(&span->heap, memory_order_relaxed) ==
+				       heap &&
+			       hm_span_index(span, (uintptr_t)block, index)
+		       ? owner
+		       : NULL;
+}
+
 /* A block of a span whose owner has to look at it, or of another thread's span: still a
- * quick call.  The common cache is not for those: it is somebody's under the lock only. */
+ * quick call. */
 static bool free_quickly(struct hm_heap *heap, void *block, bool *too_many)
 {
 	struct hm_cache *cache = hm_heap_cache(heap), *owner;
 	struct hm_span *span = hm_span_find((uintptr_t)block);
-	bool begun, done = false;
+	bool done = false;
 	uint64_t index;
 
 	if (cache == NULL || span == NULL)
 		return false;
-	begun = hm_quick_begin(&cache->quick, &heap->number);
-	owner = atomic_load_explicit(&span->owner, memory_order_relaxed);
-	if (begun && owner != NULL &&
-	    atomic_load_explicit(&span->heap, memory_order_relaxed) == heap &&
-	    hm_span_index(span, (uintptr_t)block, &index)) {
+	if (hm_quick_begin(&cache->quick, &heap->number)) {
+		owner = owner_at_hand(heap, cache, span, block, &index);
 		if (owner == cache)
 			done = hm_cache_put(cache, span, index, too_many);
-		else if (owner != heap->common)
+		else if (owner != NULL)
 			done = hm_cache_put_away(cache, span, index);
 	}
 	hm_quick_leave(&cache->quick);
@@ -185,7 +200,27 @@ HRESULT hm_heap_free(struct hm_heap *heap, void *block)
 	return FAILED(hr) || block == NULL ? hr : free_slowly(heap, block);
 }
 
-HRESULT hm_heap_size(struct hm_heap *heap, void *block, size_t *size)
+/* Runtimes may ask it for every block that they have. */
+static bool size_quickly(struct hm_heap *heap, const void *block, size_t *size)
+{
+	struct hm_cache *cache = hm_heap_cache(heap);
+	struct hm_span *span = hm_span_find((uintptr_t)block);
+	bool known = false;
+	uint64_t index;
+
+	if (cache == NULL || span == NULL)
+		return false;
+	if (hm_quick_begin(&cache->quick, &heap->number)) {
+		known = owner_at_hand(heap, cache, span, block, &index) != NULL &&
+			hm_span_is_live(span, index);
+		if (known)
+			*size = hm_span_block_size(span);
+	}
+	hm_quick_leave(&cache->quick);
+	return known;
+}
+
+static HRESULT size_slowly(struct hm_heap *heap, const void *block, size_t *size)
 {
 	HRESULT hr = HOST_E_INVALIDOPERATION;
 	struct hm_span *span;
@@ -208,6 +243,11 @@ HRESULT hm_heap_size(struct hm_heap *heap, void *block, size_t *size)
 	}
 	hm_calls_leave();
 	return hr;
+}
+
+HRESULT hm_heap_size(struct hm_heap *heap, void *block, size_t *size)
+{
+	return size_quickly(heap, block, size) ? S_OK : size_slowly(heap, block, size);
 }
 
 HRESULT hm_heap_resize(struct hm_heap *heap, void *block, size_t size,
