@@ -153,6 +153,7 @@ translator_sources = \
 	%D%/attach/attached.c \
 	%D%/attach/attached.h \
 	%D%/attach/blocks.c \
+	%D%/attach/change.c \
 	%D%/attach/library.c \
 	%D%/attach/map.c \
 	%D%/attach/overlays.c \
@@ -164,8 +165,7 @@ translator_sources = \
 	%D%/attach/remap.c \
 	%D%/attach/requests.c \
 	%D%/attach/requests.h \
-	%D%/attach/translator.h \
-	%D%/attach/unmap.c
+	%D%/attach/translator.h
 
 os_sources = \
 	%D%/os/cgroups.h \
