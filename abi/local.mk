@@ -10,9 +10,12 @@ hostmeminclude_HEADERS = \
 	%D%/hostmem.h \
 	%D%/hostmemory.h \
 	%D%/hostmonitor.h \
+	%D%/hostpages.h \
+	%D%/hostsimulator.h \
 	%D%/hresult.h \
 	%D%/jsrt.h \
 	%D%/memnotify.h \
+	%D%/memorycontrol.h \
 	%D%/unknown.h \
 	%D%/winmem.h
 

@@ -4,7 +4,7 @@
 #include "request.h"
 
 /*
- * The events of a request that is observed, in the order that hostmem.h promises.  No lock
+ * The events of a request that is observed, in the order that memorycontrol.h promises.  No lock
  * may be held.
  */
 

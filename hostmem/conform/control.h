@@ -4,7 +4,7 @@
 #include "memory.h"
 
 /*
- * The words in which cases speak of a host's own interfaces (abi/hostmem.h).  A host that
+ * The words in which cases speak of a host's own interfaces (abi/memorycontrol.h).  A host that
  * only wraps the system has none of them: such a case is skipped, and says so.
  */
 

@@ -1,5 +1,5 @@
 /*
- * Subscribers that keep a sum of events: one by the rule in hostmem.h, with replacement of
+ * Subscribers that keep a sum of events: one by the rule in memorycontrol.h, with replacement of
  * attempts, and a naive one that adds and subtracts sizes as they come.
  *
  * Of any number of threads: callbacks run on the requesting thread, so what is open is
