@@ -13,12 +13,9 @@
  * step, and ends the run.
  */
 #include "test/stress/faces.h"
-
-#include "abi/attach.h"
+#include "test/stress/sides.h"
 
 #include <errno.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 enum {
 	WINDOW_PAGES = 160, /* ten units */
@@ -30,35 +27,6 @@ enum {
 #define NEW (MAP_PRIVATE | MAP_ANONYMOUS)
 #define RW (PROT_READ | PROT_WRITE)
 #define WINDOW (WINDOW_PAGES * PAGE)
-
-/* The same call for one side or the other. */
-struct side {
-	unsigned char *base;
-	void *(*map)(void *address, size_t size, int protection, int flags, int file,
-		     int64_t offset);
-	int (*unmap)(void *address, size_t size);
-	int (*protect)(void *address, size_t size, int protection);
-	int (*advise)(void *address, size_t size, int advice);
-	void *(*remap)(void *address, size_t size, size_t wanted, int flags, void *place);
-};
-
-static void *system_map(void *address, size_t size, int protection, int flags, int file,
-			int64_t offset)
-{
-	return mmap(address, size, protection, flags, file, offset);
-}
-
-static void *system_remap(void *address, size_t size, size_t wanted, int flags,
-			  void *place)
-{
-	return mremap(address, size, wanted, flags, place);
-}
-
-static struct side sides[2] = {
-	{ NULL, HostMemMmap, HostMemMunmap, HostMemMprotect, HostMemMadvise,
-	  HostMemMremap },
-	{ NULL, system_map, munmap, mprotect, madvise, system_remap },
-};
 
 static struct faces faces;
 static uint64_t state, steps, stamp;
@@ -74,27 +42,6 @@ static uint64_t draw(uint64_t below)
 }
 
 /* ---- Looking ---- */
-
-struct page {
-	bool readable, writable;
-	uint64_t word;
-};
-
-static struct page look(const unsigned char *address)
-{
-	struct page page = { false, false, 0 };
-	uint64_t word;
-	struct iovec ours = { &word, sizeof(word) };
-	struct iovec theirs = { (void *)(uintptr_t)address, sizeof(word) };
-
-	if (process_vm_readv(getpid(), &ours, 1, &theirs, 1, 0) == sizeof(word)) {
-		page.readable = true;
-		page.word = word;
-		page.writable = process_vm_writev(getpid(), &ours, 1, &theirs, 1, 0) ==
-				sizeof(word);
-	}
-	return page;
-}
 
 /* Compares pages of both windows; what may be written is. */
 static bool compare(size_t first, size_t count)
