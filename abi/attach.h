@@ -133,8 +133,9 @@ HOSTMEM_API HRESULT HostMemAttachLibrary(const char *library, uint32_t *pSlots);
  * says so, as the C library does.
  *
  * They differ from the system's in three things.  Where there are more than 16,384 regions,
- * what is mapped with access comes from arenas, so that the kernel's mappings last; then
- * ENOMEM is the answer to MAP_FIXED of a file over such memory, and nothing has changed.
+ * 64 KiB and more that are mapped with access come from arenas, so that the kernel's mappings
+ * last; then ENOMEM is the answer to MAP_FIXED of a file over such memory, and nothing has
+ * changed.
  * Files that were mapped over memory of the host's are not moved by mremap: ENOMEM.  And a
  * MAP_FIXED over several mappings that fails may have unmapped some of them, as the system's
  * own may.

@@ -154,6 +154,8 @@ translator_sources = \
 	%D%/attach/attached.h \
 	%D%/attach/blocks.c \
 	%D%/attach/change.c \
+	%D%/attach/chunk.c \
+	%D%/attach/chunk.h \
 	%D%/attach/library.c \
 	%D%/attach/map.c \
 	%D%/attach/overlays.c \

@@ -219,6 +219,7 @@ conformance_tests = \
 	%D%/conformance/attach_occupied \
 	%D%/conformance/attach_pages \
 	%D%/conformance/attach_remap \
+	%D%/conformance/attach_small \
 	%D%/conformance/attach_stopped \
 	%D%/conformance/bad_inputs_alloc \
 	%D%/conformance/bad_inputs_com \
@@ -320,6 +321,7 @@ test_conformance_attach_life_LDADD = libhostmem.la
 test_conformance_attach_occupied_LDADD = libhostmem.la
 test_conformance_attach_pages_LDADD = libhostmem.la
 test_conformance_attach_remap_LDADD = libhostmem.la
+test_conformance_attach_small_LDADD = libhostmem.la
 test_conformance_attach_stopped_LDADD = libhostmem.la
 test_conformance_bad_inputs_alloc_LDADD = libhostmem.la
 test_conformance_bad_inputs_com_LDADD = libhostmem.la
@@ -590,6 +592,7 @@ judge_tests = %D%/judge/judge.sh
 
 ## Run under the thread sanitizer, besides the stress tests.
 threaded_tests = \
+	%D%/conformance/attach_small \
 	%D%/conformance/bad_inputs_free \
 	%D%/conformance/bad_inputs_heap_free \
 	%D%/conformance/bad_inputs_query \

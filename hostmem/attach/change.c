@@ -8,6 +8,7 @@
  */
 #include "translator.h"
 #include "attached.h"
+#include "chunk.h"
 #include "overlays.h"
 #include "requests.h"
 #include "hostmem/arguments.h"
@@ -80,6 +81,9 @@ int hm_unmap_pieces(uintptr_t start, uintptr_t end)
 {
 	int error = hm_pieces_any_heaps(start, end) ? EINVAL : 0;
 
+	if (hm_chunk_give_back(start, end))
+		return 0;
+	hm_chunk_keep_out(start, end);
 	while (start < end && error == 0) {
 		struct hm_piece piece = hm_piece_at(start, end);
 
@@ -119,6 +123,7 @@ int hm_protect_pieces(uintptr_t start, uintptr_t end, int protection)
 {
 	int error = 0;
 
+	hm_chunk_keep_out(start, end);
 	while (start < end && error == 0) {
 		struct hm_piece piece = hm_piece_at(start, end);
 

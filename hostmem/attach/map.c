@@ -15,6 +15,7 @@
  * Locks: none here.
  */
 #include "attached.h"
+#include "chunk.h"
 #include "overlays.h"
 #include "requests.h"
 #include "translator.h"
@@ -91,6 +92,7 @@ int hm_cover_pieces(uintptr_t start, uintptr_t end)
 {
 	int error = hm_pieces_any_heaps(start, end) ? EINVAL : 0;
 
+	hm_chunk_keep_out(start, end);
 	while (start < end && error == 0) {
 		struct hm_piece piece = hm_piece_at(start, end);
 
@@ -212,6 +214,7 @@ int hm_map_over(uintptr_t start, uintptr_t end, int protection, int flags)
 {
 	int error = hm_pieces_any_heaps(start, end) ? EINVAL : 0;
 
+	hm_chunk_keep_out(start, end);
 	while (start < end && error == 0) {
 		struct hm_piece piece = hm_piece_at(start, end);
 

@@ -5,7 +5,8 @@
  * map files over parts of it, and the host's arenas are no place for that.  But the system has
  * so many mappings and no more (vm.max_map_count), and what lies at multiples of 64 KiB does
  * not grow together as the system's own small mappings do.  So where there are many, memory
- * that is committed at once, over which nobody maps a file, comes from arenas.
+ * that is committed at once, over which nobody maps a file, comes from arenas.  Less than a unit
+ * of it shares a reservation with others, see chunk.c.
  *
  * What a reservation is for is told by the protection that it is made with, which the host
  * keeps for each part of it.  One of HM_TASK_SPACE and more, in which a profile may take
@@ -17,6 +18,7 @@
  */
 #include "requests.h"
 #include "attached.h"
+#include "chunk.h"
 #include "hostmem/host.h"
 #include "hostmem/os/memory.h"
 #include "hostmem/os/size.h"
@@ -79,14 +81,21 @@ static bool are_many(void)
 HRESULT hm_request_anywhere(size_t size, DWORD protect, void **out)
 {
 	bool refusable = size >= hm_attached.profile->map && !is_code(protect);
+	EMemoryCriticalLevel level = hm_attached_level(refusable);
 	DWORD type = MEM_RESERVE | MEM_TOP_DOWN;
+	HRESULT hr;
 
+	if (protect != PAGE_NOACCESS && !is_code(protect) && hm_chunk_is_for(size)) {
+		hr = hm_chunk_take(size, protect, level, out);
+		if (hr != HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS))
+			return hr;
+	}
 	if (protect != PAGE_NOACCESS)
 		type = MEM_RESERVE | MEM_COMMIT | (are_many() ? 0 : MEM_TOP_DOWN);
 	else if (size >= HM_TASK_SPACE && size != hm_attached.profile->code)
 		protect = SPACE_ANYWHERE;
 	return IHostMemoryPages_ReserveAligned(hm_attached.pages, size, 0, type, protect,
-					       hm_attached_level(refusable), out);
+					       level, out);
 }
 
 HRESULT hm_request_at(uintptr_t address, size_t size, DWORD protect, void **out)

@@ -115,14 +115,14 @@ static void parts_of_a_file_are_given_back_by_the_page(void)
 static void shared_memory_may_lie_over_a_reservation(void)
 {
 	struct attach_books books = attach_open_books();
-	unsigned char *base = map_new(8 * PAGE, RW);
+	unsigned char *base = map_new(16 * PAGE, RW);
 	const int shared = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED;
 
-	fill_pages(base, 8 * PAGE, 1);
+	fill_pages(base, 16 * PAGE, 1);
 	CHECK_POINTER(HostMemMmap(base, 2 * PAGE, RW, shared, -1, 0), base);
 	CHECK(holds(base, 2 * PAGE, 0) && can_write(base, 1));
-	CHECK_SIZE(attach_committed(&books), 6 * PAGE);
-	unmap_all(base, 8 * PAGE);
+	CHECK_SIZE(attach_committed(&books), 14 * PAGE);
+	unmap_all(base, 16 * PAGE);
 	CHECK_BOOKS(&books);
 }
 

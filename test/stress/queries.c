@@ -14,7 +14,7 @@
 
 enum {
 	PLACES = 1000,  /* one after the other, for regions that move */
-	WATCHDOG = 100, /* seconds after which a query counts as hung */
+	WATCHDOG = 300, /* seconds after which a query counts as hung */
 };
 
 static bool set_race(struct race *race, unsigned states,

@@ -13,7 +13,7 @@
 
 enum {
 	SMALL = 60, /* pages: a part of a granule at the end */
-	WATCHDOG = 100,
+	WATCHDOG = 300,
 	ZONE = 64, /* granules that threads move about in */
 	MOVERS = 3,
 	LARGEST = 6, /* granules of a region that moves */
