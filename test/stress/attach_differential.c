@@ -391,7 +391,8 @@ static void the_translator_answers_as_the_system(void)
 		CHECK_INT(HostMemMunmap(sides[0].base, WINDOW), 0);
 		CHECK_INT(munmap(sides[1].base, WINDOW), 0);
 		CHECK_SIZE(faces_usage(&faces).cbCommitted, 0);
-		CHECK_SIZE(faces_usage(&faces).cbReserved, before);
+		/* Nothing, or what small mappings share. */
+		CHECK(faces_usage(&faces).cbReserved <= before + ((size_t)1 << 20));
 	}
 }
 
