@@ -4,8 +4,8 @@
 #include "request.h"
 
 /*
- * The events of a request that is observed, in the order that memorycontrol.h promises.  No lock
- * may be held.
+ * The events of a request that is observed, in the order that memorycontrol.h promises.  No
+ * lock may be held.
  */
 
 /* Asks everybody who wants allocate events, in order, until one says no and that counts. */

@@ -328,8 +328,7 @@ static bool enter_plainly(struct hm_host *host, const struct hm_allocation *want
 	return false;
 }
 
-/* Whether a reservation that commits nothing is neither charged nor simulated to fail. */
-static bool is_nobodys_business(const struct hm_host *host)
+bool hm_reserve_is_nobodys_business(const struct hm_host *host)
 {
 	return !hm_budget_charges_reserve(&host->budget) && !hm_faults_any(&host->faults);
 }
@@ -370,8 +369,8 @@ HRESULT hm_reserve(struct hm_host *host, const struct hm_allocation *want, void 
 	hr = policy(host, want);
 	if (FAILED(hr))
 		return hr;
-	if (want->type == MEM_RESERVE && base == 0 && is_nobodys_business(host) &&
-	    reserve_plainly(host, want, end, out))
+	if (want->type == MEM_RESERVE && base == 0 &&
+	    hm_reserve_is_nobodys_business(host) && reserve_plainly(host, want, end, out))
 		return S_OK;
 	return reserve_asking(host, want, base, end - base, out);
 }

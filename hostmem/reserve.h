@@ -40,4 +40,7 @@ HRESULT hm_reserve_granted(struct hm_request *request, const struct hm_allocatio
 /* Whether the system has `size` bytes of room, at `start` if that is not 0. */
 bool hm_reserve_probe(struct hm_host *host, uintptr_t start, size_t size);
 
+/* Whether a reservation that commits nothing is neither charged nor simulated to fail. */
+bool hm_reserve_is_nobodys_business(const struct hm_host *host);
+
 #endif

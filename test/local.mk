@@ -210,6 +210,7 @@ test_abi_wrappers_LDADD = libhostmem.la
 conformance_tests = \
 	%D%/conformance/attach_blocks \
 	%D%/conformance/attach_blocks_life \
+	%D%/conformance/attach_charge \
 	%D%/conformance/attach_coreclr \
 	%D%/conformance/attach_errors \
 	%D%/conformance/attach_files \
@@ -312,6 +313,7 @@ monitor_tests = \
 	%D%/conformance/monitor_refused
 test_conformance_attach_blocks_LDADD = libhostmem.la
 test_conformance_attach_blocks_life_LDADD = libhostmem.la
+test_conformance_attach_charge_LDADD = libhostmem.la
 test_conformance_attach_coreclr_LDADD = libhostmem.la
 test_conformance_attach_errors_LDADD = libhostmem.la
 test_conformance_attach_files_LDADD = libhostmem.la

@@ -18,6 +18,7 @@
 #include "chunk.h"
 #include "attached.h"
 #include "requests.h"
+#include "hostmem/reserve.h"
 #include "hostmem/os/size.h"
 
 #define CHUNK ((size_t)1 << 20)
@@ -33,9 +34,11 @@ static uintptr_t chunk_of(uintptr_t end)
 	return hm_round_down(end - 1, CHUNK);
 }
 
+/* A chunk is a request that the program did not make: where it would be charged, or count as one
+ * that a fault rule refuses, there is none. */
 bool hm_chunk_is_for(size_t size)
 {
-	return size < HM_GRANULE_SIZE;
+	return size < HM_GRANULE_SIZE && hm_reserve_is_nobodys_business(hm_attached.host);
 }
 
 static void release(uintptr_t start, size_t size)

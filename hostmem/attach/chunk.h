@@ -13,7 +13,7 @@
  * Sizes and addresses are whole pages.
  */
 
-/* Whether it is for committed memory of that size. */
+/* Whether it is for committed memory of that size, by what the host charges and refuses now. */
 bool hm_chunk_is_for(size_t size);
 
 /* Commits so many bytes.  HRESULT_FROM_WIN32(ERROR_INVALID_ADDRESS): there is no chunk to be

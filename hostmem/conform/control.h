@@ -4,8 +4,8 @@
 #include "memory.h"
 
 /*
- * The words in which cases speak of a host's own interfaces (abi/memorycontrol.h).  A host that
- * only wraps the system has none of them: such a case is skipped, and says so.
+ * The words in which cases speak of a host's own interfaces (abi/memorycontrol.h).  A host
+ * that only wraps the system has none of them: such a case is skipped, and says so.
  */
 
 /* The control, with a budget without limits; NULL, and the case is skipped, if the host has

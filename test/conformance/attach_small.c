@@ -105,6 +105,40 @@ static void a_refused_one_has_changed_nothing(void)
 	CHECK_BOOKS(&books);
 }
 
+/* What they share is nothing that the program asked for: a rule for reservations does not see
+ * it, and one for everything refuses each mapping once. */
+static void a_fault_rule_sees_what_the_program_asks_for(void)
+{
+	struct attach_books books = attach_open_books();
+	HostMemFault fault = HOSTMEM_FAULT_INIT;
+	uint64_t refused = host_usage(&attach_host).cRefusedInjected, cookie;
+	unsigned char *all[40]; /* more than two chunks hold */
+	IHostMemorySimulator *simulator;
+
+	if (!CHECK_HR(HostMemAttachedHost(&IID_IHostMemorySimulator, (void **)&simulator),
+		      S_OK))
+		return;
+	fault.count = 0;
+	CHECK_HR(IHostMemorySimulator_AddFault(simulator, &fault, &cookie), S_OK);
+	for (unsigned i = 1; i <= 300; i++) {
+		CHECK_NO_MAP(HostMemMmap(NULL, PAGE, RW, NEW, -1, 0), ENOMEM);
+		CHECK_SIZE(host_usage(&attach_host).cRefusedInjected, refused + i);
+	}
+	CHECK_HR(IHostMemorySimulator_RemoveFault(simulator, cookie), S_OK);
+	CHECK_BOOKS(&books);
+
+	fault.operations = 1U << HostMemReserve;
+	CHECK_HR(IHostMemorySimulator_AddFault(simulator, &fault, &cookie), S_OK);
+	for (size_t i = 0; i < ROWS(all); i++)
+		all[i] = map_new(15 * PAGE, RW);
+	for (size_t i = 0; i < ROWS(all); i++)
+		unmap_all(all[i], 15 * PAGE);
+	CHECK_SIZE(host_usage(&attach_host).cRefusedInjected, refused + 300);
+	CHECK_HR(IHostMemorySimulator_RemoveFault(simulator, cookie), S_OK);
+	CHECK_BOOKS(&books);
+	(void)IHostMemorySimulator_Release(simulator);
+}
+
 /* Below the lowest there is nothing of the runtime's, and what it does there is done to
  * nothing. */
 static void below_the_lowest_is_nothing(void)
@@ -184,6 +218,7 @@ int main(void)
 	TAP_RUN(they_lie_side_by_side_from_the_top_down);
 	TAP_RUN(what_is_cut_off_in_front_is_used_next);
 	TAP_RUN(a_refused_one_has_changed_nothing);
+	TAP_RUN(a_fault_rule_sees_what_the_program_asks_for);
 	TAP_RUN(one_in_the_middle_goes_alone);
 	TAP_RUN(there_are_more_than_a_chunk_holds);
 	TAP_RUN(below_the_lowest_is_nothing);
